@@ -1,0 +1,81 @@
+package org.layercake.launcher;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.stream.Stream;
+import org.layercake.store.Digest;
+
+/** The only class that knows a path of the cache directory or the run directory. */
+record CacheLayout(Path cacheDirectory, Path runDirectory) {
+  private static final String SUFFIX = ".sqfs";
+
+  /** Makes the directories, closed to everybody but root, and drops what was never published. */
+  void prepare() throws IOException {
+    makePrivate(images());
+    makePrivate(stagingDirectory());
+    makePrivate(mounts());
+    makePrivate(jobs());
+    Files.createDirectories(stage());
+    try (Stream<Path> unpublished = Files.list(stagingDirectory())) {
+      for (Path file : unpublished.toList()) {
+        Files.delete(file);
+      }
+    }
+  }
+
+  /** Complete, verified images. */
+  Path images() {
+    return cacheDirectory.resolve("images");
+  }
+
+  Path image(Digest digest) {
+    return images().resolve(digest.hex() + SUFFIX);
+  }
+
+  /** Where an image is written until it is complete: same file system as {@link #images}. */
+  Path staging(Digest digest) {
+    return stagingDirectory().resolve(digest.hex());
+  }
+
+  /** Mount points of shared image mounts; no user may pass this directory. */
+  Path mounts() {
+    return runDirectory.resolve("images");
+  }
+
+  Path mountPoint(Digest digest) {
+    return mounts().resolve(digest.hex());
+  }
+
+  /** One state file per job. */
+  Path jobs() {
+    return runDirectory.resolve("jobs");
+  }
+
+  Path job(JobKey job) {
+    return jobs().resolve(job.job() + "." + job.uid());
+  }
+
+  /** An empty directory on which each holder mounts what it prepares, in its own namespace. */
+  Path stage() {
+    return runDirectory.resolve("stage");
+  }
+
+  Path socket() {
+    return runDirectory.resolve("launcher.sock");
+  }
+
+  Path lock() {
+    return runDirectory.resolve("launcher.lock");
+  }
+
+  private Path stagingDirectory() {
+    return cacheDirectory.resolve("staging");
+  }
+
+  private static void makePrivate(Path directory) throws IOException {
+    Files.createDirectories(directory);
+    Files.setPosixFilePermissions(directory, PosixFilePermissions.fromString("rwx------"));
+  }
+}

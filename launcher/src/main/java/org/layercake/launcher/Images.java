@@ -1,0 +1,134 @@
+package org.layercake.launcher;
+
+import java.nio.file.Path;
+import java.util.List;
+import java.util.function.Consumer;
+import org.layercake.store.Digest;
+import org.layercake.store.Image;
+import org.layercake.store.ImageStore;
+import org.layercake.store.StoreException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** From an image name to a mount on this node: resolve, check who may, fetch, mount. */
+final class Images implements AutoCloseable {
+  private static final Logger log = LoggerFactory.getLogger(Images.class);
+  private static final String SITE_DOMAIN = "site";
+
+  private final Config config;
+  private final ImageCache cache;
+  private final ImageMounts mounts;
+  private ImageStore store;
+
+  Images(Config config, CacheLayout layout) {
+    this.config = config;
+    this.cache = new ImageCache(layout, config.cacheBudgetBytes());
+    this.mounts = new ImageMounts(layout, config.libraryDirectory().resolve("imageserver"));
+  }
+
+  /**
+   * An image that is on this node and mounted, until closed.
+   *
+   * @param environment the image's own, {@code NAME=VALUE}
+   */
+  record Mounted(
+      Digest digest, List<String> environment, ImageCache.Lease lease, ImageMounts.Mount mount)
+      implements AutoCloseable {
+    Path directory() {
+      return mount.directory();
+    }
+
+    @Override
+    public void close() {
+      mount.close();
+      lease.close();
+    }
+  }
+
+  /**
+   * Makes an image ready on this node.
+   *
+   * @param user whose images a bare name means first, and who must be allowed to run it
+   * @param progress told lines for the user
+   */
+  Mounted mount(Spec spec, String user, Consumer<String> progress)
+      throws Abort, InterruptedException {
+    try {
+      ImageStore images = store();
+      Image image = images.resolve(spec.image(), user);
+      requireMayRun(image, user);
+      FetchProgress listener =
+          new FetchProgress(spec.image().toString(), image.manifest().size(), progress);
+      ImageCache.Lease lease =
+          cache.lease(
+              image.digest(),
+              image.manifest().size(),
+              target -> images.fetch(image, target, listener));
+      if (listener.millis() > 0) {
+        log.info(
+            "event=fetched image={} digest={} bytes={} millis={}",
+            spec.image(),
+            image.digest(),
+            image.manifest().size(),
+            listener.millis());
+      }
+      return mount(image.digest(), image.manifest().config().environment(), lease);
+    } catch (StoreException e) {
+      throw Abort.of(e);
+    }
+  }
+
+  private Mounted mount(Digest digest, List<String> environment, ImageCache.Lease lease)
+      throws Abort, InterruptedException {
+    try {
+      return new Mounted(digest, environment, lease, mounts.mount(digest, lease.file()));
+    } catch (Abort | InterruptedException e) {
+      lease.close();
+      throw e;
+    }
+  }
+
+  /** Takes up the mount of an earlier launcher, or returns null when it is not whole any more. */
+  Mounted mountedBefore(Digest digest, List<String> environment) {
+    ImageCache.Lease lease = cache.leaseCached(digest);
+    ImageMounts.Mount mount = lease == null ? null : mounts.mountedBefore(digest);
+    if (mount != null) {
+      return new Mounted(digest, environment, lease, mount);
+    }
+    if (lease != null) {
+      lease.close();
+    }
+    return null;
+  }
+
+  ImageMounts mounts() {
+    return mounts;
+  }
+
+  // The launcher's key reads every domain, so it is here that a private image stays private.
+  private static void requireMayRun(Image image, String user) throws Abort {
+    if (!image.domain().equals(SITE_DOMAIN) && !image.domain().equals("u." + user)) {
+      throw new Abort(
+          Abort.NO_PERMISSION,
+          "cannot run image \""
+              + image.name()
+              + "\": it is private to its owner (ask for a copy in the site library)");
+    }
+  }
+
+  /** Connects on first need, so that a launcher can start before its store. */
+  private synchronized ImageStore store() throws StoreException {
+    if (store == null) {
+      store = ImageStore.open(config.store());
+    }
+    return store;
+  }
+
+  @Override
+  public synchronized void close() throws StoreException {
+    if (store != null) {
+      store.close();
+      store = null;
+    }
+  }
+}

@@ -1,0 +1,313 @@
+package org.layercake.launcher;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Executor;
+import java.util.stream.Stream;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The jobs of this node and their containers.
+ *
+ * <p>Calls may come in any order and more than once. What must survive the launcher is in one state
+ * file per job; {@link #recover} takes it up again.
+ */
+final class Jobs {
+  private static final Logger log = LoggerFactory.getLogger(Jobs.class);
+  // Slurm's step id of the extern step, SLURM_EXTERN_CONT in slurm.h.
+  private static final String EXTERN_STEP = "4294967292";
+
+  /** What is known of a job. Guarded by itself. */
+  private static final class Job {
+    private String registeredSpec = "";
+    private final Map<String, Container> containers = new ConcurrentHashMap<>();
+    private boolean released;
+  }
+
+  private final Config config;
+  private final CacheLayout layout;
+  private final Images images;
+  private final Executor workers;
+  private final Map<JobKey, Job> jobs = new ConcurrentHashMap<>();
+
+  Jobs(Config config, CacheLayout layout, Images images, Executor workers) {
+    this.config = config;
+    this.layout = layout;
+    this.images = images;
+    this.workers = workers;
+  }
+
+  /**
+   * Notes a job and starts to fetch its image. A requeued job keeps its id: the last call holds.
+   */
+  void register(JobKey key, String specText) throws Abort {
+    Spec spec = Spec.parse(specText);
+    Libc.User user = user(key);
+    releaseEndedJobs();
+    Job job = jobs.computeIfAbsent(key, k -> new Job());
+    synchronized (job) {
+      job.registeredSpec = specText;
+      container(key, job, spec, user);
+    }
+    save(key, job);
+    log.info("event=register job={} uid={} image={}", key.job(), key.uid(), spec.image());
+  }
+
+  /** Starts the registered container's holder; a job without one is none of our business. */
+  void start(JobKey key) throws Abort {
+    Job job = jobs.get(key);
+    String spec = job == null ? "" : registeredSpec(job);
+    if (!spec.isEmpty()) {
+      enter(key, spec);
+    }
+  }
+
+  /**
+   * Gives the container of a job, preparing it when this is the first to ask.
+   *
+   * @param specText empty for the spec the job was registered with
+   * @throws Abort when the spec is refused, or empty for a job without a container
+   */
+  Container enter(JobKey key, String specText) throws Abort {
+    Libc.User user = user(key);
+    Job job = jobs.computeIfAbsent(key, k -> new Job());
+    String wanted = specText.isEmpty() ? registeredSpec(job) : specText;
+    if (wanted.isEmpty()) {
+      forgetIfIdle(key, job);
+      throw new Abort(Abort.NO_INPUT, "job " + key.job() + " has no container on this node");
+    }
+    Spec spec = Spec.parse(wanted);
+    Container container;
+    boolean first;
+    synchronized (job) {
+      if (job.released) {
+        throw new Abort(Abort.UNAVAILABLE, "job " + key.job() + " has ended on this node");
+      }
+      first = !job.containers.containsKey(wanted);
+      container = container(key, job, spec, user);
+    }
+    CompletableFuture<Holder> holder = container.start();
+    if (first || !holder.isDone()) {
+      CompletableFuture<Holder> unused =
+          holder.whenComplete((running, failure) -> settled(key, job, container, running, failure));
+    }
+    return container;
+  }
+
+  /** Ends all that the job has on this node. */
+  void release(long jobId) {
+    for (JobKey key : jobs.keySet().stream().filter(k -> k.job() == jobId).toList()) {
+      Job job = jobs.remove(key);
+      if (job != null) {
+        synchronized (job) {
+          job.released = true;
+        }
+        job.containers.values().forEach(Container::close);
+        log.info("event=release job={} uid={}", key.job(), key.uid());
+      }
+      deleteState(key);
+    }
+  }
+
+  /** Takes up what an earlier launcher left; what cannot be proved whole is ended. */
+  void recover() throws IOException {
+    try (Stream<Path> files = Files.list(layout.jobs())) {
+      for (Path file : files.toList()) {
+        recover(file);
+      }
+    }
+    images.mounts().endUnused();
+    releaseEndedJobs();
+  }
+
+  private void recover(Path file) {
+    try {
+      JobState state = JobState.read(file);
+      Job job = new Job();
+      job.registeredSpec = state.registeredSpec();
+      for (JobState.Running running : state.containers()) {
+        Container container = found(state.job(), running);
+        if (container != null) {
+          job.containers.put(running.spec(), container);
+          watch(state.job(), container.start().join());
+        }
+      }
+      jobs.put(state.job(), job);
+      save(state.job(), job);
+      log.info(
+          "event=recover job={} uid={} containers={}",
+          state.job().job(),
+          state.job().uid(),
+          job.containers.size());
+    } catch (IOException | Abort | RuntimeException e) {
+      log.warn("event=recover-failed file={}", file, e);
+    }
+  }
+
+  private Container found(JobKey key, JobState.Running running) throws Abort {
+    Holder holder;
+    try {
+      holder = Holder.find(running.pid(), running.startMillis());
+    } catch (IOException e) {
+      log.info("event=holder-gone job={} pid={}", key.job(), running.pid());
+      return null;
+    }
+    Images.Mounted image = images.mountedBefore(running.digest(), running.environment());
+    if (image == null) {
+      log.warn("event=image-gone job={} digest={}", key.job(), running.digest());
+      holder.close();
+      return null;
+    }
+    Spec spec = Spec.parse(running.spec());
+    return Container.found(key, spec, user(key), config, image, holder);
+  }
+
+  private Container container(JobKey key, Job job, Spec spec, Libc.User user) {
+    return job.containers.computeIfAbsent(
+        spec.text(), text -> Container.prepare(key, spec, user, config, images, workers));
+  }
+
+  /** A container is complete, or failed and to be tried anew by whoever asks next. */
+  private void settled(JobKey key, Job job, Container container, Holder holder, Throwable failure) {
+    if (failure != null) {
+      if (job.containers.remove(container.spec().text(), container)) {
+        container.close();
+        log.info(
+            "event=failed job={} uid={} image={} cause={}",
+            key.job(),
+            key.uid(),
+            container.spec().image(),
+            String.valueOf(failure.getMessage()));
+      }
+      forgetIfIdle(key, job);
+      return;
+    }
+    log.info(
+        "event=ready job={} uid={} image={} holder={}",
+        key.job(),
+        key.uid(),
+        container.spec().image(),
+        holder.pid());
+    save(key, job);
+    watch(key, holder);
+  }
+
+  /** A holder lives in its job's extern step: its end is our sign of a lost epilog. */
+  private void watch(JobKey key, Holder holder) {
+    CompletableFuture<Void> unused =
+        holder.onExit().thenRunAsync(() -> releaseIfEnded(key), workers);
+  }
+
+  private void releaseIfEnded(JobKey key) {
+    if (jobs.containsKey(key) && !hasExternStep(key.job())) {
+      log.info("event=ended-without-epilog job={}", key.job());
+      release(key.job());
+    }
+  }
+
+  /** Ends jobs whose epilog never came and whose containers are all complete. */
+  private void releaseEndedJobs() {
+    jobs.forEach(
+        (key, job) -> {
+          boolean settled =
+              !job.containers.isEmpty()
+                  && job.containers.values().stream()
+                      .map(Container::startedHolder)
+                      .allMatch(holder -> holder != null && holder.isDone());
+          if (settled) {
+            releaseIfEnded(key);
+          }
+        });
+  }
+
+  private boolean hasExternStep(long jobId) {
+    // slurmstepd's socket is SPOOL/NODE_JOB.STEP; its name is all that says the node's Slurm name.
+    String suffix = "_" + jobId + "." + EXTERN_STEP;
+    try (Stream<Path> files = Files.list(config.slurmSpoolDirectory())) {
+      return files.anyMatch(file -> file.getFileName().toString().endsWith(suffix));
+    } catch (IOException e) {
+      return true; // cannot tell: keep
+    }
+  }
+
+  private void forgetIfIdle(JobKey key, Job job) {
+    synchronized (job) {
+      if (job.registeredSpec.isEmpty() && job.containers.isEmpty()) {
+        jobs.remove(key, job);
+      }
+    }
+  }
+
+  private static String registeredSpec(Job job) {
+    synchronized (job) {
+      return job.registeredSpec;
+    }
+  }
+
+  private void save(JobKey key, Job job) {
+    synchronized (job) {
+      if (job.released) {
+        return;
+      }
+      List<JobState.Running> running = new ArrayList<>();
+      job.containers.values().stream()
+          .map(Jobs::running)
+          .filter(Objects::nonNull)
+          .forEach(running::add);
+      try {
+        new JobState(key, job.registeredSpec, running).write(layout.job(key));
+      } catch (IOException e) {
+        log.warn("event=save-failed job={}", key.job(), e);
+      }
+    }
+  }
+
+  private static JobState.Running running(Container container) {
+    CompletableFuture<Images.Mounted> image = container.image();
+    if (!image.isDone() || image.isCompletedExceptionally()) {
+      return null;
+    }
+    CompletableFuture<Holder> holder = container.startedHolder();
+    if (holder == null || !holder.isDone() || holder.isCompletedExceptionally()) {
+      return null;
+    }
+    Images.Mounted mounted = image.join();
+    Holder process = holder.join();
+    return new JobState.Running(
+        container.spec().text(),
+        mounted.digest(),
+        mounted.environment(),
+        process.pid(),
+        process.startMillis());
+  }
+
+  private void deleteState(JobKey key) {
+    try {
+      Files.deleteIfExists(layout.job(key));
+    } catch (IOException e) {
+      log.warn("event=delete-failed job={}", key.job(), e);
+    }
+  }
+
+  private static Libc.User user(JobKey key) throws Abort {
+    Libc.User user = Libc.user(key.uid());
+    if (user == null || key.uid() == 0) {
+      throw new Abort(
+          Abort.NO_PERMISSION,
+          "cannot start a container for uid "
+              + key.uid()
+              + (user == null
+                  ? ": no such user on this node (tell the site)"
+                  : ": root has no containers (run the job as a user)"));
+    }
+    return user;
+  }
+}

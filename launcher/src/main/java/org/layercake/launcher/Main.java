@@ -1,0 +1,99 @@
+package org.layercake.launcher;
+
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** The node's launcher: {@code layercake-launcher [CONFIG_FILE]}, in the foreground, as root. */
+public final class Main {
+  private static final Logger log = LoggerFactory.getLogger(Main.class);
+  private static final Path DEFAULT_CONFIG = Path.of("/etc/layercake/launcher.conf");
+
+  private Main() {}
+
+  public static void main(String[] args) {
+    try {
+      run(args.length == 0 ? DEFAULT_CONFIG : Path.of(args[0]));
+    } catch (Abort e) {
+      fail(e.exitCode(), e.getMessage());
+    } catch (Exception e) {
+      log.error("event=failure", e);
+      fail(Abort.INTERNAL, String.valueOf(e.getMessage()));
+    }
+  }
+
+  private static void run(Path configFile) throws Exception {
+    Config config = Config.read(configFile);
+    CacheLayout layout = new CacheLayout(config.cacheDirectory(), config.runDirectory());
+    Files.createDirectories(config.runDirectory());
+    FileChannel lock = lock(layout.lock());
+    try (lock) {
+      layout.prepare();
+      run(config, layout);
+    }
+  }
+
+  /** Keeps a second launcher out until the channel is closed. */
+  private static FileChannel lock(Path path) throws Exception {
+    FileChannel channel =
+        FileChannel.open(path, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+    if (channel.tryLock() == null) {
+      channel.close();
+      throw new Abort(
+          Abort.UNAVAILABLE, "another launcher runs on this node (it holds \"" + path + "\")");
+    }
+    return channel;
+  }
+
+  private static void run(Config config, CacheLayout layout) throws Exception {
+    ExecutorService workers = workers();
+    CountDownLatch stopped = new CountDownLatch(1);
+    try (Images images = new Images(config, layout)) {
+      Jobs jobs = new Jobs(config, layout, images, workers);
+      try (Server server = new Server(layout, jobs)) {
+        jobs.recover();
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> stop(server, stopped), "stop"));
+        log.info("event=start socket={}", layout.socket());
+        server.serve();
+      }
+    } finally {
+      workers.shutdownNow();
+      workers.awaitTermination(1, TimeUnit.SECONDS);
+      log.info("event=stop");
+      stopped.countDown();
+    }
+  }
+
+  /** On SIGTERM: ends {@link Server#serve}, then waits until {@link #run} has unwound. */
+  private static void stop(Server server, CountDownLatch stopped) {
+    server.stopAccepting();
+    try {
+      stopped.await(10, TimeUnit.SECONDS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private static ExecutorService workers() {
+    AtomicLong number = new AtomicLong();
+    return Executors.newCachedThreadPool(
+        task -> {
+          Thread thread = new Thread(task, "worker-" + number.incrementAndGet());
+          thread.setDaemon(true);
+          return thread;
+        });
+  }
+
+  private static void fail(int exitCode, String message) {
+    System.err.println("layercake-launcher: " + message);
+    System.exit(exitCode);
+  }
+}

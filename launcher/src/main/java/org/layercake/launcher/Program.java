@@ -1,0 +1,139 @@
+package org.layercake.launcher;
+
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+
+/**
+ * A native program of the launcher. Each says one word on stdout when it does its work and from
+ * then on outlives the launcher; each that fails exits with a code of sysexits(3) and one line on
+ * stderr.
+ */
+final class Program {
+  private static final int MAX_STDERR_BYTES = 8192;
+
+  private final Process process;
+
+  private Program(Process process) {
+    this.process = process;
+  }
+
+  /**
+   * Starts a program with an empty environment and waits for its word.
+   *
+   * @throws Abort with the program's own exit code and last line when it fails, {@link
+   *     Abort#INTERNAL} when it says nothing for {@code timeoutMillis}
+   */
+  static Program start(List<String> command, String word, long timeoutMillis)
+      throws Abort, InterruptedException {
+    String name = Path.of(command.get(0)).getFileName().toString();
+    ProcessBuilder builder = new ProcessBuilder(command).directory(Path.of("/").toFile());
+    builder.redirectInput(Path.of("/dev/null").toFile());
+    builder.environment().clear();
+    Process process;
+    try {
+      process = builder.start();
+    } catch (IOException e) {
+      throw new Abort(
+          Abort.MISCONFIGURED,
+          "cannot start " + name + ": " + e.getMessage() + " (tell the site: reinstall LayerCake)",
+          e);
+    }
+    CompletableFuture<Boolean> said =
+        CompletableFuture.supplyAsync(() -> firstLineIs(process, word), task -> run(name, task));
+    try {
+      if (said.get(timeoutMillis, TimeUnit.MILLISECONDS)) {
+        return new Program(process);
+      }
+      throw failure(name, process);
+    } catch (TimeoutException e) {
+      process.destroyForcibly();
+      throw new Abort(
+          Abort.INTERNAL,
+          name + " was not ready after " + timeoutMillis + " ms (see the launcher's log)",
+          e);
+    } catch (ExecutionException e) {
+      process.destroyForcibly();
+      throw new Abort(Abort.INTERNAL, "cannot read from " + name + ": " + e.getCause(), e);
+    }
+  }
+
+  /**
+   * A program that an earlier launcher started.
+   *
+   * @param startMillis when it started, milliseconds since 1970, so that a reused pid is not taken
+   *     for it
+   */
+  static Optional<ProcessHandle> find(long pid, long startMillis) {
+    return ProcessHandle.of(pid).filter(handle -> startMillis(handle) == startMillis);
+  }
+
+  static long startMillis(ProcessHandle handle) {
+    return handle.info().startInstant().map(Instant::toEpochMilli).orElse(0L);
+  }
+
+  ProcessHandle handle() {
+    return process.toHandle();
+  }
+
+  /** What the program last wrote on stderr, once it has ended. */
+  String lastWords() {
+    return lastLine(process.getErrorStream());
+  }
+
+  private static void run(String name, Runnable task) {
+    Thread thread = new Thread(task, "await-" + name);
+    thread.setDaemon(true);
+    thread.start();
+  }
+
+  private static boolean firstLineIs(Process process, String word) {
+    // Never closed here: closing our end would kill a program that still writes to it.
+    BufferedReader stdout = process.inputReader(StandardCharsets.ISO_8859_1);
+    try {
+      char[] line = new char[word.length()];
+      int got = 0;
+      while (got < line.length) {
+        int n = stdout.read(line, got, line.length - got);
+        if (n < 0) {
+          return false;
+        }
+        got += n;
+      }
+      return new String(line).equals(word);
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
+  private static Abort failure(String name, Process process) throws InterruptedException {
+    if (!process.waitFor(5, TimeUnit.SECONDS)) {
+      process.destroyForcibly();
+    }
+    String words = lastLine(process.getErrorStream());
+    int code = process.waitFor();
+    // ch-run up to 0.38 says 1 for all of its own failures.
+    boolean ours = code >= 64 && code <= 78;
+    return new Abort(
+        ours ? code : Abort.INTERNAL,
+        words.isEmpty() ? name + " ended with status " + code + " and no word" : words);
+  }
+
+  private static String lastLine(InputStream stderr) {
+    try {
+      String text = new String(stderr.readNBytes(MAX_STDERR_BYTES), StandardCharsets.UTF_8).strip();
+      return text.substring(text.lastIndexOf('\n') + 1);
+    } catch (IOException e) {
+      return "";
+    }
+  }
+}

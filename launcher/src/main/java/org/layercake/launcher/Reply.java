@@ -1,0 +1,17 @@
+package org.layercake.launcher;
+
+import java.util.List;
+
+/** What the launcher answers; only {@link Progress} may be followed by another reply. */
+sealed interface Reply {
+  record Ok() implements Reply {}
+
+  /** A line for the user, without newline; empty when there is nothing new but life to report. */
+  record Progress(String text) implements Reply {}
+
+  /** The image's environment as {@code NAME=VALUE}; the namespace fds travel beside the frame. */
+  record Entered(List<String> environment) implements Reply {}
+
+  /** The request failed: exit code of sysexits(3) and a one-line message. */
+  record Failed(int exitCode, String message) implements Reply {}
+}

@@ -1,0 +1,124 @@
+package org.layercake.launcher;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** One client connection: one request, its progress, its reply. */
+final class Session implements Runnable {
+  private static final Logger log = LoggerFactory.getLogger(Session.class);
+  private static final int TIMEOUT_MILLIS = 5_000;
+  private static final long PROGRESS_MILLIS = 1_000;
+
+  private final int connection;
+  private final Jobs jobs;
+
+  Session(int connection, Jobs jobs) {
+    this.connection = connection;
+    this.jobs = jobs;
+  }
+
+  @Override
+  public void run() {
+    try {
+      serve();
+    } catch (IOException e) {
+      log.debug("event=client-gone cause={}", e.getMessage());
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    } finally {
+      Libc.close(connection);
+    }
+  }
+
+  private void serve() throws IOException, InterruptedException {
+    Libc.setTimeouts(connection, TIMEOUT_MILLIS, TIMEOUT_MILLIS);
+    try {
+      Libc.Peer peer = Libc.peer(connection);
+      Wire.requireHello(receive());
+      answer(Wire.request(receive()), peer);
+    } catch (ProtocolException e) {
+      log.warn("event=malformed cause={}", e.getMessage());
+      send(new Reply.Failed(Abort.USAGE, "malformed request: " + e.getMessage()));
+    } catch (Abort e) {
+      logUnexpected(e);
+      send(new Reply.Failed(e.exitCode(), e.getMessage()));
+    } catch (RuntimeException e) {
+      log.error("event=failure", e);
+      send(new Reply.Failed(Abort.INTERNAL, "the launcher failed: " + e + " (tell the site)"));
+    }
+  }
+
+  private void answer(Request request, Libc.Peer peer)
+      throws Abort, IOException, InterruptedException {
+    if (request instanceof Request.Enter enter) {
+      enter(enter, peer);
+      return;
+    }
+    if (peer.uid() != 0) {
+      throw new Abort(Abort.NO_PERMISSION, "only root may ask this of the launcher");
+    }
+    if (request instanceof Request.Register register) {
+      jobs.register(new JobKey(register.job(), register.uid()), register.spec());
+    } else if (request instanceof Request.Start start) {
+      jobs.start(new JobKey(start.job(), start.uid()));
+    } else {
+      jobs.release(request.job());
+    }
+    send(new Reply.Ok());
+  }
+
+  private void enter(Request.Enter enter, Libc.Peer peer)
+      throws Abort, IOException, InterruptedException {
+    Container container = jobs.enter(new JobKey(enter.job(), peer.uid()), enter.spec());
+    Holder holder = await(container);
+    try {
+      Reply entered = new Reply.Entered(container.image().join().environment());
+      holder.send(connection, Wire.frame(entered));
+    } catch (IllegalArgumentException e) {
+      throw new Abort(
+          Abort.USAGE, "cannot hand over the image's environment: it is too long (push less)", e);
+    }
+  }
+
+  /** Waits as long as the client does: a client that is gone shows when progress is sent. */
+  private Holder await(Container container) throws Abort, IOException, InterruptedException {
+    CompletableFuture<Holder> holder = container.start();
+    String told = "";
+    while (true) {
+      try {
+        return holder.get(PROGRESS_MILLIS, TimeUnit.MILLISECONDS);
+      } catch (TimeoutException e) {
+        String line = container.progress();
+        send(new Reply.Progress(line.equals(told) ? "" : line));
+        told = line;
+      } catch (ExecutionException e) {
+        Throwable cause = e.getCause();
+        if (cause instanceof Abort abort) {
+          throw abort;
+        }
+        throw new Abort(Abort.INTERNAL, "the launcher failed: " + cause, cause);
+      }
+    }
+  }
+
+  private static void logUnexpected(Abort e) {
+    if (e.exitCode() == Abort.INTERNAL || e.exitCode() == Abort.MISCONFIGURED) {
+      log.error("event=abort code={}", e.exitCode(), e);
+    }
+  }
+
+  private ByteBuffer receive() throws IOException, ProtocolException {
+    int length = Wire.frameLength(Libc.receive(connection, Wire.HEADER_BYTES));
+    return Libc.receive(connection, length);
+  }
+
+  private void send(Reply reply) throws IOException {
+    Libc.send(connection, Wire.frame(reply));
+  }
+}

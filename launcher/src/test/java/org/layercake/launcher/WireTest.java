@@ -1,0 +1,76 @@
+package org.layercake.launcher;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.util.HexFormat;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+/** The worked examples of docs/protocol.md, which the C tests read too, and frames that lie. */
+class WireTest {
+  @Test
+  void decodesTheWorkedRequests() throws Exception {
+    assertEquals(new Request.Enter(42, 0, "image=deb:12"), Wire.request(body("enter")));
+    assertEquals(
+        new Request.Register(42, 1001, "image=deb:12;mount=/a%3Ab:/c:ro"),
+        Wire.request(body("register")));
+    Wire.requireHello(body("hello"));
+  }
+
+  @Test
+  void encodesTheWorkedReplies() throws Exception {
+    assertEquals(example("entered"), Wire.frame(new Reply.Entered(List.of("A=1", "PATH=/bin"))));
+    assertEquals(example("abort"), Wire.frame(new Reply.Failed(66, "no image")));
+  }
+
+  @Test
+  void refusesALengthOutsideItsBounds() {
+    assertThrows(ProtocolException.class, () -> Wire.frameLength(bytes("00000000")));
+    assertThrows(ProtocolException.class, () -> Wire.frameLength(bytes("00010001")));
+    assertThrows(ProtocolException.class, () -> Wire.frameLength(bytes("ffffffff")));
+  }
+
+  @Test
+  void refusesFramesThatAreCutShortOrHaveBytesLeftOver() {
+    assertThrows(ProtocolException.class, () -> Wire.request(bytes("12000000")));
+    assertThrows(ProtocolException.class, () -> Wire.request(bytes("120000002aff")));
+    assertThrows(ProtocolException.class, () -> Wire.request(bytes("100000002a000003e9ffff41")));
+    assertThrows(ProtocolException.class, () -> Wire.request(bytes("")));
+  }
+
+  @Test
+  void refusesUnknownTypesVersionsAndNulBytes() {
+    assertThrows(ProtocolException.class, () -> Wire.request(bytes("7f")));
+    assertThrows(ProtocolException.class, () -> Wire.requireHello(bytes("010002")));
+    assertThrows(ProtocolException.class, () -> Wire.requireHello(bytes("120000002a")));
+    assertThrows(ProtocolException.class, () -> Wire.request(bytes("130000002a00000000000100")));
+  }
+
+  @Test
+  void refusesToEncodeAReplyThatDoesNotFitAFrame() {
+    assertThrows(
+        IllegalArgumentException.class,
+        () -> Wire.frame(new Reply.Entered(List.of("A=" + "x".repeat(70_000)))));
+  }
+
+  private static ByteBuffer body(String name) throws Exception {
+    ByteBuffer frame = example(name);
+    assertEquals(Wire.frameLength(frame), frame.remaining());
+    return frame;
+  }
+
+  private static ByteBuffer example(String name) throws IOException {
+    try (InputStream in = WireTest.class.getResourceAsStream("/wire/" + name + ".hex")) {
+      return bytes(new String(in.readAllBytes(), StandardCharsets.US_ASCII));
+    }
+  }
+
+  private static ByteBuffer bytes(String hex) {
+    return ByteBuffer.wrap(HexFormat.of().parseHex(hex.replaceAll("\\s", "")));
+  }
+}

@@ -1,0 +1,146 @@
+package org.layercake.it;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.fail;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
+
+/** The one-machine cluster, driven as its users drive it: through src/test/cluster/cluster. */
+final class Cluster {
+  private static final String CLUSTER = System.getProperty("layercake.cluster");
+  private static final long TIMEOUT_SECONDS = 180;
+
+  private Cluster() {}
+
+  /** What a command left behind. */
+  record Result(int exit, String out, String err) {
+    /** Stdout of a command that succeeded, without its last newline. */
+    String text() {
+      assertEquals(0, exit, () -> "stdout: " + out + "\nstderr: " + err);
+      return out.strip();
+    }
+
+    List<String> lines() {
+      return text().lines().toList();
+    }
+
+    /** Asserts a refusal: the exit code, and words of its one line on stderr. */
+    void refused(int code, String... words) {
+      assertEquals(code, exit, () -> "stdout: " + out + "\nstderr: " + err);
+      List<String> ours = err.lines().filter(line -> line.contains("layercake: ")).toList();
+      assertEquals(1, ours.size(), () -> "one line of ours in: " + err);
+      for (String word : words) {
+        if (!ours.get(0).contains(word)) {
+          fail("no \"" + word + "\" in: " + ours.get(0));
+        }
+      }
+    }
+  }
+
+  /** Runs a command line of sh as a user on the login side. */
+  static Result as(String user, String script) {
+    return run(List.of("as", user, "sh", "-c", script), null);
+  }
+
+  /** The same, with a file as stdin. */
+  static Result as(String user, String script, Path stdin) {
+    return run(List.of("as", user, "sh", "-c", script), stdin);
+  }
+
+  /** Runs a command line of sh as root in a node. */
+  static Result on(String node, String script) {
+    return run(List.of("on", node, "sh", "-c", script), null);
+  }
+
+  /** Any other verb of the cluster command. */
+  static Result cluster(String... words) {
+    return run(List.of(words), null);
+  }
+
+  /** Starts a command as a user and leaves it running. */
+  static Process start(String user, String script) {
+    try {
+      return new ProcessBuilder(CLUSTER, "as", user, "sh", "-c", script)
+          .redirectErrorStream(true)
+          .start();
+    } catch (IOException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  /** Waits for a condition; its description is what is told when it never comes. */
+  static void await(String what, BooleanSupplier condition) {
+    Instant deadline = Instant.now().plus(Duration.ofSeconds(60));
+    while (!condition.getAsBoolean()) {
+      if (Instant.now().isAfter(deadline)) {
+        fail("never came: " + what);
+      }
+      try {
+        Thread.sleep(100);
+      } catch (InterruptedException e) {
+        throw new AssertionError(e);
+      }
+    }
+  }
+
+  /** Asserts that no node was drained or went down. */
+  static void assertNodesAreWell() {
+    String states = as("alice", "sinfo -h -N -o %T").text();
+    for (String state : states.lines().toList()) {
+      if (state.contains("drain") || state.contains("down") || state.contains("fail")) {
+        fail("node state " + states);
+      }
+    }
+  }
+
+  private static Result run(List<String> words, Path stdin) {
+    List<String> command = new ArrayList<>(List.of(CLUSTER));
+    command.addAll(words);
+    Path out = null;
+    Path err = null;
+    try {
+      out = Files.createTempFile("layercake-it", ".out");
+      err = Files.createTempFile("layercake-it", ".err");
+      Process process =
+          new ProcessBuilder(command)
+              .redirectInput(stdin == null ? Path.of("/dev/null").toFile() : stdin.toFile())
+              .redirectOutput(out.toFile())
+              .redirectError(err.toFile())
+              .start();
+      if (!process.waitFor(TIMEOUT_SECONDS, TimeUnit.SECONDS)) {
+        process.descendants().forEach(ProcessHandle::destroyForcibly);
+        process.destroyForcibly();
+        fail("no end after " + TIMEOUT_SECONDS + " s: " + command + "\n" + text(out) + text(err));
+      }
+      return new Result(process.exitValue(), text(out), text(err));
+    } catch (IOException | InterruptedException e) {
+      throw new AssertionError(e);
+    } finally {
+      delete(out);
+      delete(err);
+    }
+  }
+
+  private static String text(Path file) throws IOException {
+    return new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
+  }
+
+  private static void delete(Path file) {
+    try {
+      if (file != null) {
+        Files.delete(file);
+      }
+    } catch (IOException e) {
+      throw new AssertionError(e);
+    }
+  }
+}

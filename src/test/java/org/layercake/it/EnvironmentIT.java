@@ -1,0 +1,91 @@
+package org.layercake.it;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.List;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+/** What a program in the container finds around it: variables, directories, who it is. */
+class EnvironmentIT {
+  @BeforeAll
+  static void pushImage() {
+    Images.busybox(
+        "alice",
+        "environment",
+        """
+        mkdir "$d/ch" "$d/opt"
+        cat >"$d/ch/environment" <<'END'
+        FROM_IMAGE=image
+        BOTH=image
+        HOME=/image
+        SLURM_PROCID=image
+        PMI_RANK=image
+        PATH=/opt/tool:/usr/bin:/bin
+        END
+        mkdir "$d/opt/tool"
+        printf '#!/bin/sh\\necho tool of the image\\n' >"$d/opt/tool/tool"
+        chmod 755 "$d/opt/tool/tool"
+        """);
+  }
+
+  @Test
+  void theImagesVariablesLieOverTheUsersButForSlurmsPmisAndHome() {
+    List<String> lines =
+        Cluster.as(
+                "alice",
+                "FROM_USER=user BOTH=user srun --ch-image=environment sh -c 'echo $FROM_USER"
+                    + " $FROM_IMAGE $BOTH $SLURM_PROCID $HOME ${PMI_RANK:-none}'")
+            .lines();
+    String[] words = lines.get(0).split(" ");
+    assertEquals(
+        List.of("user", "image", "image", "0", "/home/alice"), List.of(words).subList(0, 5));
+    assertFalse(words[5].equals("image"));
+  }
+
+  @Test
+  void commandsAreFoundOnTheImagesPath() {
+    assertEquals(
+        "tool of the image", Cluster.as("alice", "srun --ch-image=environment tool").text());
+  }
+
+  @Test
+  void theWorkingDirectoryIsTheSubmitDirectoryElseHomeElseTheRoot() {
+    assertEquals("/home/alice", pwd("cd $HOME"));
+    assertEquals("/etc", pwd("cd /etc"));
+    assertEquals("/home/alice", pwd("cd /scratch"));
+    assertEquals("/scratch", pwd("cd /scratch; set -- --ch-mount=/scratch"));
+  }
+
+  @Test
+  void homeIsTheUsersOwn() {
+    Cluster.as("alice", "echo secret >$HOME/home-file").text();
+    assertEquals(
+        "secret", Cluster.as("alice", "srun --ch-image=environment cat $HOME/home-file").text());
+  }
+
+  @Test
+  void theUserIsKnownByNameWithHomeAndShell() {
+    String entry =
+        Cluster.as("alice", "srun --ch-image=environment grep ^alice: /etc/passwd").text();
+    assertEquals(Cluster.as("alice", "getent passwd alice").text(), entry);
+  }
+
+  @Test
+  void groupsAreKept() {
+    String groups = Cluster.as("alice", "srun grep ^Groups: /proc/self/status").text();
+    // Unmapped groups are shown as 65534 inside, but they still open files: /proj/a is the proof.
+    assertTrue(groups.split("\\s+").length > 2, groups);
+    String name =
+        Cluster.as("alice", "srun --ch-image=environment --ch-mount=/proj/a ls /proj").text();
+    assertEquals("a", name);
+    assertEquals(
+        0, Cluster.as("alice", "srun --ch-image=environment --ch-mount=/proj/a ls /proj/a").exit());
+  }
+
+  private static String pwd(String before) {
+    return Cluster.as("alice", before + "; srun --ch-image=environment \"$@\" pwd").text();
+  }
+}

@@ -1,0 +1,120 @@
+package org.layercake.it;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+/** Whatever is missing or broken: one line, the documented exit code, no task, no drained node. */
+class FailClosedIT {
+  @BeforeAll
+  static void pushImage() {
+    Images.busybox("alice", "closed", "");
+  }
+
+  @AfterEach
+  void noNodeIsDrained() {
+    Cluster.assertNodesAreWell();
+  }
+
+  @Test
+  void anUnknownImageIsSaidWithWhereItWasSoughtAndNearNames() {
+    Cluster.Result result = srun("closd");
+    result.refused(66, "closd", "closed", "site");
+    assertEquals("", result.out());
+  }
+
+  @Test
+  void severalTasksSayItOncePerNode() {
+    Cluster.as("alice", "srun -n2 -N1 --ch-image=closd echo ran").refused(66, "closd");
+  }
+
+  @Test
+  void aStoppedLauncherRunsNothingOnTheHost() {
+    assertEquals(0, Cluster.cluster("launcher", "n1", "stop").exit());
+    try {
+      Cluster.Result result = srun("closed");
+      result.refused(69, "launcher");
+      assertEquals("", result.out());
+    } finally {
+      assertEquals(0, Cluster.cluster("launcher", "n1", "start").exit());
+    }
+    assertEquals("ran", srun("closed").text());
+  }
+
+  @Test
+  void aMissingChRunIsSaid() {
+    Cluster.on("n1", "mount --bind /dev/null /usr/bin/ch-run").text();
+    try {
+      srun("closed").refused(78, "ch-run");
+    } finally {
+      Cluster.on("n1", "umount /usr/bin/ch-run").text();
+    }
+  }
+
+  @Test
+  void aFullCacheDiskIsSaid() {
+    Images.busybox("alice", "big", "head -c 8000000 /dev/urandom >\"$d/big\"");
+    Cluster.on("n1", "mount -t tmpfs -o size=1m tmpfs /var/cache/layercake/staging").text();
+    try {
+      srun("big").refused(73, "cache");
+    } finally {
+      Cluster.on("n1", "umount /var/cache/layercake/staging").text();
+    }
+    assertEquals("ran", srun("big").text());
+  }
+
+  @Test
+  void aCorruptChunkIsRefused() {
+    Images.busybox("alice", "corrupt", "head -c 100000 /dev/urandom >\"$d/big\"");
+    Cluster.as(
+            "alice",
+            """
+            set -e
+            rados() { command rados -c /etc/ceph/ceph.conf -n client.layercake.alice --keyring $HOME/.config/layercake/keyring -p layercake -N u.alice "$@"; }
+            layercake inspect --json corrupt >$HOME/inspect.json
+            for chunk in $(grep -o '[0-9a-f]\\{64\\}' $HOME/inspect.json); do
+              if rados stat c/$chunk >/dev/null 2>&1; then
+                rados get c/$chunk $HOME/chunk
+                printf X | dd of=$HOME/chunk bs=1 seek=100 conv=notrunc 2>/dev/null
+                rados put c/$chunk $HOME/chunk
+              fi
+            done
+            """)
+        .text();
+    srun("corrupt").refused(74, "corrupt");
+  }
+
+  @Test
+  void aHostileSpecIsRefused() {
+    for (String spec :
+        new String[] {
+          "image=closed;mount=/etc:/x/../../y:ro", "image=", "x", "image=closed;root=9", "image=%00"
+        }) {
+      Cluster.Result result =
+          Cluster.as("alice", "SLURM_LAYERCAKE_SPEC='" + spec + "' srun echo ran");
+      assertEquals("", result.out(), spec);
+      assertEquals(false, result.exit() == 0, spec);
+    }
+    String claims =
+        "export SPANK_LAYERCAKE_SPEC='image=closed;mount=/:/x:zz'; srun --ch-image=closed echo ran";
+    assertEquals("ran", Cluster.as("alice", claims).text());
+  }
+
+  @Test
+  void aStoppedStoreIsSaidInBoundedTimeAndComesBack() {
+    Images.busybox("alice", "unreachable", "echo unique-$$ >\"$d/etc/unique\"");
+    Cluster.on("head", "ceph osd pause").text();
+    try {
+      srun("unreachable").refused(75, "store");
+    } finally {
+      Cluster.on("head", "ceph osd unpause").text();
+    }
+    assertEquals("ran", srun("unreachable").text());
+  }
+
+  private static Cluster.Result srun(String image) {
+    return Cluster.as("alice", "srun -w n1 --ch-image=" + image + " echo ran");
+  }
+}

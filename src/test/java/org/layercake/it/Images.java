@@ -1,0 +1,53 @@
+package org.layercake.it;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/** Images that tests push: a busybox tree of some files, and the Debian one of the quickstart. */
+final class Images {
+  // Applets as links, an /etc/os-release to be known by, a file of the test's own.
+  private static final String BUSYBOX_TREE =
+      """
+      set -e
+      d=$HOME/%1$s; chmod -R u+rwx "$d" 2>/dev/null || :; rm -rf "$d"
+      mkdir -p "$d/bin" "$d/etc" "$d/usr/bin"
+      cp /bin/busybox "$d/bin/busybox"
+      for applet in sh cat id ls env readlink pwd true false sleep touch echo test mkdir grep wc head kill ps stat dd tty; do
+        ln -s busybox "$d/bin/$applet"
+      done
+      echo 'ID=layercake-%1$s' >"$d/etc/os-release"
+      %2$s
+      layercake push "$d" %1$s
+      rm -rf "$d"
+      """;
+
+  private Images() {}
+
+  /**
+   * Pushes a busybox image as a user.
+   *
+   * @param extra shell lines that change the tree {@code $d} before it is pushed
+   * @return the line that push printed
+   */
+  static String busybox(String user, String name, String extra) {
+    return Cluster.as(user, String.format(BUSYBOX_TREE, name, extra)).text();
+  }
+
+  /**
+   * Pushes the Debian image (python3-mpi4py, openmpi-bin) as {@code debian}, once for all tests.
+   */
+  static synchronized void debian(String user) {
+    if (Cluster.as(user, "layercake inspect debian").exit() == 0) {
+      return;
+    }
+    Path tar = Path.of(System.getProperty("layercake.debian"));
+    if (!Files.exists(tar)) {
+      throw new AssertionError("no image at " + tar + ": run the tests through quickstart");
+    }
+    Cluster.as(
+            user,
+            "cat >$HOME/debian.tar && layercake push $HOME/debian.tar debian && rm $HOME/debian.tar",
+            tar)
+        .text();
+  }
+}

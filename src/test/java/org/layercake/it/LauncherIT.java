@@ -1,0 +1,144 @@
+package org.layercake.it;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+/** What a node keeps while jobs run, and that it keeps nothing after them. */
+class LauncherIT {
+  @BeforeAll
+  static void pushImages() {
+    Images.busybox("alice", "launcher", "");
+    Images.busybox("bob", "launcher", "");
+  }
+
+  @AfterEach
+  void noNodeIsDrained() {
+    Cluster.as("alice", "scancel --me");
+    Cluster.as("bob", "scancel --me");
+    Cluster.await("no job is left", () -> Cluster.as("alice", "squeue -h").text().isEmpty());
+    Cluster.assertNodesAreWell();
+  }
+
+  @Test
+  void aSecondStepFetchesMountsAndStartsNothing() {
+    String out =
+        Cluster.as(
+                "alice",
+                "salloc -Q -N1 -w n1 --ch-image=launcher sh -c 'for i in 1 2; do srun readlink"
+                    + " /proc/self/ns/mnt; done'")
+            .text();
+    List<String> namespaces = out.lines().toList();
+    assertEquals(2, namespaces.size());
+    assertEquals(namespaces.get(0), namespaces.get(1));
+  }
+
+  @Test
+  void twoUsersOfTheSameBytesShareOneFileAndOneMountAndHaveTheirOwnHolders() {
+    Process alices = Cluster.start("alice", "srun -w n1 --ch-image=launcher sleep 1000");
+    Process bobs = Cluster.start("bob", "srun -w n1 --ch-image=launcher sleep 1001");
+    Cluster.await(
+        "both tasks run",
+        () -> Cluster.on("n1", "pgrep -x sleep -a").out().matches("(?s).*1000.*1001.*"));
+    assertEquals("2", Cluster.on("n1", "pgrep -x layercake-pause | wc -l").text());
+    String digest =
+        Cluster.as("alice", "layercake inspect --json launcher")
+            .text()
+            .replaceAll("(?s).*\"digest\"\\s*:\\s*\"sha256:([0-9a-f]{64}).*", "$1");
+    assertEquals(
+        "1", Cluster.on("n1", "grep -c /run/layercake/images/" + digest + " /proc/mounts").text());
+    assertEquals(
+        "1", Cluster.on("n1", "ls /var/cache/layercake/images | grep -c " + digest).text());
+    assertEquals(
+        "nobody",
+        Cluster.on("n1", "ps -o user= -p $(pgrep -f /proc/self/fd/.*squashfuse\\|squashfuse_ll)")
+            .text()
+            .lines()
+            .distinct()
+            .findFirst()
+            .orElse(""));
+    Cluster.as("alice", "scancel --me");
+    Cluster.as("bob", "scancel --me");
+    Cluster.await("both sruns end", () -> !alices.isAlive() && !bobs.isAlive());
+  }
+
+  @Test
+  void afterTheLastJobThereIsNoHolderNoMountAndNoState() {
+    Cluster.as("alice", "srun -N2 --ch-image=launcher true").text();
+    for (String node : List.of("n1", "n2")) {
+      Cluster.await(
+          "no holder on " + node, () -> Cluster.on(node, "pgrep -x layercake-pause").exit() == 1);
+      Cluster.await(
+          "no image server on " + node, () -> Cluster.on(node, "pgrep squashfuse").exit() == 1);
+      Cluster.await(
+          "no mount on " + node,
+          () -> Cluster.on(node, "grep /run/layercake/images/ /proc/mounts").exit() == 1);
+      Cluster.await(
+          "no state on " + node,
+          () ->
+              Cluster.on(node, "find /run/layercake/jobs /run/layercake/images -mindepth 1")
+                  .text()
+                  .isEmpty());
+    }
+  }
+
+  @Test
+  void aKilledLauncherComesBackToTheSameContainer() {
+    Process job =
+        Cluster.start(
+            "alice",
+            """
+            rm -f $HOME/first $HOME/go
+            salloc -Q -N1 -w n1 --ch-image=launcher sh -c '
+              srun readlink /proc/self/ns/mnt >$HOME/first
+              until [ -e $HOME/go ]; do sleep 0.1; done
+              srun readlink /proc/self/ns/mnt'
+            """);
+    Cluster.await(
+        "the first step is done", () -> Cluster.as("alice", "test -s $HOME/first").exit() == 0);
+    Cluster.on("n1", "kill -9 $(cat /run/layercake/launcher.pid)").text();
+    assertEquals(0, Cluster.cluster("launcher", "n1", "start").exit());
+    String first = Cluster.as("alice", "cat $HOME/first; touch $HOME/go").text();
+    Cluster.await("the job ends", () -> !job.isAlive());
+    String out = new String(readAll(job), java.nio.charset.StandardCharsets.UTF_8).strip();
+    assertTrue(out.endsWith(first), first + " then " + out);
+    Cluster.await(
+        "no holder is left", () -> Cluster.on("n1", "pgrep -x layercake-pause").exit() == 1);
+  }
+
+  @Test
+  void theHolderIsInTheJobsExternStep() {
+    Process job = Cluster.start("alice", "srun -w n1 --ch-image=launcher sleep 1000");
+    Cluster.await(
+        "the holder runs", () -> Cluster.on("n1", "pgrep -x -u alice layercake-pause").exit() == 0);
+    String cgroups =
+        Cluster.on("n1", "cat /proc/$(pgrep -x -u alice layercake-pause)/cgroup").text();
+    assertTrue(cgroups.contains("step_extern"), cgroups);
+    Cluster.as("alice", "scancel --me");
+    Cluster.await("srun ends", () -> !job.isAlive());
+  }
+
+  @Test
+  void garbageOnTheSocketIsAnsweredAndForgotten() {
+    for (String hex :
+        List.of("ffffffff", "00000001ff", "000000030100ff", "0000000301000100000000")) {
+      String reply = Cluster.as("alice", "srun -w n1 " + Protocol.raw(hex)).text();
+      assertTrue(reply.startsWith("000000") && reply.substring(8, 10).equals("4f"), reply);
+    }
+    Cluster.as("alice", "srun -w n1 " + Protocol.raw("0000000301000100000009110000002a00000000"))
+        .text();
+    Cluster.as("alice", "srun -w n1 --ch-image=launcher true").text();
+  }
+
+  private static byte[] readAll(Process process) {
+    try {
+      return process.getInputStream().readAllBytes();
+    } catch (java.io.IOException e) {
+      throw new AssertionError(e);
+    }
+  }
+}

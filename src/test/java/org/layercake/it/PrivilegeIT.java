@@ -1,0 +1,107 @@
+package org.layercake.it;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+/** Nobody gains a privilege, and nobody reaches what is another's. */
+class PrivilegeIT {
+  @BeforeAll
+  static void pushImages() {
+    Images.busybox(
+        "alice",
+        "privilege",
+        "cp \"$d/bin/busybox\" \"$d/bin/setuid-id\"; chmod 4755 \"$d/bin/setuid-id\"");
+  }
+
+  @AfterEach
+  void noNodeIsDrained() {
+    Cluster.assertNodesAreWell();
+  }
+
+  @Test
+  void tasksHaveNoNewPrivilegesAndNoCapability() {
+    List<String> lines =
+        srun("grep -E '^(NoNewPrivs|CapInh|CapPrm|CapEff|CapAmb):' /proc/self/status").lines();
+    for (String line : lines) {
+      String[] words = line.split("\\s+");
+      assertEquals(words[0].equals("NoNewPrivs:") ? "1" : "0000000000000000", words[1], line);
+    }
+    assertEquals(5, lines.size());
+  }
+
+  @Test
+  void aSetuidRootFileOfTheImageGivesNothing() {
+    String uid = Cluster.as("alice", "id -u").text();
+    assertEquals(
+        "Uid: " + uid + " " + uid + " " + uid + " " + uid,
+        srun("setuid-id grep ^Uid: /proc/self/status").text().replaceAll("\\s+", " "));
+  }
+
+  @Test
+  void noDescriptorOfTheLauncherOrTheShimIsLeftOpen() {
+    String bare = Cluster.as("alice", "srun sh -c 'ls /proc/self/fd | wc -l'").text();
+    assertEquals(bare, srun("sh -c 'ls /proc/self/fd | wc -l'").text());
+  }
+
+  @Test
+  void rootInsideIsTheUserOutside() {
+    String out =
+        Cluster.as(
+                "alice",
+                "rm -f $HOME/by-root; srun --ch-root --ch-image=privilege sh -c 'stat -c %u"
+                    + " /proc/self; touch $HOME/by-root'; stat -c %U $HOME/by-root")
+            .text();
+    assertEquals("0\nalice", out);
+  }
+
+  @Test
+  void aPrivateImageIsRefusedToOthers() {
+    Cluster.as("bob", "srun --ch-image=alice/privilege echo ran").refused(77, "alice/privilege");
+    Cluster.as("bob", "srun --ch-image=privilege echo ran").refused(66, "privilege");
+    assertEquals(77, Cluster.as("bob", "layercake pull alice/privilege $HOME/stolen").exit());
+  }
+
+  @Test
+  void aUserCannotEnterAnothersContainerNorReachItsMounts() {
+    Process job = Cluster.start("alice", "srun -w n1 --ch-image=privilege sleep 1000");
+    try {
+      Cluster.await(
+          "alice's task runs",
+          () -> Cluster.on("n1", "pgrep -x sleep -u alice -a").out().contains("sleep 1000"));
+      String jobId = Cluster.as("alice", "squeue -h -o %i --me").text();
+      String holder = Cluster.on("n1", "pgrep -x -u alice layercake-pause").text();
+      Cluster.Result claimed =
+          Cluster.as(
+              "bob",
+              "srun -w n1 --overlap sh -c 'for f in user mnt; do readlink /proc/"
+                  + holder
+                  + "/ns/$f || echo denied; done; ls /run/layercake/images || echo denied; ls"
+                  + " /proc/"
+                  + holder
+                  + "/root || echo denied; nsenter -U -m -t "
+                  + holder
+                  + " true || echo denied'");
+      assertEquals(List.of("denied", "denied", "denied", "denied", "denied"), claimed.lines());
+      String asked =
+          Cluster.as("bob", "srun -w n1 " + Protocol.enter(Long.parseLong(jobId), "image=site/x"))
+              .out();
+      assertNotEquals("", asked);
+      assertTrue(asked.contains("ABORT 77") || asked.contains("ABORT 66"), asked);
+      asked = Cluster.as("bob", "srun -w n1 " + Protocol.enter(Long.parseLong(jobId), "")).out();
+      assertTrue(asked.contains("ABORT"), asked);
+    } finally {
+      Cluster.as("alice", "scancel --me");
+      Cluster.await("alice's job ends", () -> !job.isAlive());
+    }
+  }
+
+  private static Cluster.Result srun(String command) {
+    return Cluster.as("alice", "srun --ch-image=privilege " + command);
+  }
+}
