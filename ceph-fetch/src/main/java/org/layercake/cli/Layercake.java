@@ -1,0 +1,154 @@
+package org.layercake.cli;
+
+import static org.layercake.store.StoreException.Kind.CORRUPT;
+import static org.layercake.store.StoreException.Kind.DENIED;
+import static org.layercake.store.StoreException.Kind.FULL;
+import static org.layercake.store.StoreException.Kind.INTERNAL;
+import static org.layercake.store.StoreException.Kind.INVALID;
+import static org.layercake.store.StoreException.Kind.NOT_FOUND;
+
+import java.io.IOException;
+import java.io.PrintStream;
+import java.io.PrintWriter;
+import java.nio.charset.Charset;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.Map;
+import org.layercake.store.StoreException;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.ParameterException;
+
+/** The user's command. */
+@Command(
+    name = "layercake",
+    mixinStandardHelpOptions = true,
+    version = "layercake 0.1.0",
+    description = "Keeps container images in the store that srun --ch-image starts them from.",
+    synopsisSubcommandLabel = "COMMAND",
+    subcommands = {
+      Push.class,
+      Pull.class,
+      Ls.class,
+      Inspect.class,
+      TagCommand.class,
+      Rm.class,
+      Key.class,
+    },
+    footerHeading = "%nExamples:%n",
+    footer = {
+      "  layercake push debian.tar deb:12      store an image as yours",
+      "  srun --ch-image=deb:12 cat /etc/os-release",
+      "  layercake ls                          your images and the site's",
+      "  layercake inspect deb:12",
+      "",
+      "IMAGE is [OWNER/]NAME[:TAG][@sha256:HEX]; a bare name means yours first, then the",
+      "site's (owner \"site\"). Settings: /etc/layercake/store.conf, or $LAYERCAKE_CONFIG.",
+      "Exit codes: 64 usage, 65 not an image, 66 no such image or file, 70 internal error,",
+      "73 no room, 74 corrupt or I/O error, 75 store not reachable, 77 no permission,",
+      "78 misconfigured."
+    })
+public final class Layercake implements Runnable {
+  private final Session session;
+
+  @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
+
+  Layercake(Session session) {
+    this.session = session;
+  }
+
+  public static void main(String[] args) {
+    // Before the first logger: the launcher's configuration lies on the same class path.
+    System.setProperty("logback.configurationFile", "org/layercake/cli/logback.xml");
+    // The JDK takes both from the passwd entry of the real uid, not from the environment.
+    Session session =
+        new Session(
+            System.getenv(),
+            System.getProperty("user.name"),
+            Path.of(System.getProperty("user.home")),
+            System.out,
+            System.err);
+    System.exit(run(session, args));
+  }
+
+  static int run(Session session, String... args) {
+    CommandLine command = new CommandLine(new Layercake(session));
+    command.setOut(new PrintWriter(session.out(), true, Charset.defaultCharset()));
+    command.setErr(new PrintWriter(session.err(), true, Charset.defaultCharset()));
+    command.setParameterExceptionHandler((e, rest) -> usageError(session, e));
+    command.setExecutionExceptionHandler((e, at, parsed) -> failed(session, e));
+    command.setCaseInsensitiveEnumValuesAllowed(true);
+    return command.execute(args);
+  }
+
+  Session session() {
+    return session;
+  }
+
+  @Override
+  public void run() {
+    throw new ParameterException(spec.commandLine(), "no command given");
+  }
+
+  private static int usageError(Session session, ParameterException e) {
+    if (e.getCause() instanceof StoreException known) {
+      return report(session, known);
+    }
+    String command = e.getCommandLine().getCommandSpec().qualifiedName();
+    return report(
+        session,
+        new StoreException(
+            INVALID,
+            "cannot understand the command: " + e.getMessage() + " (see: " + command + " --help)",
+            e));
+  }
+
+  private static int failed(Session session, Exception e) {
+    if (e instanceof StoreException known) {
+      return report(session, known);
+    }
+    if (e instanceof IOException io) {
+      return report(session, ioFailure(io));
+    }
+    return report(
+        session,
+        new StoreException(
+            INTERNAL,
+            "cannot go on: " + e + " (a fault of layercake: LAYERCAKE_DEBUG=1 shows where)",
+            e));
+  }
+
+  private static StoreException ioFailure(IOException e) {
+    String file = e instanceof FileSystemException named ? named.getFile() : e.getMessage();
+    String reason = e instanceof FileSystemException named ? named.getReason() : null;
+    if (e instanceof NoSuchFileException) {
+      return new StoreException(
+          NOT_FOUND, "cannot open " + file + ": no such file (check the path)", e);
+    }
+    if (e instanceof AccessDeniedException) {
+      return new StoreException(
+          DENIED, "cannot open " + file + ": permission denied (check its mode)", e);
+    }
+    String cause = reason == null ? String.valueOf(e.getMessage()) : file + ": " + reason;
+    if (cause.contains("No space left") || cause.contains("Disk quota exceeded")) {
+      return new StoreException(FULL, "cannot write: " + cause + " (make room, or set TMPDIR)", e);
+    }
+    return new StoreException(CORRUPT, "cannot read or write: " + cause, e);
+  }
+
+  /** The only place that prints an error. */
+  private static int report(Session session, StoreException e) {
+    PrintStream err = session.err();
+    err.println("layercake: " + e.getMessage());
+    if (session.environment().containsKey("LAYERCAKE_DEBUG")) {
+      e.printStackTrace(err);
+    }
+    return e.kind().exitCode();
+  }
+
+  /** What a command is run with: everything that comes from outside but its arguments. */
+  record Session(
+      Map<String, String> environment, String user, Path home, PrintStream out, PrintStream err) {}
+}

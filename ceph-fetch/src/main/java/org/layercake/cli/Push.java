@@ -1,0 +1,82 @@
+package org.layercake.cli;
+
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import org.layercake.store.ImageConfig;
+import org.layercake.store.ImageName;
+import org.layercake.store.ImageStore;
+import org.layercake.store.PushResult;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+@Command(
+    name = "push",
+    mixinStandardHelpOptions = true,
+    description = {
+      "Stores an image under a name.",
+      "",
+      "Only what the store does not have yet is sent: a rebuilt image is mostly there, and an"
+          + " interrupted push is resumed by running it again. Nobody sees the name move before"
+          + " the image is complete."
+    },
+    footerHeading = "%nExamples:%n",
+    footer = {
+      "  layercake push debian.tar.zst deb:12",
+      "  layercake push ./rootfs mytools",
+      "  layercake push image.sqfs site/python:3.11     (with an administrator's key)"
+    })
+final class Push extends StoreCommand implements Callable<Integer> {
+  @Parameters(
+      index = "0",
+      paramLabel = "SOURCE",
+      description = "A squashfs file, a directory, or a tar file (plain, gz, xz or zst).")
+  private Path source;
+
+  @Parameters(
+      index = "1",
+      paramLabel = "[OWNER/]NAME[:TAG]",
+      converter = NameConverter.class,
+      description = "The image's name; the tag is \"latest\" when left out.")
+  private ImageName name;
+
+  @Option(
+      names = "--repair",
+      description = "Also verify what the store has already, and replace what is damaged.")
+  private boolean repair;
+
+  @Override
+  public Integer call() throws Exception {
+    try (ImageStore store = openStore();
+        Scratch scratch = new Scratch(session().environment());
+        Progress progress = new Progress(session().err())) {
+      store.checkPush(name, user());
+      SquashfsTools tools = new SquashfsTools(scratch, progress);
+      Path image = tools.squashfs(source);
+      ImageConfig config = tools.config(image, source);
+      progress.begin("pushing " + name, image.toFile().length());
+      PushResult result =
+          store.push(
+              image,
+              name,
+              user(),
+              config,
+              repair ? ImageStore.Existing.VERIFY : ImageStore.Existing.TRUST,
+              (done, fresh) -> progress.reach(done));
+      progress.end();
+      session().out().println(summary(result));
+      return 0;
+    }
+  }
+
+  private static String summary(PushResult result) {
+    long percent = Math.round(100.0 * result.newBytes() / result.size());
+    return "pushed %s@%s %s, %s new (%d %%)"
+        .formatted(
+            result.name(),
+            result.digest(),
+            Sizes.human(result.size()),
+            Sizes.human(result.newBytes()),
+            percent);
+  }
+}

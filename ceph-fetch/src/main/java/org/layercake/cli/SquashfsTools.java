@@ -1,0 +1,438 @@
+package org.layercake.cli;
+
+import static java.nio.file.StandardOpenOption.READ;
+import static java.nio.file.StandardOpenOption.WRITE;
+import static org.layercake.store.StoreException.Kind.BAD_SOURCE;
+import static org.layercake.store.StoreException.Kind.DENIED;
+import static org.layercake.store.StoreException.Kind.FULL;
+import static org.layercake.store.StoreException.Kind.INTERNAL;
+import static org.layercake.store.StoreException.Kind.MISCONFIGURED;
+import static org.layercake.store.StoreException.Kind.NOT_FOUND;
+
+import java.io.File;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.layercake.store.ImageConfig;
+import org.layercake.store.StoreException;
+
+/**
+ * Makes a squashfs file of what users have, and looks into it. The only class that knows
+ * squashfs-tools and the formats of sources.
+ *
+ * <p>Files keep their modification times: with others, every .pyc would be stale. Only the
+ * superblock's and the root directory's time are zeroed, so that the same tree makes the same
+ * image. The inode table is not compressed: it costs 0.2 % and lets the chunker find what has not
+ * changed in it.
+ */
+final class SquashfsTools {
+  private static final List<String> MKSQUASHFS_OPTIONS =
+      List.of(
+          "-noappend",
+          "-comp",
+          "zstd",
+          "-Xcompression-level",
+          "3",
+          "-b",
+          "131072",
+          "-noI",
+          "-all-root",
+          "-no-xattrs",
+          "-root-mode",
+          "755",
+          "-root-time",
+          "0",
+          "-mkfs-time",
+          "0",
+          "-exit-on-error",
+          "-no-progress",
+          "-quiet");
+
+  private static final int HEADER_BYTES = 512;
+  private static final int TAR_MAGIC_OFFSET = 257;
+  private static final int TAR_BLOCK = 512;
+  private static final int TAR_END_BYTES = 2 * TAR_BLOCK;
+  private static final int SQUASHFS_MAGIC = 0x73717368;
+  private static final int SQUASHFS_SUPERBLOCK_BYTES = 96;
+  private static final int SQUASHFS_MAJOR_OFFSET = 28;
+  private static final int SQUASHFS_ROOT_INODE_OFFSET = 32;
+  private static final int SQUASHFS_SIZE_OFFSET = 40;
+  private static final int SQUASHFS_INODE_TABLE_OFFSET = 64;
+  private static final int SQUASHFS_MTIME_OFFSET = 8;
+  private static final int MAX_ENVIRONMENT_BYTES = 64 * 1024;
+
+  private final Scratch scratch;
+  private final Progress progress;
+
+  SquashfsTools(Scratch scratch, Progress progress) {
+    this.scratch = scratch;
+    this.progress = progress;
+  }
+
+  /** Kinds of sources, by their first bytes. */
+  private enum Form {
+    SQUASHFS,
+    TAR,
+    GZIP("gzip"),
+    XZ("xz"),
+    ZSTD("zstd"),
+    UNKNOWN;
+
+    private final String decompressor;
+
+    Form() {
+      this(null);
+    }
+
+    Form(String decompressor) {
+      this.decompressor = decompressor;
+    }
+
+    static Form of(byte[] header) {
+      if (header.length >= SQUASHFS_SUPERBLOCK_BYTES
+          && littleEndian(header).getInt(0) == SQUASHFS_MAGIC) {
+        return SQUASHFS;
+      } else if (startsWith(header, 0, 0x1f, 0x8b)) {
+        return GZIP;
+      } else if (startsWith(header, 0, 0xfd, '7', 'z', 'X', 'Z', 0)) {
+        return XZ;
+      } else if (startsWith(header, 0, 0x28, 0xb5, 0x2f, 0xfd)) {
+        return ZSTD;
+      }
+      return startsWith(header, TAR_MAGIC_OFFSET, 'u', 's', 't', 'a', 'r') ? TAR : UNKNOWN;
+    }
+
+    private static boolean startsWith(byte[] header, int offset, int... magic) {
+      if (header.length < offset + magic.length) {
+        return false;
+      }
+      for (int i = 0; i < magic.length; i++) {
+        if ((header[offset + i] & 0xff) != magic[i]) {
+          return false;
+        }
+      }
+      return true;
+    }
+  }
+
+  /** The source itself if it is a squashfs file, else one made of it. */
+  Path squashfs(Path source) throws StoreException, IOException {
+    if (Files.isDirectory(source)) {
+      return pack(source);
+    }
+    byte[] header = header(source);
+    Form form = Form.of(header);
+    return switch (form) {
+      case SQUASHFS -> checkComplete(source, header);
+      case TAR, GZIP, XZ, ZSTD -> packTar(source, form);
+      case UNKNOWN ->
+          throw badSource(
+              source, "not a squashfs or tar file (plain, gz, xz, zst) nor a directory");
+    };
+  }
+
+  /** What the image says about how to run it. */
+  ImageConfig config(Path image, Path source) throws StoreException, IOException {
+    String architecture = System.getProperty("os.arch").replace("amd64", "x86_64");
+    try {
+      return new ImageConfig(environment(image, source), architecture);
+    } catch (IllegalArgumentException e) {
+      throw badSource(source, "its /ch/environment has " + e.getMessage());
+    }
+  }
+
+  private static byte[] header(Path source) throws StoreException, IOException {
+    if (!Files.exists(source)) {
+      throw new StoreException(
+          NOT_FOUND, "cannot push " + source + ": no such file or directory (check the path)");
+    }
+    if (!Files.isRegularFile(source)) {
+      throw badSource(source, "neither a file nor a directory");
+    }
+    try (InputStream in = Files.newInputStream(source)) {
+      return in.readNBytes(HEADER_BYTES);
+    } catch (AccessDeniedException e) {
+      throw new StoreException(
+          DENIED, "cannot push " + source + ": permission denied (make it readable for you)", e);
+    }
+  }
+
+  private static Path checkComplete(Path source, byte[] header) throws StoreException, IOException {
+    ByteBuffer superblock = littleEndian(header);
+    long size = superblock.getLong(SQUASHFS_SIZE_OFFSET);
+    if (superblock.getShort(SQUASHFS_MAJOR_OFFSET) != 4) {
+      throw badSource(source, "not a squashfs file of version 4");
+    }
+    if (size < 0 || size > Files.size(source)) {
+      throw badSource(
+          source,
+          "truncated: its superblock says " + size + " bytes, it has " + Files.size(source));
+    }
+    return source;
+  }
+
+  private static ByteBuffer littleEndian(byte[] bytes) {
+    return ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
+  }
+
+  private Path pack(Path directory) throws StoreException, IOException {
+    progress.say("packing " + directory);
+    Path image = scratch.file("image.sqfs");
+    Run mksquashfs =
+        start(mksquashfs(directory.toRealPath().toString(), image), ProcessBuilder.Redirect.PIPE);
+    mksquashfs.process().getOutputStream().close();
+    requirePacked(mksquashfs, directory);
+    return image;
+  }
+
+  /** Through this program rather than a pipe: only the stream's end tells a truncated tar. */
+  private Path packTar(Path source, Form form) throws StoreException, IOException {
+    progress.say("packing " + source);
+    Path image = scratch.file("image.sqfs");
+    Run mksquashfs = start(mksquashfs("-", image), ProcessBuilder.Redirect.PIPE);
+    if (feed(source, form, mksquashfs.process()) == Fed.TRUNCATED) {
+      throw badSource(source, "it ends too early, without a tar file's end mark: truncated");
+    }
+    requirePacked(mksquashfs, source);
+    refuseLayers(image, source);
+    zeroRootTime(image);
+    return image;
+  }
+
+  /** How a stream into mksquashfs ended. */
+  private enum Fed {
+    WHOLE,
+    TRUNCATED,
+    /** mksquashfs wanted no more of it; its exit code says why. */
+    REFUSED
+  }
+
+  private Fed feed(Path source, Form form, Process mksquashfs) throws StoreException, IOException {
+    if (form.decompressor == null) {
+      try (InputStream tar = Files.newInputStream(source)) {
+        return feed(tar, mksquashfs);
+      }
+    }
+    Run decompressor =
+        start(List.of(form.decompressor, "-dc"), ProcessBuilder.Redirect.from(source.toFile()));
+    Fed fed;
+    try (InputStream tar = decompressor.process().getInputStream()) {
+      fed = feed(tar, mksquashfs);
+    }
+    if (decompressor.await() != 0 && fed != Fed.REFUSED) {
+      throw badSource(source, decompressor.complaint());
+    }
+    return fed;
+  }
+
+  /**
+   * mksquashfs gives the root directory of a tar the time of day and ignores -root-time. With an
+   * uncompressed inode table the root inode's mtime lies in the open; see the squashfs format's
+   * description, "Metadata blocks" and "Common inode header".
+   */
+  private static void zeroRootTime(Path image) throws IOException {
+    try (FileChannel file = FileChannel.open(image, READ, WRITE)) {
+      ByteBuffer superblock = littleEndian(new byte[SQUASHFS_SUPERBLOCK_BYTES]);
+      file.read(superblock, 0);
+      long rootInode = superblock.getLong(SQUASHFS_ROOT_INODE_OFFSET);
+      long block = superblock.getLong(SQUASHFS_INODE_TABLE_OFFSET) + (rootInode >>> 16);
+      ByteBuffer blockHeader = littleEndian(new byte[Short.BYTES]);
+      file.read(blockHeader, block);
+      long mtime = block + Short.BYTES + (rootInode & 0xffff) + SQUASHFS_MTIME_OFFSET;
+      boolean uncompressed = blockHeader.getShort(0) < 0;
+      if (uncompressed) {
+        file.write(ByteBuffer.allocate(Integer.BYTES), mtime);
+      }
+    }
+  }
+
+  private static List<String> mksquashfs(String source, Path image) {
+    List<String> command = new ArrayList<>(List.of("mksquashfs", source, image.toString()));
+    if (source.equals("-")) {
+      command.add("-tar");
+    }
+    command.addAll(MKSQUASHFS_OPTIONS);
+    return command;
+  }
+
+  /** A whole tar ends as tar(5) says: in whole blocks, the last two of them zero. */
+  private static Fed feed(InputStream tar, Process consumer) throws IOException {
+    byte[] buffer = new byte[1 << 20];
+    long total = 0;
+    long zeros = 0;
+    OutputStream out = consumer.getOutputStream();
+    for (int count; (count = tar.read(buffer)) > 0; ) {
+      total += count;
+      int trailing = trailingZeros(buffer, count);
+      zeros = trailing == count ? zeros + count : trailing;
+      if (!pass(out, buffer, count)) {
+        return Fed.REFUSED;
+      }
+    }
+    if (!pass(out, buffer, 0)) {
+      return Fed.REFUSED;
+    }
+    return total % TAR_BLOCK == 0 && zeros >= TAR_END_BYTES ? Fed.WHOLE : Fed.TRUNCATED;
+  }
+
+  /** Nothing to pass means the end. False if the reader has gone: its complaint says more. */
+  private static boolean pass(OutputStream out, byte[] bytes, int count) {
+    try {
+      if (count == 0) {
+        out.close();
+      } else {
+        out.write(bytes, 0, count);
+      }
+      return true;
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
+  private static int trailingZeros(byte[] bytes, int count) {
+    int zeros = 0;
+    while (zeros < count && bytes[count - 1 - zeros] == 0) {
+      zeros++;
+    }
+    return zeros;
+  }
+
+  private static void requirePacked(Run mksquashfs, Path source) throws StoreException {
+    if (mksquashfs.await() == 0) {
+      return;
+    }
+    String complaint = mksquashfs.complaint();
+    if (complaint.contains("No space left")) {
+      throw new StoreException(
+          FULL,
+          "cannot pack " + source + ": no space for the image (set TMPDIR to a larger place)");
+    }
+    if (complaint.contains("Failed to read file") || complaint.contains("Could not open")) {
+      throw new StoreException(
+          DENIED, "cannot pack " + source + ": " + complaint + " (make it readable for you)");
+    }
+    throw badSource(source, complaint);
+  }
+
+  /** Archives of layers are no root file system; pushed as they are, they would fail in the job. */
+  private void refuseLayers(Path image, Path source) throws StoreException, IOException {
+    if (cat(image, source, "oci-layout") != null
+        || (cat(image, source, "manifest.json") != null
+            && cat(image, source, "repositories") != null)) {
+      throw badSource(
+          source,
+          "an archive of image layers, not a file tree; flatten it: docker export, ch-convert");
+    }
+  }
+
+  private List<String> environment(Path image, Path source) throws StoreException, IOException {
+    List<String> variables = new ArrayList<>();
+    byte[] file = cat(image, source, "ch/environment");
+    if (file == null) {
+      return variables;
+    }
+    if (file.length > MAX_ENVIRONMENT_BYTES) {
+      throw badSource(source, "its /ch/environment is longer than " + MAX_ENVIRONMENT_BYTES);
+    }
+    for (String line : new String(file, StandardCharsets.UTF_8).lines().toList()) {
+      String variable = unquoted(line);
+      if (ImageConfig.isVariable(variable) && variable.indexOf('\ufffd') < 0) {
+        variables.add(variable);
+      } else if (!line.isBlank()) {
+        progress.say(
+            "layercake: left out of the image's environment: "
+                + line.replaceAll("\\p{IsControl}", "?"));
+      }
+    }
+    return variables;
+  }
+
+  /** As ch-run reads the file: single quotes around a value are not part of it. */
+  private static String unquoted(String line) {
+    int value = line.indexOf('=') + 1;
+    boolean quoted =
+        value > 0 && line.length() >= value + 2 && line.charAt(value) == '\'' && line.endsWith("'");
+    return quoted ? line.substring(0, value) + line.substring(value + 1, line.length() - 1) : line;
+  }
+
+  /** A file in the image, cut off a little beyond what anyone may want; null if there is none. */
+  private byte[] cat(Path image, Path source, String file) throws StoreException, IOException {
+    Run unsquashfs =
+        start(List.of("unsquashfs", "-cat", image.toString(), file), ProcessBuilder.Redirect.PIPE);
+    unsquashfs.process().getOutputStream().close();
+    byte[] content;
+    try (InputStream out = unsquashfs.process().getInputStream()) {
+      content = out.readNBytes(MAX_ENVIRONMENT_BYTES + 1);
+    }
+    if (content.length > MAX_ENVIRONMENT_BYTES) {
+      return content;
+    }
+    return switch (unsquashfs.await()) {
+      case 0 -> content;
+      case 2 -> null; // "no matches"
+      default -> throw badSource(source, unsquashfs.complaint());
+    };
+  }
+
+  private Run start(List<String> command, ProcessBuilder.Redirect input)
+      throws StoreException, IOException {
+    Path stderr = Files.createTempFile(scratch.file("").toAbsolutePath(), command.get(0), ".err");
+    ProcessBuilder builder = new ProcessBuilder(command);
+    builder.environment().remove("SOURCE_DATE_EPOCH"); // mksquashfs refuses it beside -mkfs-time
+    builder.environment().put("LC_ALL", "C");
+    builder.redirectInput(input).redirectError(stderr.toFile());
+    try {
+      return new Run(command.get(0), scratch.watched(builder.start()), stderr.toFile());
+    } catch (IOException e) {
+      throw new StoreException(
+          MISCONFIGURED,
+          "cannot run "
+              + command.get(0)
+              + ": not installed (install squashfs-tools, gzip, xz, zstd)",
+          e);
+    }
+  }
+
+  private static StoreException badSource(Path source, String cause) {
+    return new StoreException(BAD_SOURCE, "cannot push " + source + ": " + cause);
+  }
+
+  /** A program under way, and what it says. */
+  private record Run(String name, Process process, File stderr) {
+    int await() throws StoreException {
+      try {
+        return process.waitFor();
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        throw new StoreException(INTERNAL, "cannot wait for " + name + ": interrupted", e);
+      }
+    }
+
+    /** The line that tells most: the first fatal one, else the first. */
+    String complaint() {
+      try {
+        List<String> lines =
+            Files.readAllLines(stderr.toPath(), StandardCharsets.ISO_8859_1).stream()
+                .filter(line -> !line.isBlank())
+                .toList();
+        return lines.stream()
+            .filter(line -> line.contains("FATAL") && !line.contains("reading tar file"))
+            .findFirst()
+            .or(() -> lines.stream().findFirst())
+            .map(line -> line.replace("FATAL ERROR: ", "").strip())
+            .orElse(name + " failed");
+      } catch (IOException e) {
+        return name + " failed";
+      }
+    }
+  }
+}

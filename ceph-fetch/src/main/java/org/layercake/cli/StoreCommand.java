@@ -1,0 +1,56 @@
+package org.layercake.cli;
+
+import static org.layercake.store.StoreException.Kind.MISCONFIGURED;
+
+import java.io.IOException;
+import java.io.Reader;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Properties;
+import org.layercake.cli.Layercake.Session;
+import org.layercake.store.ImageStore;
+import org.layercake.store.StoreConfig;
+import org.layercake.store.StoreException;
+import picocli.CommandLine.ParentCommand;
+
+/** What every command needs: who asks, and the store. */
+abstract class StoreCommand {
+  private static final Path DEFAULT_CONFIG = Path.of("/etc/layercake/store.conf");
+
+  @ParentCommand private Layercake root;
+
+  Session session() {
+    return root.session();
+  }
+
+  String user() {
+    return session().user();
+  }
+
+  ImageStore openStore() throws StoreException {
+    return ImageStore.open(config(user(), session().home()));
+  }
+
+  /** The configuration as it applies to a user; without a file the defaults hold. */
+  StoreConfig config(String user, Path home) throws StoreException {
+    return StoreConfig.from(properties(), user, home);
+  }
+
+  private Properties properties() throws StoreException {
+    Properties properties = new Properties();
+    String set = session().environment().get("LAYERCAKE_CONFIG");
+    Path file = set == null ? DEFAULT_CONFIG : Path.of(set);
+    if (set == null && !Files.exists(file)) {
+      return properties;
+    }
+    try (Reader reader = Files.newBufferedReader(file)) {
+      properties.load(reader);
+      return properties;
+    } catch (IOException | IllegalArgumentException e) {
+      throw new StoreException(
+          MISCONFIGURED,
+          "cannot read configuration " + file + ": " + e + " (mend or replace it)",
+          e);
+    }
+  }
+}

@@ -1,0 +1,376 @@
+package org.layercake.store;
+
+import static java.nio.file.LinkOption.NOFOLLOW_LINKS;
+import static java.nio.file.StandardOpenOption.CREATE;
+import static java.nio.file.StandardOpenOption.READ;
+import static java.nio.file.StandardOpenOption.WRITE;
+import static org.layercake.store.StoreException.Kind.CORRUPT;
+import static org.layercake.store.StoreException.Kind.DENIED;
+import static org.layercake.store.StoreException.Kind.FULL;
+import static org.layercake.store.StoreException.Kind.INTERNAL;
+import static org.layercake.store.StoreException.Kind.MISCONFIGURED;
+import static org.layercake.store.StoreException.Kind.NOT_FOUND;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.FileTime;
+import java.nio.file.attribute.PosixFilePermission;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.stream.Stream;
+
+/**
+ * The store in a directory: an access domain is a sub-directory, an object or tag a file. Safe
+ * beside other processes, on this node or, where the file system keeps POSIX locks, on others.
+ *
+ * <p>A reader may be root and the domain a user's, so nothing here follows a symbolic link, and
+ * what is read goes nowhere before it has been verified.
+ */
+final class DirectoryStore implements ObjectStore {
+  private static final String STAGING = ".staging";
+  private static final String LOCK = ".lock";
+  private static final int READERS = 4;
+  private static final Duration STALE_AFTER = Duration.ofDays(1);
+
+  /** File locks are held by the process: threads need one of their own. */
+  private static final ReentrantLock TAG_LOCK = new ReentrantLock();
+
+  private final Path root;
+  private final ExecutorService readers =
+      Executors.newFixedThreadPool(
+          READERS,
+          task -> {
+            Thread thread = new Thread(task, "store-reader");
+            thread.setDaemon(true);
+            return thread;
+          });
+
+  private DirectoryStore(Path root) {
+    this.root = root;
+  }
+
+  static DirectoryStore open(Path root) throws StoreException {
+    if (!Files.isDirectory(root)) {
+      throw new StoreException(
+          MISCONFIGURED,
+          "cannot open store: directory " + root + " does not exist (set \"directory\")");
+    }
+    return new DirectoryStore(root);
+  }
+
+  @Override
+  public PendingRead startRead(
+      String domain, String object, ByteBuffer target, boolean primaryOnly) {
+    return new Pending(readers.submit(() -> readInto(domain, object, target)));
+  }
+
+  private record Pending(Future<Integer> result) implements PendingRead {
+    @Override
+    public boolean isDone() {
+      return result.isDone();
+    }
+
+    @Override
+    public int await() throws StoreException {
+      boolean interrupted = false;
+      try {
+        while (true) {
+          try {
+            return result.get();
+          } catch (InterruptedException e) {
+            // The buffer belongs to the reader until it is done.
+            interrupted = true;
+          }
+        }
+      } catch (ExecutionException e) {
+        if (e.getCause() instanceof StoreException cause) {
+          throw cause;
+        }
+        throw new StoreException(INTERNAL, "cannot read from store: " + e.getCause(), e);
+      } finally {
+        if (interrupted) {
+          Thread.currentThread().interrupt();
+        }
+      }
+    }
+
+    @Override
+    public void cancel() {
+      // Local reads are short.
+    }
+  }
+
+  private int readInto(String domain, String object, ByteBuffer target) throws StoreException {
+    ByteBuffer view = target.duplicate().position(0);
+    try (FileChannel file = openForRead(path(domain, object))) {
+      while (view.hasRemaining() && file.read(view) >= 0) {}
+      return view.position();
+    } catch (IOException e) {
+      throw failure(e, "read", domain, object);
+    }
+  }
+
+  @Override
+  public Optional<byte[]> read(String domain, String object, int maxBytes) throws StoreException {
+    try {
+      return Optional.of(readWhole(path(domain, object), maxBytes));
+    } catch (NoSuchFileException e) {
+      return Optional.empty();
+    } catch (IOException e) {
+      throw failure(e, "read", domain, object);
+    }
+  }
+
+  @Override
+  public boolean create(String domain, String object, ByteBuffer content) throws StoreException {
+    Path target = path(domain, object);
+    if (Files.exists(target, NOFOLLOW_LINKS)) {
+      return false;
+    }
+    try {
+      Path staged = stage(domain, content);
+      try {
+        Files.createDirectories(target.getParent());
+        Files.createLink(target, staged);
+      } finally {
+        Files.deleteIfExists(staged);
+      }
+      force(target.getParent());
+      return true;
+    } catch (FileAlreadyExistsException e) {
+      return false;
+    } catch (IOException e) {
+      throw failure(e, "write", domain, object);
+    }
+  }
+
+  @Override
+  public void overwrite(String domain, String object, ByteBuffer content) throws StoreException {
+    try {
+      publish(stage(domain, content), path(domain, object));
+    } catch (IOException e) {
+      throw failure(e, "write", domain, object);
+    }
+  }
+
+  /** The file's modification time is when it was last wanted. */
+  @Override
+  public boolean touch(String domain, String object) throws StoreException {
+    try {
+      Files.setLastModifiedTime(path(domain, object), FileTime.from(Instant.now()));
+      return true;
+    } catch (NoSuchFileException e) {
+      return false;
+    } catch (IOException e) {
+      throw failure(e, "write", domain, object);
+    }
+  }
+
+  @Override
+  public Optional<byte[]> readTag(String domain, String tag) throws StoreException {
+    return read(domain, "t/" + tag, Tag.MAX_BYTES);
+  }
+
+  @Override
+  public boolean swapTag(
+      String domain, String tag, Optional<byte[]> expected, Optional<byte[]> wanted)
+      throws StoreException {
+    TAG_LOCK.lock();
+    try {
+      prepare(domain);
+      try (FileChannel lockFile =
+              FileChannel.open(root.resolve(domain).resolve(LOCK), CREATE, WRITE, NOFOLLOW_LINKS);
+          FileLock lock = lockFile.lock()) {
+        if (!same(readTag(domain, tag), expected)) {
+          return false;
+        }
+        setTag(domain, path(domain, "t/" + tag), wanted);
+        sweepStaging(domain);
+        return lock.isValid();
+      }
+    } catch (IOException e) {
+      throw failure(e, "write tags", domain, tag);
+    } finally {
+      TAG_LOCK.unlock();
+    }
+  }
+
+  private void setTag(String domain, Path target, Optional<byte[]> wanted) throws IOException {
+    if (wanted.isPresent()) {
+      publish(stage(domain, ByteBuffer.wrap(wanted.get())), target);
+    } else {
+      Files.deleteIfExists(target);
+      force(target.getParent());
+    }
+  }
+
+  /** What killed pushes have left. A file that old is nobody's work in progress. */
+  private void sweepStaging(String domain) throws IOException {
+    Instant old = Instant.now().minus(STALE_AFTER);
+    try (DirectoryStream<Path> staged =
+        Files.newDirectoryStream(root.resolve(domain).resolve(STAGING))) {
+      for (Path file : staged) {
+        if (Files.getLastModifiedTime(file, NOFOLLOW_LINKS).toInstant().isBefore(old)) {
+          Files.deleteIfExists(file);
+        }
+      }
+    } catch (NoSuchFileException e) {
+      // Its owner was faster.
+    }
+  }
+
+  private static boolean same(Optional<byte[]> a, Optional<byte[]> b) {
+    return a.map(ByteBuffer::wrap).equals(b.map(ByteBuffer::wrap));
+  }
+
+  @Override
+  public SortedMap<String, byte[]> listTags(String domain, int max) throws StoreException {
+    SortedMap<String, byte[]> tags = new TreeMap<>();
+    Path directory = path(domain, "t");
+    try (Stream<Path> files = Files.walk(directory, 2)) {
+      List<Path> tagFiles =
+          files.filter(file -> Files.isRegularFile(file, NOFOLLOW_LINKS)).limit(max).toList();
+      for (Path file : tagFiles) {
+        String tag = directory.relativize(file).toString();
+        readTag(domain, tag).ifPresent(value -> tags.put(tag, value));
+      }
+    } catch (NoSuchFileException e) {
+      return tags;
+    } catch (UncheckedIOException e) {
+      throw failure(e.getCause(), "list tags", domain, "t");
+    } catch (IOException e) {
+      throw failure(e, "list tags", domain, "t");
+    }
+    return tags;
+  }
+
+  @Override
+  public void close() {
+    readers.shutdown();
+  }
+
+  private Path path(String domain, String object) {
+    return root.resolve(domain).resolve(object);
+  }
+
+  /** Writes the content to a file of its own on the same file system, durably. */
+  private Path stage(String domain, ByteBuffer content) throws IOException {
+    Path staging = prepare(domain);
+    Path staged =
+        Files.createTempFile(
+            staging,
+            "",
+            "",
+            PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-r--r--")));
+    boolean whole = false;
+    try (FileChannel file = FileChannel.open(staged, WRITE)) {
+      ByteBuffer view = content.duplicate().position(0);
+      while (view.hasRemaining()) {
+        file.write(view);
+      }
+      file.force(true);
+      whole = true;
+      return staged;
+    } finally {
+      if (!whole) {
+        Files.deleteIfExists(staged);
+      }
+    }
+  }
+
+  private static void publish(Path staged, Path target) throws IOException {
+    try {
+      Files.createDirectories(target.getParent());
+      Files.move(staged, target, StandardCopyOption.ATOMIC_MOVE);
+    } finally {
+      Files.deleteIfExists(staged);
+    }
+    force(target.getParent());
+  }
+
+  /** Makes the domain, for its owner only, and its staging directory. */
+  private Path prepare(String domain) throws IOException {
+    Path directory = root.resolve(domain);
+    if (!Files.isDirectory(directory, NOFOLLOW_LINKS)) {
+      String mode = domain.equals(ImageName.SITE) ? "rwxr-xr-x" : "rwx------";
+      createDirectory(directory, PosixFilePermissions.fromString(mode));
+    }
+    Path staging = directory.resolve(STAGING);
+    createDirectory(staging, PosixFilePermissions.fromString("rwx------"));
+    return staging;
+  }
+
+  private static void createDirectory(Path directory, Set<PosixFilePermission> mode)
+      throws IOException {
+    try {
+      Files.createDirectory(directory, PosixFilePermissions.asFileAttribute(mode));
+    } catch (FileAlreadyExistsException e) {
+      // Someone else was faster.
+    }
+  }
+
+  private static FileChannel openForRead(Path file) throws IOException {
+    // A pipe would block the open for ever.
+    if (!Files.isRegularFile(file, NOFOLLOW_LINKS) && Files.exists(file, NOFOLLOW_LINKS)) {
+      throw new IOException("not a regular file");
+    }
+    return FileChannel.open(file, READ, NOFOLLOW_LINKS);
+  }
+
+  private static byte[] readWhole(Path path, int maxBytes) throws IOException {
+    try (FileChannel file = openForRead(path)) {
+      if (file.size() > maxBytes) {
+        throw new IOException("longer than " + maxBytes + " bytes");
+      }
+      ByteBuffer content = ByteBuffer.allocate((int) file.size());
+      while (content.hasRemaining() && file.read(content) >= 0) {}
+      byte[] bytes = new byte[content.position()];
+      content.get(0, bytes);
+      return bytes;
+    }
+  }
+
+  private static void force(Path directory) throws IOException {
+    try (FileChannel channel = FileChannel.open(directory, READ)) {
+      channel.force(true);
+    }
+  }
+
+  /** The one place that knows what an I/O error means to us. */
+  private StoreException failure(IOException e, String act, String domain, String object) {
+    String what = "cannot " + act + " in " + root.resolve(domain) + " (" + object + "): ";
+    String cause = String.valueOf(e.getMessage());
+    if (e instanceof NoSuchFileException) {
+      return new StoreException(NOT_FOUND, what + "no such file", e);
+    }
+    if (e instanceof AccessDeniedException) {
+      return new StoreException(
+          DENIED, what + "permission denied (ask an administrator for the directory)", e);
+    }
+    if (cause.contains("No space left") || cause.contains("Disk quota exceeded")) {
+      return new StoreException(FULL, what + "no space left (remove images, or ask for room)", e);
+    }
+    return new StoreException(CORRUPT, what + cause, e);
+  }
+}

@@ -1,0 +1,8 @@
+package org.layercake.store;
+
+/** Hears of a fetch's progress, from the fetching thread or its workers, one call at a time. */
+@FunctionalInterface
+public interface FetchListener {
+  /** So many bytes of the image are verified and written. Never decreases. */
+  void fetched(long bytesDone);
+}

@@ -1,0 +1,63 @@
+package org.layercake.store;
+
+import java.nio.ByteBuffer;
+import java.util.Optional;
+import java.util.SortedMap;
+
+/**
+ * What an image store needs of its back end. Objects are immutable and written whole or not at all;
+ * tags are small values that move by compare-and-swap. Both live in access domains. Safe for use by
+ * many threads.
+ */
+interface ObjectStore extends AutoCloseable {
+  /** A read under way. Its buffer is not to be touched before {@link #await} has returned. */
+  interface PendingRead {
+    boolean isDone();
+
+    /**
+     * Waits, in bounded time, and returns the number of bytes read.
+     *
+     * @throws StoreException of kind NOT_FOUND when there is no such object
+     */
+    int await() throws StoreException;
+
+    /** Asks for an early end; {@link #await} must still be called. */
+    void cancel();
+  }
+
+  /**
+   * Begins to read an object into a direct buffer, from the buffer's index 0, up to its limit.
+   *
+   * @param primaryOnly never asks a replica, whatever the configuration
+   */
+  PendingRead startRead(String domain, String object, ByteBuffer target, boolean primaryOnly)
+      throws StoreException;
+
+  /** Reads a whole object, or nothing when there is none. More than {@code maxBytes} is CORRUPT. */
+  Optional<byte[]> read(String domain, String object, int maxBytes) throws StoreException;
+
+  /** Writes a new object from the buffer's index 0 to its limit; false if it exists already. */
+  boolean create(String domain, String object, ByteBuffer content) throws StoreException;
+
+  /** Writes over a damaged object, in one step. */
+  void overwrite(String domain, String object, ByteBuffer content) throws StoreException;
+
+  /** Marks an object as still wanted, so that it is not pruned; false if there is none. */
+  boolean touch(String domain, String object) throws StoreException;
+
+  Optional<byte[]> readTag(String domain, String tag) throws StoreException;
+
+  /**
+   * Moves a tag if it still is what the caller saw. Empty stands for no tag, on either side.
+   *
+   * @return false if it was not {@code expected}; nothing has changed then
+   */
+  boolean swapTag(String domain, String tag, Optional<byte[]> expected, Optional<byte[]> wanted)
+      throws StoreException;
+
+  /** The domain's tags, sorted, at most {@code max}; none if there is no such domain. */
+  SortedMap<String, byte[]> listTags(String domain, int max) throws StoreException;
+
+  @Override
+  void close();
+}

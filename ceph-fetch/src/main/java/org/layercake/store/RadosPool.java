@@ -1,0 +1,399 @@
+package org.layercake.store;
+
+import com.ceph.rados.IoCTX;
+import com.ceph.rados.Rados;
+import com.ceph.rados.exceptions.RadosException;
+import java.lang.ref.Reference;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.SortedMap;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Consumer;
+import jnr.ffi.LibraryLoader;
+import jnr.ffi.Memory;
+import jnr.ffi.Pointer;
+import jnr.ffi.Runtime;
+
+/**
+ * One connection to one RADOS pool: the only class that sees com.ceph and native types.
+ *
+ * <p>rados-java sets the connection up; what it lacks (asynchronous reads, compound operations,
+ * omaps) is called through {@link RadosNative} on the same handles. Return codes are librados's
+ * own, negated errno; {@link RadosStore} knows what they mean.
+ *
+ * <p>The {@code Rados} object must stay reachable as long as anything here is in use, because its
+ * finaliser shuts the cluster handle down. So {@link #close} shuts it down itself, and mentions it.
+ */
+final class RadosPool implements AutoCloseable {
+  static final int BALANCE_READS = 1;
+  static final int LOCALIZE_READS = 2;
+
+  private static final int FULL_TRY = 64;
+  private static final int CREATE_EXCLUSIVE = 1;
+  private static final byte EQUAL = 1;
+
+  /** Sequential read, immutable, long lived, incompressible. */
+  private static final int CHUNK_HINTS = 4 | 32 | 128 | 512;
+
+  private final Rados cluster;
+  private final String pool;
+  private final Map<String, Namespace> namespaces = new ConcurrentHashMap<>();
+  private final RadosNative librados = LibraryLoader.create(RadosNative.class).load("rados");
+  private final Runtime runtime = Runtime.getRuntime(librados);
+  private boolean closed;
+
+  private RadosPool(Rados cluster, String pool) {
+    this.cluster = cluster;
+    this.pool = pool;
+  }
+
+  /** Connects within the given configuration's timeouts; throws what librados says. */
+  static RadosPool connect(Path cephConf, String entity, Map<String, String> options, String pool)
+      throws RadosFailure {
+    Rados cluster = new Rados("ceph", entity, 0);
+    boolean connected = false;
+    try {
+      cluster.confReadFile(cephConf.toFile());
+      for (var option : options.entrySet()) {
+        cluster.confSet(option.getKey(), option.getValue());
+      }
+      cluster.connect();
+      connected = true;
+    } catch (RadosException e) {
+      throw new RadosFailure("connect", e.getReturnValue());
+    } finally {
+      if (!connected) {
+        cluster.shutDown();
+      }
+    }
+    RadosPool result = new RadosPool(cluster, pool);
+    result.namespace("");
+    return result;
+  }
+
+  /** A part of the pool. Its state is set once, here: librados does not lock it. */
+  Namespace namespace(String name) throws RadosFailure {
+    Namespace known = namespaces.get(name);
+    if (known != null) {
+      return known;
+    }
+    synchronized (this) {
+      known = namespaces.get(name);
+      if (known == null) {
+        known = openNamespace(name);
+        namespaces.put(name, known);
+      }
+      return known;
+    }
+  }
+
+  private Namespace openNamespace(String name) throws RadosFailure {
+    try {
+      IoCTX io = cluster.ioCtxCreate(pool);
+      io.setNamespace(name);
+      return new Namespace(io);
+    } catch (RadosException e) {
+      throw new RadosFailure("open pool " + pool, e.getReturnValue());
+    }
+  }
+
+  /** No operation may be under way. */
+  @Override
+  public synchronized void close() {
+    if (!closed) {
+      closed = true;
+      namespaces.values().forEach(namespace -> cluster.ioCtxDestroy(namespace.io));
+      cluster.shutDown();
+    }
+  }
+
+  /** An errno, and what librados was asked for. */
+  static final class RadosFailure extends Exception {
+    private static final long serialVersionUID = 1;
+    private final int code;
+
+    RadosFailure(String act, int code) {
+      super(act + ": errno " + Math.abs(code));
+      this.code = -Math.abs(code);
+    }
+
+    /** Negated errno. */
+    int code() {
+      return code;
+    }
+  }
+
+  /** A read under way; keeps alive all memory that librados writes to. */
+  final class Read {
+    private final Pointer io;
+    private final Pointer completion;
+    private final ByteBuffer target;
+    private final Pointer results;
+    private boolean released;
+
+    private Read(Pointer io, Pointer completion, ByteBuffer target, Pointer results) {
+      this.io = io;
+      this.completion = completion;
+      this.target = target;
+      this.results = results;
+    }
+
+    synchronized boolean isDone() {
+      return released || librados.rados_aio_is_complete(completion) != 0;
+    }
+
+    synchronized void cancel() {
+      if (!released) {
+        librados.rados_aio_cancel(io, completion);
+      }
+    }
+
+    /** Number of bytes read, or a negated errno. To be called exactly once. */
+    synchronized int await() {
+      librados.rados_aio_wait_for_complete(completion);
+      int code = librados.rados_aio_get_return_value(completion);
+      librados.rados_aio_release(completion);
+      released = true;
+      return code < 0 ? code : (int) Math.min(results.getLong(0), target.limit());
+    }
+  }
+
+  /** One RADOS namespace of the pool. */
+  final class Namespace {
+    private final IoCTX io;
+    private final Pointer handle;
+
+    private Namespace(IoCTX io) {
+      this.io = io;
+      this.handle = Pointer.wrap(runtime, com.sun.jna.Pointer.nativeValue(io.getPointer()));
+    }
+
+    /** Begins to read an object into a direct buffer, from index 0 up to its limit. */
+    Read startRead(String object, ByteBuffer target, int flags) throws RadosFailure {
+      Pointer completionOut = Memory.allocateDirect(runtime, Long.BYTES);
+      check(librados.rados_aio_create_completion2(null, null, completionOut), "create completion");
+      Pointer completion = completionOut.getPointer(0);
+      // bytes read (size_t) and the sub-operation's own return value (int)
+      Pointer results = Memory.allocateDirect(runtime, 2 * Long.BYTES, true);
+      Pointer op = librados.rados_create_read_op();
+      try {
+        librados.rados_read_op_read(
+            op,
+            0,
+            target.limit(),
+            Pointer.wrap(runtime, target),
+            results,
+            results.slice(Long.BYTES));
+        int code = librados.rados_aio_read_op_operate(op, handle, completion, object, flags);
+        if (code < 0) {
+          librados.rados_aio_release(completion);
+          throw new RadosFailure("read", code);
+        }
+      } finally {
+        librados.rados_release_read_op(op);
+      }
+      return new Read(handle, completion, target, results);
+    }
+
+    /** Reads part of an object; the number of bytes, or a negated errno. */
+    int read(String object, long offset, ByteBuffer target, int flags) {
+      Pointer results = Memory.allocateDirect(runtime, 2 * Long.BYTES, true);
+      Pointer op = librados.rados_create_read_op();
+      try {
+        librados.rados_read_op_read(
+            op,
+            offset,
+            target.limit(),
+            Pointer.wrap(runtime, target),
+            results,
+            results.slice(Long.BYTES));
+        int code = librados.rados_read_op_operate(op, handle, object, flags);
+        return code < 0 ? code : (int) results.getLong(0);
+      } finally {
+        librados.rados_release_read_op(op);
+      }
+    }
+
+    /** Creates an object with one attribute, whole or not at all. */
+    int create(String object, ByteBuffer content, String attribute, String value) {
+      return write(
+          object,
+          op -> {
+            librados.rados_write_op_create(op, CREATE_EXCLUSIVE, null);
+            writeFull(op, content, attribute, value);
+          });
+    }
+
+    int overwrite(String object, ByteBuffer content, String attribute, String value) {
+      return write(object, op -> writeFull(op, content, attribute, value));
+    }
+
+    /** Sets an attribute of an object that exists. */
+    int setAttribute(String object, String attribute, String value) {
+      return write(
+          object,
+          op -> {
+            librados.rados_write_op_assert_exists(op);
+            setAttribute(op, attribute, value);
+          });
+    }
+
+    private void writeFull(Pointer op, ByteBuffer content, String attribute, String value) {
+      int length = content.limit();
+      librados.rados_write_op_set_alloc_hint2(op, length, length, CHUNK_HINTS);
+      librados.rados_write_op_write_full(op, Pointer.wrap(runtime, content), length);
+      setAttribute(op, attribute, value);
+    }
+
+    private void setAttribute(Pointer op, String attribute, String value) {
+      // librados copies the value into the operation.
+      Pointer bytes = bytes(value.getBytes(StandardCharsets.US_ASCII));
+      librados.rados_write_op_setxattr(op, attribute, bytes, value.length());
+    }
+
+    /** Creates an empty object if it is not there. */
+    int ensure(String object) {
+      return write(object, op -> librados.rados_write_op_create(op, 0, null));
+    }
+
+    /**
+     * Changes an omap entry if it still has the expected value; an empty value is the same as none.
+     * -ECANCELED if it has not, -ENOENT if there is no such object.
+     */
+    int swapEntry(String object, String key, byte[] expected, byte[] wanted) {
+      byte[] keyBytes = key.getBytes(StandardCharsets.US_ASCII);
+      // These stay reachable until the operation is done: librados keeps none of them, but the
+      // pointers in the arrays are invisible to the collector.
+      Pointer[] kept = {bytes(keyBytes), bytes(wanted), bytes(expected)};
+      Pointer keys = array(kept[0]);
+      Pointer keyLengths = array(keyBytes.length);
+      Pointer values = array(kept[1]);
+      Pointer valueLengths = array(wanted.length);
+      try {
+        return write(
+            object,
+            op -> {
+              librados.rados_write_op_omap_cmp2(
+                  op, key, EQUAL, kept[2], keyBytes.length, expected.length, null);
+              if (wanted.length == 0) {
+                librados.rados_write_op_omap_rm_keys2(op, keys, keyLengths, 1);
+              } else {
+                librados.rados_write_op_omap_set2(op, keys, values, keyLengths, valueLengths, 1);
+              }
+            });
+      } finally {
+        Reference.reachabilityFence(kept);
+      }
+    }
+
+    /** Fills {@code result} with the entry of that key, if there is one. */
+    int readEntry(String object, String key, Map<String, byte[]> result) {
+      byte[] keyBytes = key.getBytes(StandardCharsets.US_ASCII);
+      Pointer keptKey = bytes(keyBytes);
+      Pointer keys = array(keptKey);
+      Pointer keyLengths = array(keyBytes.length);
+      try {
+        return readEntries(
+            object,
+            result,
+            (op, iterator, status) ->
+                librados.rados_read_op_omap_get_vals_by_keys2(
+                    op, keys, 1, keyLengths, iterator, status));
+      } finally {
+        Reference.reachabilityFence(keptKey);
+      }
+    }
+
+    /** Fills {@code result} with up to {@code max} entries after the given key. */
+    int listEntries(String object, String after, int max, SortedMap<String, byte[]> result) {
+      Pointer more = Memory.allocateDirect(runtime, Long.BYTES, true);
+      return readEntries(
+          object,
+          result,
+          (op, iterator, status) ->
+              librados.rados_read_op_omap_get_vals2(op, after, "", max, iterator, more, status));
+    }
+
+    private int readEntries(String object, Map<String, byte[]> result, EntryQuery query) {
+      Pointer iteratorOut = Memory.allocateDirect(runtime, Long.BYTES, true);
+      Pointer status = Memory.allocateDirect(runtime, Long.BYTES, true);
+      Pointer op = librados.rados_create_read_op();
+      try {
+        query.addTo(op, iteratorOut, status);
+        int code = librados.rados_read_op_operate(op, handle, object, 0);
+        Pointer iterator = iteratorOut.getPointer(0);
+        if (iterator != null) {
+          try {
+            if (code >= 0) {
+              drain(iterator, result);
+            }
+          } finally {
+            librados.rados_omap_get_end(iterator);
+          }
+        }
+        return code;
+      } finally {
+        librados.rados_release_read_op(op);
+      }
+    }
+
+    private void drain(Pointer iterator, Map<String, byte[]> result) {
+      Pointer out = Memory.allocateDirect(runtime, 4L * Long.BYTES, true);
+      while (true) {
+        librados.rados_omap_get_next2(iterator, out, out.slice(8), out.slice(16), out.slice(24));
+        Pointer key = out.getPointer(0);
+        if (key == null) {
+          return;
+        }
+        byte[] keyBytes = new byte[(int) out.getLong(16)];
+        key.get(0, keyBytes, 0, keyBytes.length);
+        byte[] value = new byte[(int) out.getLong(24)];
+        if (value.length > 0) {
+          out.getPointer(8).get(0, value, 0, value.length);
+        }
+        result.put(new String(keyBytes, StandardCharsets.ISO_8859_1), value);
+      }
+    }
+
+    /** A full pool answers at once (FULL_TRY); without it, writes wait until someone makes room. */
+    private int write(String object, Consumer<Pointer> fill) {
+      Pointer op = librados.rados_create_write_op();
+      try {
+        fill.accept(op);
+        return librados.rados_write_op_operate2(op, handle, object, null, FULL_TRY);
+      } finally {
+        librados.rados_release_write_op(op);
+      }
+    }
+  }
+
+  private interface EntryQuery {
+    void addTo(Pointer op, Pointer iteratorOut, Pointer status);
+  }
+
+  private Pointer bytes(byte[] content) {
+    Pointer memory = Memory.allocateDirect(runtime, Math.max(1, content.length));
+    memory.put(0, content, 0, content.length);
+    return memory;
+  }
+
+  private Pointer array(Pointer element) {
+    Pointer memory = Memory.allocateDirect(runtime, Long.BYTES);
+    memory.putPointer(0, element);
+    return memory;
+  }
+
+  private Pointer array(long element) {
+    Pointer memory = Memory.allocateDirect(runtime, Long.BYTES);
+    memory.putLong(0, element);
+    return memory;
+  }
+
+  private static void check(int code, String act) throws RadosFailure {
+    if (code < 0) {
+      throw new RadosFailure(act, code);
+    }
+  }
+}

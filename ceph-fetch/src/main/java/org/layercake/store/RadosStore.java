@@ -1,0 +1,312 @@
+package org.layercake.store;
+
+import static org.layercake.store.StoreException.Kind.CORRUPT;
+import static org.layercake.store.StoreException.Kind.DENIED;
+import static org.layercake.store.StoreException.Kind.FULL;
+import static org.layercake.store.StoreException.Kind.INTERNAL;
+import static org.layercake.store.StoreException.Kind.MISCONFIGURED;
+import static org.layercake.store.StoreException.Kind.NOT_FOUND;
+import static org.layercake.store.StoreException.Kind.UNAVAILABLE;
+
+import java.io.ByteArrayOutputStream;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Optional;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.regex.Pattern;
+import org.layercake.store.RadosPool.RadosFailure;
+
+/**
+ * The store in a RADOS pool: an access domain is a RADOS namespace, an object an object.
+ *
+ * <p>The tags of a domain are the omap of its one object {@code t}, not objects of their own: RADOS
+ * lists a namespace by walking the whole pool, chunks and all, but hands out an omap sorted.
+ */
+final class RadosStore implements ObjectStore {
+  private static final String TAGS = "t";
+  private static final String SEEN = "seen";
+  private static final int READ_STEP_BYTES = 1 << 20;
+  private static final int LIST_STEP = 512;
+  private static final Pattern ENTITY = Pattern.compile("client\\.[!-~]+");
+
+  private static final int EPERM = -1;
+  private static final int ENOENT = -2;
+  private static final int EIO = -5;
+  private static final int EACCES = -13;
+  private static final int EEXIST = -17;
+  private static final int ENOSPC = -28;
+  private static final int EOPNOTSUPP = -95;
+  private static final int ENOTCONN = -107;
+  private static final int ESHUTDOWN = -108;
+  private static final int ETIMEDOUT = -110;
+  private static final int EDQUOT = -122;
+  private static final int ECANCELED = -125;
+
+  private final RadosPool pool;
+  private final String entity;
+  private final int readFlags;
+
+  private RadosStore(RadosPool pool, StoreConfig config) {
+    this.pool = pool;
+    this.entity = config.client();
+    this.readFlags =
+        switch (config.replicaReads()) {
+          case OFF -> 0;
+          case BALANCE -> RadosPool.BALANCE_READS;
+          case LOCALIZE -> RadosPool.LOCALIZE_READS;
+        };
+  }
+
+  static RadosStore open(StoreConfig config) throws StoreException {
+    checkConfig(config);
+    try {
+      return new RadosStore(
+          RadosPool.connect(config.cephConf(), config.client(), options(config), config.pool()),
+          config);
+    } catch (RadosFailure e) {
+      throw notConnected(config, e);
+    } catch (LinkageError e) {
+      throw new StoreException(
+          MISCONFIGURED, "cannot load librados: not installed (install librados2)", e);
+    }
+  }
+
+  /** librados waits for ever unless told otherwise, and writes its own lines to stderr. */
+  private static Map<String, String> options(StoreConfig config) {
+    Map<String, String> options = new HashMap<>();
+    options.put("keyring", config.keyring().toString());
+    options.put("client_mount_timeout", "10");
+    options.put("rados_mon_op_timeout", "15");
+    options.put("rados_osd_op_timeout", "15");
+    options.put("log_to_stderr", "false");
+    options.put("err_to_stderr", "false");
+    options.put("log_file", "");
+    options.put("admin_socket", "");
+    return options;
+  }
+
+  /** What librados would only report as one errno for many causes. */
+  private static void checkConfig(StoreConfig config) throws StoreException {
+    if (!ENTITY.matcher(config.client()).matches()) {
+      throw new StoreException(
+          MISCONFIGURED,
+          "cannot reach Ceph: client \"" + config.client() + "\" is not client.NAME (store.conf)");
+    }
+    requireReadable(config.cephConf(), "Ceph configuration", MISCONFIGURED, "set ceph-conf");
+    requireReadable(
+        config.keyring(),
+        "keyring of " + config.client(),
+        DENIED,
+        "ask an administrator for one: \"layercake key USER\" prints the command");
+  }
+
+  private static void requireReadable(
+      Path file, String what, StoreException.Kind kind, String nextMove) throws StoreException {
+    if (!Files.isReadable(file)) {
+      String cause = Files.exists(file) ? "is not readable" : "does not exist";
+      throw new StoreException(
+          kind, "cannot reach Ceph: " + what + ", " + file + ", " + cause + " (" + nextMove + ")");
+    }
+  }
+
+  private static StoreException notConnected(StoreConfig config, RadosFailure e) {
+    String act = "cannot reach Ceph as " + config.client() + ": ";
+    return switch (e.code()) {
+      case EPERM, EACCES, EOPNOTSUPP ->
+          new StoreException(
+              DENIED,
+              act + "key refused (check " + config.keyring() + " with an administrator)",
+              e);
+      case ENOENT ->
+          new StoreException(
+              MISCONFIGURED,
+              act + "no pool \"" + config.pool() + "\", or no key in " + config.keyring(),
+              e);
+      case ETIMEDOUT ->
+          new StoreException(
+              UNAVAILABLE, act + "no monitor of " + config.cephConf() + " answers (try again)", e);
+      default -> new StoreException(MISCONFIGURED, act + e.getMessage(), e);
+    };
+  }
+
+  @Override
+  public PendingRead startRead(String domain, String object, ByteBuffer target, boolean primaryOnly)
+      throws StoreException {
+    try {
+      RadosPool.Read read =
+          pool.namespace(domain).startRead(object, target, primaryOnly ? 0 : readFlags);
+      return new Pending(read, domain, object);
+    } catch (RadosFailure e) {
+      throw failure(e.code(), "read", domain, object);
+    }
+  }
+
+  private final class Pending implements PendingRead {
+    private final RadosPool.Read read;
+    private final String domain;
+    private final String object;
+
+    Pending(RadosPool.Read read, String domain, String object) {
+      this.read = read;
+      this.domain = domain;
+      this.object = object;
+    }
+
+    @Override
+    public boolean isDone() {
+      return read.isDone();
+    }
+
+    @Override
+    public int await() throws StoreException {
+      return check(read.await(), "read", domain, object);
+    }
+
+    @Override
+    public void cancel() {
+      read.cancel();
+    }
+  }
+
+  @Override
+  public Optional<byte[]> read(String domain, String object, int maxBytes) throws StoreException {
+    ByteBuffer step = ByteBuffer.allocateDirect(READ_STEP_BYTES);
+    ByteArrayOutputStream content = new ByteArrayOutputStream();
+    int count;
+    do {
+      count = namespace(domain).read(object, content.size(), step, readFlags);
+      if (count == ENOENT) {
+        return Optional.empty();
+      }
+      check(count, "read", domain, object);
+      byte[] piece = new byte[count];
+      step.get(0, piece);
+      content.writeBytes(piece);
+      if (content.size() > maxBytes) {
+        throw new StoreException(
+            CORRUPT, "cannot read " + object + " of " + domain + ": longer than " + maxBytes);
+      }
+    } while (count == READ_STEP_BYTES);
+    return Optional.of(content.toByteArray());
+  }
+
+  @Override
+  public boolean create(String domain, String object, ByteBuffer content) throws StoreException {
+    int code = namespace(domain).create(object, content, SEEN, now());
+    if (code == EEXIST) {
+      return false;
+    }
+    check(code, "write", domain, object);
+    return true;
+  }
+
+  @Override
+  public void overwrite(String domain, String object, ByteBuffer content) throws StoreException {
+    check(namespace(domain).overwrite(object, content, SEEN, now()), "write", domain, object);
+  }
+
+  @Override
+  public boolean touch(String domain, String object) throws StoreException {
+    int code = namespace(domain).setAttribute(object, SEEN, now());
+    if (code == ENOENT) {
+      return false;
+    }
+    check(code, "write", domain, object);
+    return true;
+  }
+
+  @Override
+  public Optional<byte[]> readTag(String domain, String tag) throws StoreException {
+    Map<String, byte[]> found = new HashMap<>();
+    int code = namespace(domain).readEntry(TAGS, tag, found);
+    if (code != ENOENT) {
+      check(code, "read tags", domain, tag);
+    }
+    return Optional.ofNullable(found.get(tag));
+  }
+
+  @Override
+  public boolean swapTag(
+      String domain, String tag, Optional<byte[]> expected, Optional<byte[]> wanted)
+      throws StoreException {
+    // omap_cmp takes a missing entry for an empty one; no tag is ever empty.
+    byte[] before = expected.orElse(new byte[0]);
+    byte[] after = wanted.orElse(new byte[0]);
+    RadosPool.Namespace namespace = namespace(domain);
+    int code = namespace.swapEntry(TAGS, tag, before, after);
+    if (code == ENOENT && expected.isEmpty()) {
+      check(namespace.ensure(TAGS), "write tags", domain, tag);
+      code = namespace.swapEntry(TAGS, tag, before, after);
+    }
+    if (code == ECANCELED || code == ENOENT) {
+      return false;
+    }
+    check(code, "write tags", domain, tag);
+    return true;
+  }
+
+  @Override
+  public SortedMap<String, byte[]> listTags(String domain, int max) throws StoreException {
+    TreeMap<String, byte[]> tags = new TreeMap<>();
+    int before;
+    do {
+      before = tags.size();
+      String after = tags.isEmpty() ? "" : tags.lastKey();
+      int step = Math.min(LIST_STEP, max - before);
+      int code = namespace(domain).listEntries(TAGS, after, step, tags);
+      if (code == ENOENT) {
+        break;
+      }
+      check(code, "list tags", domain, TAGS);
+    } while (tags.size() > before && tags.size() < max);
+    return tags;
+  }
+
+  @Override
+  public void close() {
+    pool.close();
+  }
+
+  private RadosPool.Namespace namespace(String domain) throws StoreException {
+    try {
+      return pool.namespace(domain);
+    } catch (RadosFailure e) {
+      throw failure(e.code(), "open", domain, "pool");
+    }
+  }
+
+  /** Fixed width, so that values compare as times do. */
+  private static String now() {
+    return Instant.now().truncatedTo(ChronoUnit.SECONDS).toString();
+  }
+
+  private int check(int code, String act, String domain, String object) throws StoreException {
+    if (code < 0) {
+      throw failure(code, act, domain, object);
+    }
+    return code;
+  }
+
+  /** The one place that knows what an errno of librados means to us. */
+  private StoreException failure(int code, String act, String domain, String object) {
+    String what = "cannot " + act + " in domain " + domain + " (" + object + "): ";
+    return switch (code) {
+      case ENOENT -> new StoreException(NOT_FOUND, what + "no such object");
+      case EPERM, EACCES ->
+          new StoreException(
+              DENIED, what + "the key of " + entity + " does not permit it (ask an administrator)");
+      case ETIMEDOUT, ENOTCONN, ESHUTDOWN, ECANCELED ->
+          new StoreException(UNAVAILABLE, what + "Ceph does not answer (try again later)");
+      case EIO -> new StoreException(CORRUPT, what + "I/O error in Ceph (tell an administrator)");
+      case ENOSPC, EDQUOT ->
+          new StoreException(FULL, what + "the Ceph pool is full (remove images, or ask for room)");
+      default -> new StoreException(INTERNAL, what + "librados errno " + -code);
+    };
+  }
+}

@@ -1,0 +1,62 @@
+package org.layercake.store;
+
+/**
+ * A failed act on the store. The message is one line for the user: act, thing, cause and, in
+ * brackets, the next move. {@link #kind()} gives the exit code of the command or step.
+ */
+public final class StoreException extends Exception {
+  /** What went wrong, by who can mend it. Exit codes are those of sysexits(3). */
+  public enum Kind {
+    /** The request itself is malformed. */
+    INVALID(64),
+    /** The source of a push is not an image, or is damaged. */
+    BAD_SOURCE(65),
+    /** No such image, tag or file. */
+    NOT_FOUND(66),
+    /** A fault of this program or of a program it calls. */
+    INTERNAL(70),
+    /** No room in the store or on the local disk. */
+    FULL(73),
+    /** What the store holds does not match its digest, or can not be read or written. */
+    CORRUPT(74),
+    /** The store does not answer, or another push was faster: trying again may help. */
+    UNAVAILABLE(75),
+    /** The user, or the user's key, may not do this. */
+    DENIED(77),
+    /** The configuration or the installation is wrong. */
+    MISCONFIGURED(78);
+
+    private final int exitCode;
+
+    Kind(int exitCode) {
+      this.exitCode = exitCode;
+    }
+
+    public int exitCode() {
+      return exitCode;
+    }
+  }
+
+  private static final long serialVersionUID = 1;
+
+  private final Kind kind;
+
+  public StoreException(Kind kind, String message) {
+    super(oneLine(message));
+    this.kind = kind;
+  }
+
+  public StoreException(Kind kind, String message, Throwable cause) {
+    super(oneLine(message), cause);
+    this.kind = kind;
+  }
+
+  public Kind kind() {
+    return kind;
+  }
+
+  /** Text from users and stores ends up in messages: no control character may reach a terminal. */
+  private static String oneLine(String message) {
+    return message.replaceAll("\\p{IsControl}+", " ").strip();
+  }
+}

@@ -1,0 +1,301 @@
+package org.layercake.cli;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** The command as users know it, on a directory store, with the real squashfs-tools. */
+class LayercakeTest {
+  @TempDir Path work;
+
+  private final ByteArrayOutputStream out = new ByteArrayOutputStream();
+  private final ByteArrayOutputStream err = new ByteArrayOutputStream();
+  private final Map<String, String> environment = new HashMap<>();
+  private Path tree;
+
+  @BeforeEach
+  void makeStoreAndTree() throws Exception {
+    Path store = Files.createDirectory(work.resolve("store"));
+    Path config = work.resolve("store.conf");
+    Files.writeString(config, "store = directory\ndirectory = " + store + "\n");
+    environment.put("LAYERCAKE_CONFIG", config.toString());
+    environment.put("TMPDIR", Files.createDirectory(work.resolve("tmp")).toString());
+    tree = work.resolve("tree");
+    Files.createDirectories(tree.resolve("bin"));
+    Files.createDirectories(tree.resolve("ch"));
+    Files.writeString(tree.resolve("bin/hello"), "#!/bin/sh\necho hello\n");
+    Files.writeString(
+        tree.resolve("ch/environment"), "A=1\n\nB='two words'\nno variable\nPATH=/x:/bin\n");
+    byte[] data = new byte[3 << 20];
+    new Random(1).nextBytes(data);
+    Files.write(tree.resolve("data"), data);
+  }
+
+  @AfterEach
+  void noTemporaryFileIsLeft() throws Exception {
+    try (Stream<Path> left = Files.list(work.resolve("tmp"))) {
+      assertEquals(List.of(), left.toList());
+    }
+  }
+
+  @Test
+  void directoryIsPushedListedInspectedAndPulled() throws Exception {
+    assertEquals(0, layercake("push", tree.toString(), "tools:1"), this::said);
+    assertTrue(
+        printed()
+            .matches(
+                "pushed alice/tools:1@sha256:[0-9a-f]{64} 3\\.1 MB, 3\\.1 MB new \\(100 %\\)\n"),
+        this::said);
+    assertEquals(0, layercake("ls"));
+    assertTrue(printed().startsWith("alice/tools:1 "), this::said);
+    assertEquals(0, layercake("inspect", "tools:1"));
+    assertTrue(printed().contains("environment   B=two words\n"), this::said);
+    assertTrue(printed().contains("the images of alice"), this::said);
+    Path pulled = work.resolve("pulled.sqfs");
+    assertEquals(0, layercake("pull", "tools:1", pulled.toString()), this::said);
+    assertArrayEquals(
+        Files.readAllBytes(tree.resolve("data")), run("unsquashfs", "-cat", pulled + "", "data"));
+  }
+
+  @Test
+  void jsonIsPrintedWhereThingsAreListed() {
+    layercake("push", tree.toString(), "tools");
+    assertEquals(0, layercake("ls", "--json"));
+    assertTrue(printed().contains("\"name\" : \"alice/tools:latest\""), this::said);
+    assertEquals(0, layercake("inspect", "--json", "tools"));
+    assertTrue(printed().contains("\"PATH=/x:/bin\""), this::said);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"plain,", "gz,gzip", "xz,xz", "zst,zstd"})
+  void tarFilesOfAllKindsAreTheSameImage(String suffix, String compressor) throws Exception {
+    Path tar = tar();
+    layercake("push", tar.toString(), "reference");
+    String reference = printed().replaceAll(".*@(\\S+) .*\n", "$1");
+    Path source = tar;
+    if (compressor != null) {
+      source = work.resolve("t.tar." + suffix);
+      Files.write(source, run(compressor, "-c", tar.toString()));
+    }
+    assertEquals(0, layercake("push", source.toString(), "t"), this::said);
+    assertTrue(printed().contains(reference + " "), this::said);
+    assertTrue(printed().endsWith(" 0 B new (0 %)\n"), this::said);
+  }
+
+  @Test
+  void modificationTimesAndSetuidBitsStayAndOwnersBecomeRoot() throws Exception {
+    run("touch", "-d", "2001-02-03 04:05", tree.resolve("bin/hello").toString());
+    run("chmod", "4755", tree.resolve("bin/hello").toString());
+    layercake("push", tree.toString(), "t");
+    layercake("pull", "t", work.resolve("t.sqfs").toString());
+    String listing =
+        new String(run("unsquashfs", "-UTC", "-lln", work.resolve("t.sqfs").toString()), UTF_8);
+    assertTrue(listing.matches("(?s).*-rwsr-xr-x 0/0 +21 2001-02-03 .*bin/hello.*"), () -> listing);
+  }
+
+  @Test
+  void squashfsFileIsPushedAsItIs() throws Exception {
+    Path image = work.resolve("own.sqfs");
+    run("mksquashfs", tree.toString(), image.toString(), "-quiet", "-no-progress");
+    assertEquals(0, layercake("push", image.toString(), "own"), this::said);
+    layercake("pull", "own", work.resolve("back").toString());
+    assertEquals(-1, Files.mismatch(image, work.resolve("back")));
+  }
+
+  @Test
+  void damagedSourcesAreRefusedAndNothingIsPushed() throws Exception {
+    Path tar = tar();
+    byte[] bytes = Files.readAllBytes(tar);
+    byte[] zipped = run("gzip", "-c", tar.toString());
+    Path image = work.resolve("i.sqfs");
+    run("mksquashfs", tree.toString(), image.toString(), "-quiet", "-no-progress");
+    byte[] squashed = Files.readAllBytes(image);
+    for (byte[] source :
+        List.of(
+            new byte[0],
+            new byte[100_000],
+            "not an image".getBytes(UTF_8),
+            Arrays.copyOf(bytes, bytes.length / 2),
+            withoutTrailingZeros(bytes),
+            Arrays.copyOf(zipped, zipped.length / 2),
+            Arrays.copyOf(zipped, zipped.length - 4),
+            Arrays.copyOf(squashed, squashed.length / 2))) {
+      Path file = Files.write(work.resolve("bad"), source);
+      assertEquals(65, layercake("push", file.toString(), "bad"), this::said);
+      assertOneLine("layercake: cannot push " + file + ": ");
+    }
+    assertEquals(0, layercake("ls"));
+    assertEquals("", printed());
+  }
+
+  @Test
+  void tarThatClimbsOutIsRefused() throws Exception {
+    Path evil = work.resolve("evil.tar");
+    run(
+        "tar",
+        "-C",
+        tree.toString(),
+        "--transform",
+        "s,^bin,a/../../bin,",
+        "-cPf",
+        evil + "",
+        "bin");
+    assertEquals(65, layercake("push", evil.toString(), "evil"), this::said);
+  }
+
+  @Test
+  void archiveOfLayersIsRefused() throws Exception {
+    Files.writeString(tree.resolve("oci-layout"), "{}");
+    assertEquals(65, layercake("push", tar().toString(), "oci"), this::said);
+    assertTrue(said().contains("layers"), this::said);
+  }
+
+  @Test
+  void missingSourceIs66AndUnreadableConfigurationIs78() throws Exception {
+    assertEquals(66, layercake("push", work.resolve("none").toString(), "x"));
+    assertOneLine("layercake: cannot push " + work.resolve("none") + ": no such file");
+    environment.put("LAYERCAKE_CONFIG", work.resolve("none").toString());
+    assertEquals(78, layercake("ls"));
+    assertOneLine("layercake: cannot read configuration ");
+  }
+
+  @Test
+  void unknownImageIs66WithANearName() {
+    layercake("push", tree.toString(), "debian:12");
+    assertEquals(66, layercake("inspect", "debain:12"));
+    assertOneLine(
+        "layercake: cannot find image \"debain:12\": not among the images of alice or the site's"
+            + " images (did you mean alice/debian:12?)");
+  }
+
+  @Test
+  void usageErrorsAre64AndOneLine() {
+    for (String[] arguments :
+        List.of(
+            new String[] {},
+            new String[] {"push"},
+            new String[] {"push", "x", "a b"},
+            new String[] {"frobnicate"},
+            new String[] {"ls", "--yaml"},
+            new String[] {"push", tree.toString(), "x@sha256:" + "0".repeat(64)})) {
+      assertEquals(64, layercake(arguments), this::said);
+      assertOneLine("layercake: cannot ");
+    }
+  }
+
+  @Test
+  void imagesOfOthersAre77() {
+    assertEquals(77, layercake("pull", "bob/deb", work.resolve("x").toString()));
+    assertFalse(Files.exists(work.resolve("x")));
+  }
+
+  @Test
+  void tagAndRemoveMoveOnlyNames() {
+    layercake("push", tree.toString(), "a");
+    assertEquals(0, layercake("tag", "a", "b:2"));
+    assertEquals(0, layercake("rm", "a"));
+    assertEquals(66, layercake("rm", "a"));
+    assertEquals(0, layercake("inspect", "b:2"));
+  }
+
+  @Test
+  void failedPullLeavesNoFileBehind() throws Exception {
+    layercake("push", tree.toString(), "a");
+    Path chunks = work.resolve("store/u.alice/c");
+    try (Stream<Path> files = Files.list(chunks)) {
+      Files.write(files.findFirst().orElseThrow(), new byte[7]);
+    }
+    Path directory = Files.createDirectory(work.resolve("pulled"));
+    assertEquals(74, layercake("pull", "a", directory.resolve("a.sqfs").toString()), this::said);
+    try (Stream<Path> left = Files.list(directory)) {
+      assertEquals(0, left.count());
+    }
+    assertEquals(0, layercake("push", "--repair", tree.toString(), "a"), this::said);
+    assertEquals(0, layercake("pull", "a", directory.resolve("a.sqfs").toString()), this::said);
+  }
+
+  @Test
+  void keyPrintsWhatAnAdministratorHasToRun() throws Exception {
+    Files.writeString(Path.of(environment.get("LAYERCAKE_CONFIG")), "pool = p\n");
+    assertEquals(0, layercake("key", "bob"));
+    assertTrue(
+        printed()
+            .contains(
+                "ceph auth get-or-create client.layercake.bob mon 'allow r' osd 'allow rw pool=p"
+                    + " namespace=u.bob, allow r pool=p namespace=site'"),
+        this::said);
+    assertTrue(printed().contains("~bob/.config/layercake/keyring"), this::said);
+    assertEquals(64, layercake("key", "site"));
+    assertEquals(64, layercake("key", "$(reboot)"));
+  }
+
+  private Path tar() throws Exception {
+    Path tar = work.resolve("t.tar");
+    run("tar", "-C", tree.toString(), "-cf", tar.toString(), ".");
+    return tar;
+  }
+
+  private static byte[] withoutTrailingZeros(byte[] tar) {
+    int end = tar.length;
+    while (tar[end - 1] == 0) {
+      end--;
+    }
+    return Arrays.copyOf(tar, (end + 511) / 512 * 512);
+  }
+
+  private int layercake(String... arguments) {
+    out.reset();
+    err.reset();
+    return Layercake.run(
+        new Layercake.Session(
+            environment,
+            "alice",
+            work,
+            new PrintStream(out, true, UTF_8),
+            new PrintStream(err, true, UTF_8)),
+        arguments);
+  }
+
+  private String printed() {
+    return out.toString(UTF_8);
+  }
+
+  private String said() {
+    return out.toString(UTF_8) + err.toString(UTF_8);
+  }
+
+  private void assertOneLine(String beginning) {
+    List<String> lines =
+        err.toString(UTF_8).lines().filter(line -> !line.startsWith("packing ")).toList();
+    assertEquals(1, lines.size(), this::said);
+    assertTrue(lines.get(0).startsWith(beginning), this::said);
+  }
+
+  private byte[] run(String... command) throws IOException, InterruptedException {
+    Process process =
+        new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
+    byte[] output = process.getInputStream().readAllBytes();
+    assertEquals(0, process.waitFor(), String.join(" ", command));
+    return output;
+  }
+}

@@ -1,0 +1,135 @@
+package org.layercake.store;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.layercake.store.StoreContract.assertKind;
+
+import java.util.Collections;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class ManifestTest {
+  private static final String A = "aa".repeat(32);
+  private static final String B = "bb".repeat(32);
+
+  /** The worked example of docs/store-format.md. */
+  private static final String EXAMPLE =
+      "{\"layercake\":1,\"chunker\":\"gear-1 262144 1048576 4194304\",\"size\":300005,"
+          + "\"architecture\":\"x86_64\",\"environment\":[\"PATH=/bin\",\"Q=\\\"\\t\u00e9\ud83c\udf70\"],"
+          + "\"chunks\":[[\""
+          + A
+          + "\",300000],[\""
+          + B
+          + "\",5]]}";
+
+  @Test
+  void exampleIsReadAndWrittenByteForByte() throws Exception {
+    Manifest manifest = Manifest.parse(EXAMPLE.getBytes(UTF_8));
+    assertEquals(300005, manifest.size());
+    assertEquals(List.of("PATH=/bin", "Q=\"\t\u00e9\ud83c\udf70"), manifest.config().environment());
+    assertEquals(new Manifest.Chunk(Digest.parseHex(B), 300000, 5), manifest.chunks().get(1));
+    assertEquals(EXAMPLE, new String(manifest.bytes(), UTF_8));
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "",
+        "{}",
+        "[]",
+        "null",
+        "{\"layercake\":2}",
+        "{\"layercake\":1.0}",
+        "{\"layercake\":99999999999999999999}",
+        "{\"layercake\":1,\"chunker\":\"x\"}",
+        "{\"layercake\":1,\"layercake\":1}",
+      })
+  void incompleteDocumentsAreRefused(String text) {
+    assertRefused(text);
+  }
+
+  @Test
+  void everyTruncationIsRefused() {
+    for (int length = 0; length < EXAMPLE.length(); length++) {
+      assertRefused(EXAMPLE.substring(0, length));
+    }
+  }
+
+  @Test
+  void otherEncodingsOfTheSameContentAreRefused() {
+    assertRefused(EXAMPLE + "\n");
+    assertRefused(" " + EXAMPLE);
+    assertRefused(EXAMPLE + "{}");
+    assertRefused(EXAMPLE.replace(":1,", ": 1,"));
+    assertRefused(EXAMPLE.replace("PATH", "\\u0050ATH"));
+    assertRefused(EXAMPLE.replace("300005", "3.00005e5"));
+    assertRefused(EXAMPLE.replace("\"size\":300005", "\"size\":300005,\"size\":300005"));
+    assertRefused(EXAMPLE.replace("/bin", "\\/bin"));
+  }
+
+  @Test
+  void sizesThatDoNotSumUpAreRefused() {
+    assertRefused(EXAMPLE.replace("300005", "300006"));
+    assertRefused(EXAMPLE.replace("300005", "-300005"));
+    assertRefused(EXAMPLE.replace("\",5]", "\",0]").replace("300005", "300000"));
+    assertRefused(EXAMPLE.replace("\",5]", "\",-5]").replace("300005", "299995"));
+    assertRefused(EXAMPLE.replace("\",5]", "\",4194305]").replace("300005", "4494305"));
+    assertRefused(EXAMPLE.replace("\",5]", "\",4294967301]"));
+    assertRefused(EXAMPLE.replaceAll("\"chunks\":.*", "\"chunks\":[]}").replace("300005", "0"));
+  }
+
+  @Test
+  void badDigestsAndConfigurationsAreRefused() {
+    assertRefused(EXAMPLE.replace(A, A.toUpperCase(java.util.Locale.ROOT)));
+    assertRefused(EXAMPLE.replace(A, A.substring(1)));
+    assertRefused(EXAMPLE.replace("PATH=/bin", "PATH"));
+    assertRefused(EXAMPLE.replace("PATH=/bin", "=x"));
+    assertRefused(EXAMPLE.replace("PATH=/bin", "A=\\n"));
+    assertRefused(EXAMPLE.replace("PATH=/bin", "A=\\u0000"));
+    assertRefused(EXAMPLE.replace("PATH=/bin", "A=" + "x".repeat(48 * 1024)));
+    assertRefused(EXAMPLE.replace("PATH=/bin", "A=\\ud83c"));
+    assertRefused(EXAMPLE.replace("gear-1", "\\ud83c"));
+    assertRefused(EXAMPLE.replace("gear-1 262144 1048576 4194304", ""));
+    assertRefused(EXAMPLE.replace("x86_64", "x86/64"));
+    assertRefused(EXAMPLE.replace("x86_64", ""));
+  }
+
+  @Test
+  void overlongAndDeeplyNestedInputIsRefused() {
+    assertRefused("[".repeat(1_000_000));
+    assertRefused("{\"layercake\":" + "9".repeat(1_000_000));
+    assertRefused(" ".repeat(Manifest.MAX_BYTES + 1));
+  }
+
+  @Test
+  void randomDamageNeverEscapesAsAnotherException() {
+    Random random = new Random(1);
+    byte[] bytes = EXAMPLE.getBytes(UTF_8);
+    for (int i = 0; i < 20_000; i++) {
+      byte[] damaged = bytes.clone();
+      damaged[random.nextInt(damaged.length)] = (byte) random.nextInt(256);
+      try {
+        assertTrue(Manifest.parse(damaged).size() > 0);
+      } catch (StoreException e) {
+        assertEquals(1, e.getMessage().lines().count());
+      }
+    }
+  }
+
+  @Test
+  void chunksOfMoreThanTheLargestImageAreRefused() {
+    Manifest.Chunk chunk = new Manifest.Chunk(Digest.of(new byte[0]), 0, 1);
+    assertThrows(
+        IllegalArgumentException.class,
+        () -> new Manifest("x", 2, new ImageConfig(List.of(), "x"), Collections.nCopies(2, chunk)));
+  }
+
+  private static void assertRefused(String text) {
+    assertKind(StoreException.Kind.CORRUPT, () -> Manifest.parse(text.getBytes(UTF_8)));
+  }
+}

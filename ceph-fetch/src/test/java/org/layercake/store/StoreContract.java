@@ -1,0 +1,473 @@
+package org.layercake.store;
+
+import static java.nio.charset.StandardCharsets.US_ASCII;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.io.InterruptedIOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.channels.NonWritableChannelException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.Random;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/**
+ * What every back end must do, alone and under an {@link ImageStore}. Each test works as a user of
+ * its own, so one pool or directory serves all of them; the store's key must be allowed to write
+ * anywhere.
+ */
+public abstract class StoreContract {
+  protected static final ImageConfig CONFIG = new ImageConfig(List.of("A=1"), "x86_64");
+
+  private static final AtomicInteger USERS = new AtomicInteger();
+
+  @TempDir Path directory;
+
+  private ObjectStore objects;
+  private ImageStore images;
+  private String user;
+  private String domain;
+
+  /** A new connection to the store under test. */
+  abstract ObjectStore connect() throws Exception;
+
+  @BeforeEach
+  void open() throws Exception {
+    objects = connect();
+    images = new ImageStore(objects);
+    user =
+        "t"
+            + ProcessHandle.current().pid()
+            + "-"
+            + System.nanoTime()
+            + "-"
+            + USERS.incrementAndGet();
+    domain = ImageStore.domain(user);
+  }
+
+  @AfterEach
+  void close() {
+    images.close();
+  }
+
+  @Test
+  void objectIsCreatedOnceAndReadBack() throws Exception {
+    assertTrue(objects.create(domain, "c/a", direct("one")));
+    assertFalse(objects.create(domain, "c/a", direct("other")));
+    assertArrayEquals(bytes("one"), objects.read(domain, "c/a", 10).orElseThrow());
+  }
+
+  @Test
+  void absentObjectIsNotAnErrorForReadAndTouch() throws Exception {
+    assertEquals(Optional.empty(), objects.read(domain, "c/none", 10));
+    assertFalse(objects.touch(domain, "c/none"));
+    objects.create(domain, "c/a", direct("one"));
+    assertTrue(objects.touch(domain, "c/a"));
+  }
+
+  @Test
+  void objectLongerThanAllowedIsRefused() throws Exception {
+    objects.create(domain, "c/a", direct("0123456789"));
+    assertKind(StoreException.Kind.CORRUPT, () -> objects.read(domain, "c/a", 9));
+    assertEquals(10, objects.read(domain, "c/a", 10).orElseThrow().length);
+  }
+
+  @Test
+  void objectOfSeveralMebibytesIsReadWhole() throws Exception {
+    for (int size : new int[] {1 << 20, (1 << 20) + 1, (2 << 20) - 1, 5 << 20}) {
+      ByteBuffer content = ByteBuffer.allocateDirect(size).put(0, random(size, size));
+      objects.create(domain, "c/" + size, content);
+      assertArrayEquals(
+          random(size, size), objects.read(domain, "c/" + size, 8 << 20).orElseThrow());
+    }
+  }
+
+  @Test
+  void asynchronousReadsFillTheirOwnBuffers() throws Exception {
+    List<ObjectStore.PendingRead> reads = new ArrayList<>();
+    List<ByteBuffer> buffers = new ArrayList<>();
+    for (int i = 0; i < 20; i++) {
+      objects.create(domain, "c/" + i, direct("content " + i));
+    }
+    for (int i = 0; i < 20; i++) {
+      buffers.add(ByteBuffer.allocateDirect(100));
+      reads.add(objects.startRead(domain, "c/" + i, buffers.get(i), i % 2 == 0));
+    }
+    for (int i = 0; i < 20; i++) {
+      byte[] found = new byte[reads.get(i).await()];
+      buffers.get(i).get(0, found);
+      assertArrayEquals(bytes("content " + i), found);
+    }
+  }
+
+  @Test
+  void asynchronousReadOfAnAbsentObjectIsNotFound() throws Exception {
+    ObjectStore.PendingRead read =
+        objects.startRead(domain, "c/none", ByteBuffer.allocateDirect(10), false);
+    assertKind(StoreException.Kind.NOT_FOUND, read::await);
+  }
+
+  @Test
+  void cancelledReadEndsInBoundedTime() throws Exception {
+    objects.create(domain, "c/a", ByteBuffer.allocateDirect(4 << 20));
+    ObjectStore.PendingRead read =
+        objects.startRead(domain, "c/a", ByteBuffer.allocateDirect(4 << 20), false);
+    read.cancel();
+    try {
+      assertEquals(4 << 20, read.await());
+    } catch (StoreException e) {
+      assertEquals(StoreException.Kind.UNAVAILABLE, e.kind());
+    }
+  }
+
+  @Test
+  void tagMovesOnlyFromWhatTheCallerSaw() throws Exception {
+    Optional<byte[]> one = Optional.of(bytes("one"));
+    Optional<byte[]> two = Optional.of(bytes("two"));
+    assertEquals(Optional.empty(), objects.readTag(domain, "deb/12"));
+    assertFalse(objects.swapTag(domain, "deb/12", one, two), "there is none yet");
+    assertTrue(objects.swapTag(domain, "deb/12", Optional.empty(), one));
+    assertFalse(objects.swapTag(domain, "deb/12", Optional.empty(), two), "there is one");
+    assertFalse(objects.swapTag(domain, "deb/12", two, one), "it is another");
+    assertTrue(objects.swapTag(domain, "deb/12", one, two));
+    assertArrayEquals(bytes("two"), objects.readTag(domain, "deb/12").orElseThrow());
+    assertTrue(objects.swapTag(domain, "deb/12", two, Optional.empty()));
+    assertEquals(Optional.empty(), objects.readTag(domain, "deb/12"));
+  }
+
+  @Test
+  void ofConcurrentMovesOfOneTagExactlyOneWins() throws Exception {
+    int contenders = 8;
+    int wins = 0;
+    for (Future<Boolean> won :
+        together(
+            contenders,
+            i ->
+                objects.swapTag(
+                    domain, "race/x", Optional.empty(), Optional.of(bytes("by " + i))))) {
+      wins += won.get() ? 1 : 0;
+    }
+    assertEquals(1, wins);
+  }
+
+  @Test
+  void tagsAreListedSortedAndBounded() throws Exception {
+    assertTrue(objects.listTags(domain, 10).isEmpty(), "a domain that does not exist");
+    for (int i = 0; i < 30; i++) {
+      objects.swapTag(
+          domain, "deb/%02d".formatted(i), Optional.empty(), Optional.of(bytes("v" + i)));
+    }
+    assertEquals(30, objects.listTags(domain, 100).size());
+    assertEquals("deb/00", objects.listTags(domain, 100).firstKey());
+    assertArrayEquals(bytes("v29"), objects.listTags(domain, 100).get("deb/29"));
+    assertEquals(7, objects.listTags(domain, 7).size());
+  }
+
+  @Test
+  void moreTagsThanOneRequestCarriesAreListed() throws Exception {
+    for (int i = 0; i < 600; i++) {
+      objects.swapTag(domain, "n/" + i, Optional.empty(), Optional.of(bytes("v")));
+    }
+    assertEquals(600, objects.listTags(domain, 10_000).size());
+  }
+
+  @Test
+  void pushedImageIsFetchedUnchanged() throws Exception {
+    Path source = file("image", random(20 << 20, 1));
+    PushResult pushed = push(source, "deb:12");
+    assertEquals(20 << 20, pushed.size());
+    assertEquals(20 << 20, pushed.newBytes());
+    Image image = images.resolve(ImageName.parse("deb:12"), user);
+    assertEquals(pushed.digest(), image.digest());
+    assertEquals(CONFIG, image.manifest().config());
+    assertEquals(-1, Files.mismatch(source, fetch(image)));
+  }
+
+  @Test
+  void secondPushOfTheSameImageSendsNothing() throws Exception {
+    Path source = file("image", random(9 << 20, 2));
+    Digest first = push(source, "deb:12").digest();
+    PushResult second = push(source, "deb:13");
+    assertEquals(0, second.newBytes());
+    assertEquals(first, second.digest());
+  }
+
+  @Test
+  void insertedBytesCostOnlyTheChunksAroundThem() throws Exception {
+    byte[] before = random(40 << 20, 3);
+    byte[] after = new byte[before.length + 1000];
+    System.arraycopy(before, 0, after, 0, 20 << 20);
+    System.arraycopy(before, 20 << 20, after, (20 << 20) + 1000, 20 << 20);
+    push(file("before", before), "deb:12");
+    long sent = push(file("after", after), "deb:12").newBytes();
+    assertTrue(sent <= 2L * Chunker.MAX_BYTES, "sent " + sent);
+  }
+
+  @Test
+  void interruptedPushIsInvisibleAndResumes() throws Exception {
+    Path source = file("image", random(40 << 20, 4));
+    assertThrows(
+        IllegalStateException.class,
+        () ->
+            images.push(
+                source,
+                ImageName.parse("deb:12"),
+                user,
+                CONFIG,
+                ImageStore.Existing.TRUST,
+                (done, fresh) -> {
+                  if (done > 10 << 20) {
+                    throw new IllegalStateException("pulled the plug");
+                  }
+                }));
+    assertKind(
+        StoreException.Kind.NOT_FOUND, () -> images.resolve(ImageName.parse("deb:12"), user));
+    assertTrue(images.list(user).stream().noneMatch(tag -> tag.domain().equals(domain)));
+    long rest = push(source, "deb:12").newBytes();
+    assertTrue(rest > 0 && rest <= 30 << 20, "sent " + rest);
+    assertEquals(
+        -1, Files.mismatch(source, fetch(images.resolve(ImageName.parse("deb" + ":12"), user))));
+  }
+
+  @Test
+  void concurrentPushesOfOneTagLeaveOneOfThemWhole() throws Exception {
+    List<Path> sources = new ArrayList<>();
+    for (int i = 0; i < 4; i++) {
+      sources.add(file("image" + i, random(6 << 20, 50 + i)));
+    }
+    List<Digest> winners = new ArrayList<>();
+    for (Future<PushResult> pushed : together(4, i -> push(sources.get(i), "deb:12"))) {
+      try {
+        winners.add(pushed.get().digest());
+      } catch (java.util.concurrent.ExecutionException e) {
+        assertEquals(StoreException.Kind.UNAVAILABLE, ((StoreException) e.getCause()).kind());
+      }
+    }
+    Image image = images.resolve(ImageName.parse("deb:12"), user);
+    assertTrue(winners.contains(image.digest()));
+    fetch(image);
+  }
+
+  @Test
+  void corruptChunkIsNamedAndRepairedByAPush() throws Exception {
+    Path source = file("image", random(9 << 20, 6));
+    push(source, "deb:12");
+    Image image = images.resolve(ImageName.parse("deb:12"), user);
+    String chunk = ImageStore.chunkObject(image.manifest().chunks().get(1).digest());
+    objects.overwrite(domain, chunk, direct("rubbish"));
+    StoreException e = assertKind(StoreException.Kind.CORRUPT, () -> fetch(image));
+    assertTrue(e.getMessage().contains(chunk), e.getMessage());
+    images.push(
+        source,
+        ImageName.parse("deb:12"),
+        user,
+        CONFIG,
+        ImageStore.Existing.VERIFY,
+        (done, fresh) -> {});
+    assertEquals(-1, Files.mismatch(source, fetch(image)));
+  }
+
+  @Test
+  void missingChunkIsCorruptNotUnknown() throws Exception {
+    Manifest manifest =
+        new Manifest(
+            Chunker.ID, 5, CONFIG, List.of(new Manifest.Chunk(Digest.of(bytes(user)), 0, 5)));
+    Digest digest = Digest.of(manifest.bytes());
+    objects.create(domain, ImageStore.manifestObject(digest), direct(manifest.bytes()));
+    Image image = images.resolve(ImageName.parse("x@" + digest), user);
+    assertKind(StoreException.Kind.CORRUPT, () -> fetch(image));
+  }
+
+  @Test
+  void corruptManifestIsRefused() throws Exception {
+    PushResult pushed = push(file("image", random(1 << 20, 7)), "deb:12");
+    objects.overwrite(domain, ImageStore.manifestObject(pushed.digest()), direct("{}"));
+    assertKind(StoreException.Kind.CORRUPT, () -> images.resolve(ImageName.parse("deb:12"), user));
+  }
+
+  @Test
+  void interruptEndsAFetchAndFreesItsBuffers() throws Exception {
+    push(file("image", random(40 << 20, 8)), "deb:12");
+    Image image = images.resolve(ImageName.parse("deb:12"), user);
+    for (int i = 0; i < 5; i++) {
+      Thread.currentThread().interrupt();
+      assertThrows(InterruptedIOException.class, () -> fetch(image));
+      assertTrue(Thread.interrupted());
+    }
+    fetch(image);
+  }
+
+  @Test
+  void failureOfTheTargetFileEndsAFetch() throws Exception {
+    push(file("image", random(40 << 20, 9)), "deb:12");
+    Image image = images.resolve(ImageName.parse("deb:12"), user);
+    Path target = file("target", new byte[0]);
+    try (FileChannel readOnly = FileChannel.open(target, StandardOpenOption.READ)) {
+      assertThrows(
+          NonWritableChannelException.class, () -> images.fetch(image, readOnly, done -> {}));
+    }
+    fetch(image);
+  }
+
+  @Test
+  void manyFetchesShareTheBuffers() throws Exception {
+    Path source = file("image", random(30 << 20, 10));
+    push(source, "deb:12");
+    Image image = images.resolve(ImageName.parse("deb:12"), user);
+    for (Future<Path> fetched : together(6, i -> fetch(image))) {
+      assertEquals(-1, Files.mismatch(source, fetched.get()));
+    }
+  }
+
+  @Test
+  void digestPinsAnImageThatItsTagHasLeft() throws Exception {
+    Digest old = push(file("old", random(1 << 20, 11)), "deb:12").digest();
+    push(file("new", random(1 << 20, 12)), "deb:12");
+    assertEquals(old, images.resolve(ImageName.parse("deb:12@" + old), user).digest());
+  }
+
+  @Test
+  void unknownImageIsReportedWithNearNames() throws Exception {
+    push(file("image", random(1 << 20, 13)), "debian:12");
+    StoreException e =
+        assertKind(
+            StoreException.Kind.NOT_FOUND,
+            () -> images.resolve(ImageName.parse("debain:12"), user));
+    assertTrue(e.getMessage().contains(user + "/debian:12"), e.getMessage());
+    assertTrue(e.getMessage().contains("the site's images"), e.getMessage());
+  }
+
+  @Test
+  void imagesOfOtherUsersAreDeniedWhetherTheyExistOrNot() throws Exception {
+    push(file("image", random(1 << 20, 14)), "deb:12");
+    String here = user + "/deb:12";
+    assertKind(StoreException.Kind.DENIED, () -> images.resolve(ImageName.parse(here), "eve"));
+    assertKind(
+        StoreException.Kind.DENIED, () -> images.resolve(ImageName.parse("nobody/x"), "eve"));
+    assertKind(StoreException.Kind.NOT_FOUND, () -> images.resolve(ImageName.parse("deb:12"), "e"));
+  }
+
+  @Test
+  void ownImageComesBeforeTheSitesAndRemovalUncoversIt() throws Exception {
+    String name = "n" + System.nanoTime();
+    Path source = file("image", random(1 << 20, 15));
+    push(source, "site/" + name);
+    assertEquals("site", images.resolve(ImageName.parse(name), user).domain());
+    push(source, name);
+    assertEquals(domain, images.resolve(ImageName.parse(name), user).domain());
+    assertEquals("site", images.resolve(ImageName.parse("site/" + name), user).domain());
+    images.remove(ImageName.parse(name), user);
+    assertEquals("site", images.resolve(ImageName.parse(name), user).domain());
+    images.remove(ImageName.parse("site/" + name), user);
+    assertKind(StoreException.Kind.NOT_FOUND, () -> images.remove(ImageName.parse(name), user));
+  }
+
+  @Test
+  void whatIsNoTagIsLeftOutOfTheListingAndCorruptWhenUsed() throws Exception {
+    push(file("image", random(1 << 20, 17)), "deb:12");
+    objects.swapTag(domain, "odd/1", Optional.empty(), Optional.of(bytes("rubbish")));
+    objects.swapTag(domain, "stray", Optional.empty(), Optional.of(bytes("rubbish")));
+    assertEquals(
+        List.of(user + "/deb:12"),
+        images.list(user).stream()
+            .filter(tag -> tag.domain().equals(domain))
+            .map(tag -> tag.name().toString())
+            .toList());
+    assertKind(StoreException.Kind.CORRUPT, () -> images.resolve(ImageName.parse("odd:1"), user));
+  }
+
+  @Test
+  void secondTagPointsToTheSameImage() throws Exception {
+    Digest digest = push(file("image", random(1 << 20, 16)), "deb:12").digest();
+    images.tag(ImageName.parse("deb:12"), ImageName.parse("deb"), user);
+    assertEquals(digest, images.resolve(ImageName.parse("deb:latest"), user).digest());
+    assertKind(
+        StoreException.Kind.INVALID,
+        () -> images.tag(ImageName.parse("deb"), ImageName.parse("site/deb"), user));
+  }
+
+  private PushResult push(Path source, String name) throws Exception {
+    return images.push(
+        source,
+        ImageName.parse(name),
+        user,
+        CONFIG,
+        ImageStore.Existing.TRUST,
+        (done, fresh) -> {});
+  }
+
+  private Path fetch(Image image) throws Exception {
+    Path target = Files.createTempFile(directory, "fetched", "");
+    AtomicInteger calls = new AtomicInteger();
+    try (FileChannel channel = FileChannel.open(target, StandardOpenOption.WRITE)) {
+      images.fetch(image, channel, done -> calls.incrementAndGet());
+    }
+    assertEquals(image.manifest().chunks().size(), calls.get());
+    return target;
+  }
+
+  private Path file(String name, byte[] content) throws IOException {
+    return Files.write(directory.resolve(name), content);
+  }
+
+  private interface Numbered<T> {
+    T call(int i) throws Exception;
+  }
+
+  private static <T> List<Future<T>> together(int count, Numbered<T> task) throws Exception {
+    ExecutorService threads = Executors.newFixedThreadPool(count);
+    try {
+      List<Callable<T>> calls = new ArrayList<>();
+      for (int i = 0; i < count; i++) {
+        int number = i;
+        calls.add(() -> task.call(number));
+      }
+      return threads.invokeAll(calls);
+    } finally {
+      threads.shutdown();
+    }
+  }
+
+  static StoreException assertKind(
+      StoreException.Kind kind, org.junit.jupiter.api.function.Executable act) {
+    StoreException e = assertThrows(StoreException.class, act);
+    assertEquals(kind, e.kind(), e.getMessage());
+    return e;
+  }
+
+  private static ByteBuffer direct(String content) {
+    return direct(bytes(content));
+  }
+
+  private static ByteBuffer direct(byte[] content) {
+    return ByteBuffer.allocateDirect(content.length).put(0, content);
+  }
+
+  private static byte[] bytes(String text) {
+    return text.getBytes(US_ASCII);
+  }
+
+  private static byte[] random(int size, long seed) {
+    byte[] content = new byte[size];
+    new Random(seed).nextBytes(content);
+    return content;
+  }
+}
