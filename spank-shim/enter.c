@@ -1,0 +1,149 @@
+#define _GNU_SOURCE
+#include "enter.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int lc_enter(const struct lc_container *container, const char *home, struct lc_error *error)
+{
+	char directory[PATH_MAX];
+	bool has_directory = getcwd(directory, sizeof(directory)) != NULL;
+
+	/* The user namespace first: it grants what joining the other one takes, setns(2). */
+	if (setns(container->user_namespace, CLONE_NEWUSER) < 0 ||
+	    setns(container->mount_namespace, CLONE_NEWNS) < 0)
+		return lc_fail(error, LC_INTERNAL, "cannot enter the container: %s (try again)",
+			       strerror(errno));
+	if ((!has_directory || chdir(directory) < 0) && (home == NULL || chdir(home) < 0) &&
+	    chdir("/") < 0)
+		return lc_fail(error, LC_INTERNAL, "cannot enter the container's \"/\": %s",
+			       strerror(errno));
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return lc_fail(error, LC_INTERNAL, "cannot set no_new_privs: %s", strerror(errno));
+	return 0;
+}
+
+bool lc_image_may_set(const char *name)
+{
+	/*
+	 * What belongs to the job, the step or the session, not to the software in the image. A
+	 * name that ends in * stands for all names that begin so. The same list is in the user
+	 * guide.
+	 */
+	static const char *const kept[] = {
+	    /* Slurm, and how the tasks of a step find each other */
+	    "SLURM*",
+	    "SPANK*",
+	    "_SLURM*",
+	    "PMI*",
+	    /* the devices Slurm gave to the step */
+	    "CUDA_VISIBLE_DEVICES",
+	    "HIP_VISIBLE_DEVICES",
+	    "ROCR_VISIBLE_DEVICES",
+	    "GPU_DEVICE_ORDINAL",
+	    "ZE_AFFINITY_MASK",
+	    /* the user and where he is */
+	    "HOME",
+	    "USER",
+	    "LOGNAME",
+	    "SHELL",
+	    "PWD",
+	    "OLDPWD",
+	    "TMPDIR",
+	    "XDG_RUNTIME_DIR",
+	    /* the terminal, and the way in */
+	    "TERM",
+	    "DISPLAY",
+	    "XAUTHORITY",
+	    "SSH_*",
+	    "KRB5CCNAME",
+	};
+
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+		size_t length = strcspn(kept[i], "*");
+		if (strncmp(name, kept[i], length) == 0 &&
+		    (kept[i][length] == '*' || name[length] == '\0'))
+			return false;
+	}
+	return true;
+}
+
+static bool path_has(const char *path, const char *directory)
+{
+	size_t length = strlen(directory);
+
+	for (const char *at = path;; at++) {
+		size_t part = strcspn(at, ":");
+		if (part == length && strncmp(at, directory, length) == 0)
+			return true;
+		at += part;
+		if (*at == '\0')
+			return false;
+	}
+}
+
+/* An image that says nothing has its programs where every distribution has them. */
+static void complete_path(const struct lc_environment *environment)
+{
+	static const char *const usual[] = {"/usr/local/bin", "/usr/bin", "/bin"};
+	char path[32768];
+	size_t used;
+
+	if (!environment->get(environment->context, "PATH", path, sizeof(path)))
+		path[0] = '\0';
+	for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++) {
+		used = strlen(path);
+		if (!path_has(path, usual[i]) && used + strlen(usual[i]) + 2 < sizeof(path))
+			snprintf(path + used, sizeof(path) - used, "%s%s", used > 0 ? ":" : "",
+				 usual[i]);
+	}
+	environment->set(environment->context, "PATH", path);
+}
+
+/* PWD may name the current directory by way of symbolic links, but it must name it. */
+static void correct_pwd(const struct lc_environment *environment)
+{
+	char directory[PATH_MAX];
+	struct stat here, there;
+
+	if (stat(".", &here) == 0 &&
+	    environment->get(environment->context, "PWD", directory, sizeof(directory)) &&
+	    stat(directory, &there) == 0 && here.st_dev == there.st_dev &&
+	    here.st_ino == there.st_ino)
+		return;
+	if (getcwd(directory, sizeof(directory)) != NULL)
+		environment->set(environment->context, "PWD", directory);
+}
+
+void lc_apply_environment(const struct lc_container *container,
+			  const struct lc_environment *environment)
+{
+	bool has_path = false;
+	char directory[PATH_MAX];
+	struct stat status;
+
+	for (char **entry = container->environment; *entry != NULL; entry++) {
+		char *equals = strchr(*entry, '=');
+		*equals = '\0';
+		if (lc_image_may_set(*entry)) {
+			has_path |= strcmp(*entry, "PATH") == 0;
+			environment->set(environment->context, *entry, equals + 1);
+		}
+		*equals = '=';
+	}
+	if (!has_path)
+		complete_path(environment);
+	if (environment->get(environment->context, "TMPDIR", directory, sizeof(directory)) &&
+	    stat(directory, &status) < 0)
+		environment->unset(environment->context, "TMPDIR");
+	correct_pwd(environment);
+	/* As ch-run has it: programs ask for it to know whether they are in a container. */
+	environment->set(environment->context, "CH_RUNNING", "Weird Al Yankovic");
+}

@@ -1,0 +1,35 @@
+/* Becoming a process of a container, as the user, from descriptors the launcher sent. */
+#ifndef LAYERCAKE_ENTER_H
+#define LAYERCAKE_ENTER_H
+
+#include "error.h"
+#include "wire.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * Joins the container. The calling process must be single-threaded and have become the user, groups
+ * included. Its directory stays what it was if the container has it, else it is the user's home,
+ * else "/"; no_new_privs is set. After a failure the process is in no defined place and must exit.
+ * home may be NULL.
+ */
+int lc_enter(const struct lc_container *container, const char *home, struct lc_error *error);
+
+/* Somebody's environment. */
+struct lc_environment {
+	/* Copies a value; false when there is none or it does not fit. */
+	bool (*get)(void *context, const char *name, char *value, size_t size);
+	void (*set)(void *context, const char *name, const char *value);
+	void (*unset)(void *context, const char *name);
+	void *context;
+};
+
+/* Gives a process that has entered the environment of the image, on top of the user's own. */
+void lc_apply_environment(const struct lc_container *container,
+			  const struct lc_environment *environment);
+
+/* Whether an image may say what this variable is. */
+bool lc_image_may_set(const char *name);
+
+#endif

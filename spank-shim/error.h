@@ -1,0 +1,26 @@
+/* One error: filled where it happens, passed up unchanged, shown once by whoever knows how. */
+#ifndef LAYERCAKE_ERROR_H
+#define LAYERCAKE_ERROR_H
+
+/* sysexits(3), with their meaning for a user; the launcher uses the same table. */
+enum {
+	LC_REQUEST = 64,       /* the request makes no sense */
+	LC_UNREACHABLE = 69,   /* the launcher is not running */
+	LC_INTERNAL = 70,      /* something that ought to work did not */
+	LC_PERMISSION = 77,    /* refused */
+	LC_MISCONFIGURED = 78, /* the node or the cluster is not set up */
+};
+
+struct lc_error {
+	int code; /* what the task exits with */
+	char text[2048];
+};
+
+/* Fills in an error and returns -1. Control characters, which may come from users, become "?". */
+int lc_fail(struct lc_error *error, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Makes text from elsewhere fit for a terminal, in place. */
+void lc_make_printable(char *text);
+
+#endif

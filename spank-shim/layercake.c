@@ -1,0 +1,448 @@
+/*
+ * The SPANK plugin: srun, sbatch and salloc learn --ch-image, --ch-mount and --ch-root, and the
+ * tasks of such steps run in a container. All work that can take time or fail is the launcher's;
+ * this is what slurmstepd and the commands must do themselves.
+ *
+ *   slurm_spank_init            options; what the allocation has asked for
+ *   slurm_spank_init_post_opt   commands: options checked and published as one spec
+ *   slurm_spank_job_prolog      node: the launcher hears of the job and starts to fetch
+ *   slurm_spank_task_post_fork  node, extern step: the launcher may start the container
+ *   slurm_spank_task_init       task: waits for the container and enters it, or ends the task
+ *   slurm_spank_job_epilog      node: the launcher clears up
+ *
+ * A hook of the node that fails drains the node. So they never fail, with one exception: task_init
+ * ends its task by itself, which does no harm to the node, and holds even if plugstack.conf says
+ * "optional". A task that asked for a container never runs on the host.
+ */
+#define _GNU_SOURCE
+#include "enter.h"
+#include "request.h"
+#include "wire.h"
+
+#include <slurm/slurm.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Slurm finds the hooks by name; all else stays hidden. */
+#pragma GCC visibility push(default)
+#include <slurm/spank.h>
+SPANK_PLUGIN(layercake, 1)
+#pragma GCC visibility pop
+
+#define SPEC_VARIABLE "SLURM_LAYERCAKE_SPEC" /* travels with the environment of job and step */
+#define SPEC_CONTROL "LAYERCAKE_SPEC"	     /* SPANK_LAYERCAKE_SPEC for the job's prolog */
+#define NO_IMAGE "none"			     /* --ch-image=none: run on the host */
+
+enum {
+	PROLOG_MILLIS = 3000,
+	START_MILLIS = 2000,
+	EPILOG_MILLIS = 10000,
+};
+
+enum option_value { OPTION_IMAGE, OPTION_MOUNT, OPTION_ROOT };
+
+static const char *socket_path = "/run/layercake/launcher.sock";
+
+/* In the commands: what their options say, and what the allocation they run in has said. */
+static struct lc_request asked, allocation;
+static bool asked_for_host; /* --ch-image=none */
+static bool in_allocation;  /* which has, or has explicitly not, a container */
+static struct lc_error option_error, allocation_error;
+
+/* In slurmstepd: an option has arrived that the spec must answer. */
+static bool container_expected;
+
+/* --- options --- */
+
+static int read_option(int value, const char *argument, int remote)
+{
+	struct lc_error *error = &option_error;
+
+	if (remote) {
+		if (value != OPTION_IMAGE || argument == NULL || strcmp(argument, NO_IMAGE) != 0)
+			container_expected = true;
+		return 0;
+	}
+	if (error->code != 0) /* one is enough */
+		return 0;
+	switch ((enum option_value)value) {
+	case OPTION_IMAGE:
+		asked_for_host = strcmp(argument, NO_IMAGE) == 0;
+		if (!asked_for_host)
+			lc_request_set_image(&asked, argument, error);
+		break;
+	case OPTION_MOUNT:
+		lc_request_add_mounts(&asked, argument, error);
+		break;
+	case OPTION_ROOT:
+		asked.root = true;
+		break;
+	}
+	return 0; /* init_post_opt refuses: from here srun would exit with 255 */
+}
+
+static struct spank_option options[] = {
+    {"ch-image", "NAME", "run the tasks in this container image; \"none\" for on the host", 1,
+     OPTION_IMAGE, read_option},
+    {"ch-mount", "SOURCE[:DESTINATION][:ro|rw][,...]",
+     "show files, directories or devices of the node in the container", 1, OPTION_MOUNT,
+     read_option},
+    {"ch-root", NULL, "be root in the container, without more rights outside", 0, OPTION_ROOT,
+     read_option},
+};
+
+#define INHERITED(option) "SLURM_SPANK__SLURM_SPANK_OPTION_layercake_" option
+
+/*
+ * Slurm hands options of the allocation on to inner sruns, but of a repeated option only the last
+ * value. The spec has them all; without these variables an option that arrives here is one that was
+ * given here.
+ */
+static void forget_inherited_options(void)
+{
+	static const char *const variables[] = {INHERITED("ch_image"), INHERITED("ch_mount"),
+						INHERITED("ch_root")};
+
+	for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
+		unsetenv(variables[i]);
+		unsetenv(variables[i] + strlen("SLURM_SPANK_"));
+	}
+}
+
+/* plugstack.conf: socket=PATH */
+static int read_arguments(int argc, char **argv)
+{
+	for (int i = 0; i < argc; i++) {
+		if (strncmp(argv[i], "socket=/", 8) != 0) {
+			slurm_error("layercake: unknown argument \"%s\" in plugstack.conf "
+				    "(known: socket=PATH)",
+				    argv[i]);
+			return -1;
+		}
+		socket_path = argv[i] + strlen("socket=");
+	}
+	return 0;
+}
+
+/* --- in srun, sbatch and salloc --- */
+
+static int read_allocation(spank_context_t context, struct lc_error *error)
+{
+	const char *spec = getenv(SPEC_VARIABLE), *image = getenv(INHERITED("ch_image"));
+
+	/* sbatch and salloc make a new job, whatever job they are called from. */
+	if (context != S_CTX_LOCAL || getenv("SLURM_JOB_ID") == NULL)
+		return 0;
+	if (spec == NULL && image != NULL && strcmp(image, NO_IMAGE) != 0)
+		return lc_fail(error, LC_REQUEST,
+			       "the allocation has a container, but " SPEC_VARIABLE
+			       " is gone from the environment (keep it, or say --ch-image=none)");
+	if (spec == NULL)
+		return 0;
+	in_allocation = true;
+	return spec[0] != '\0' ? lc_request_parse(&allocation, spec, error) : 0;
+}
+
+/* For what no option said, outside of an allocation that has spoken. */
+static int read_defaults(struct lc_request *request, struct lc_error *error)
+{
+	const char *image = getenv("SLURM_CH_IMAGE"), *mounts = getenv("SLURM_CH_MOUNT");
+
+	if (image != NULL && image[0] != '\0' && strcmp(image, NO_IMAGE) != 0 &&
+	    lc_request_set_image(request, image, error) < 0)
+		return -1;
+	if (mounts != NULL && mounts[0] != '\0' && asked.mount_count == 0 &&
+	    (request->image != NULL || asked.image != NULL))
+		return lc_request_add_mounts(request, mounts, error);
+	return 0;
+}
+
+/* The container of this job or step; without an image when it is to run on the host. */
+static int compose_request(struct lc_request *request, struct lc_error *error)
+{
+	int result;
+
+	if (asked_for_host && asked.mount_count == 0 && !asked.root)
+		return 0;
+	if (asked_for_host)
+		return lc_fail(error, LC_REQUEST,
+			       "--ch-mount and --ch-root need an image, but --ch-image=none asks "
+			       "for none");
+	if (allocation_error.code != 0) {
+		*error = allocation_error;
+		return -1;
+	}
+	result = in_allocation ? lc_request_merge(request, &allocation, error)
+			       : read_defaults(request, error);
+	if (result < 0 || lc_request_merge(request, &asked, error) < 0)
+		return -1;
+	if (request->image == NULL && (request->mount_count > 0 || request->root))
+		return lc_fail(error, LC_REQUEST, "%s needs an image: add --ch-image=NAME",
+			       request->mount_count > 0 ? "--ch-mount" : "--ch-root");
+	return 0;
+}
+
+static int publish_request(spank_t spank, const struct lc_request *request, struct lc_error *error)
+{
+	char spec[LC_SPEC_MAX + 1] = "";
+
+	if (request->image != NULL && lc_request_format(request, spec, error) < 0)
+		return -1;
+	/* Empty is a statement: not even what the allocation has. */
+	if (request->image != NULL || asked_for_host || in_allocation)
+		setenv(SPEC_VARIABLE, spec, 1);
+	else
+		unsetenv(SPEC_VARIABLE);
+	if (request->image != NULL &&
+	    spank_job_control_setenv(spank, SPEC_CONTROL, spec, 1) != ESPANK_SUCCESS)
+		return lc_fail(error, LC_INTERNAL, "cannot hand the options on to the job");
+	return 0;
+}
+
+/* --- on the node --- */
+
+static const char *spec_of_prolog(uint32_t *job, uint32_t *uid)
+{
+	const char *spec = getenv("SPANK_" SPEC_CONTROL);
+	const char *job_text = getenv("SLURM_JOB_ID"), *uid_text = getenv("SLURM_JOB_UID");
+
+	*job = job_text != NULL ? (uint32_t)strtoul(job_text, NULL, 10) : 0;
+	*uid = uid_text != NULL ? (uint32_t)strtoul(uid_text, NULL, 10) : 0;
+	return spec != NULL && spec[0] != '\0' ? spec : NULL;
+}
+
+/* Nobody waits for what the launcher says here; `matters` is whether the job has a container. */
+static void tell_launcher(const char *act, uint32_t job, bool matters,
+			  const struct lc_frames *request, int timeout_millis)
+{
+	struct lc_error error;
+
+	if (lc_tell(socket_path, request, timeout_millis, &error) == 0)
+		return;
+	if (matters)
+		slurm_error("layercake: cannot %s job %u: %s", act, job, error.text);
+	else
+		slurm_verbose("layercake: cannot %s job %u: %s", act, job, error.text);
+}
+
+/* --- in the task --- */
+
+struct task {
+	spank_t spank;
+	uint32_t job, step;
+	bool speaks; /* one task of a node speaks for all */
+};
+
+static void say(const char *line)
+{
+	char text[2200];
+	int length = snprintf(text, sizeof(text), "layercake: %s", line);
+
+	if (length < 0)
+		return;
+	if ((size_t)length > sizeof(text) - 2)
+		length = sizeof(text) - 2;
+	text[length] = '\0';
+	lc_make_printable(text);
+	text[length] = '\n';
+	if (write(STDERR_FILENO, text, (size_t)length + 1) < 0)
+		return; /* nobody listens */
+}
+
+static void show_progress(const char *line, void *context)
+{
+	const struct task *task = context;
+
+	if (task->speaks)
+		say(line);
+}
+
+_Noreturn static void end_task(const struct task *task, const struct lc_error *error)
+{
+	if (task->speaks)
+		say(error->text);
+	_exit(error->code);
+}
+
+/* What the step is to run in; empty for the host. */
+static void read_spec(const struct task *task, char spec[LC_SPEC_MAX + 1])
+{
+	struct lc_error error;
+	spank_err_t found = spank_getenv(task->spank, SPEC_VARIABLE, spec, LC_SPEC_MAX + 1);
+
+	if (found == ESPANK_SUCCESS)
+		return;
+	spec[0] = '\0';
+	if (found == ESPANK_ENV_NOEXIST)
+		return;
+	lc_fail(&error, LC_REQUEST, "cannot read %s: %s", SPEC_VARIABLE, spank_strerror(found));
+	end_task(task, &error);
+}
+
+static bool get_variable(void *context, const char *name, char *value, size_t size)
+{
+	return spank_getenv(context, name, value, (int)size) == ESPANK_SUCCESS;
+}
+
+static void set_variable(void *context, const char *name, const char *value)
+{
+	spank_setenv(context, name, value, 1);
+}
+
+static void unset_variable(void *context, const char *name)
+{
+	spank_unsetenv(context, name);
+}
+
+static void enter_container(struct task *task, const char *spec)
+{
+	const struct lc_environment environment = {get_variable, set_variable, unset_variable,
+						   task->spank};
+	struct lc_container container;
+	struct lc_error error;
+	char home[4096];
+	bool has_home = get_variable(task->spank, "HOME", home, sizeof(home));
+
+	if (lc_ask_to_enter(socket_path, task->job, task->step, spec, show_progress, task,
+			    &container, &error) < 0 ||
+	    lc_enter(&container, has_home ? home : NULL, &error) < 0)
+		end_task(task, &error);
+	lc_apply_environment(&container, &environment);
+	lc_container_clear(&container);
+}
+
+/* The batch script is where srun is, and srun is on the host. */
+static void explain_batch(const char *spec)
+{
+	struct lc_request request = {0};
+	struct lc_error error;
+	char line[1024];
+
+	if (lc_request_parse(&request, spec, &error) == 0) {
+		snprintf(line, sizeof(line),
+			 "this batch script runs on the host; its srun steps run in %s (silence "
+			 "this: --ch-image on the sruns)",
+			 request.image);
+		say(line);
+	}
+	lc_request_clear(&request);
+}
+
+/* --- the hooks --- */
+
+int slurm_spank_init(spank_t spank, int argc, char **argv)
+{
+	spank_context_t context = spank_context();
+
+	if (read_arguments(argc, argv) < 0)
+		return -1;
+	if (context != S_CTX_LOCAL && context != S_CTX_ALLOCATOR && context != S_CTX_REMOTE)
+		return 0;
+	/* Not the static table: sbatch and salloc do not read it. */
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		if (spank_option_register(spank, &options[i]) != ESPANK_SUCCESS)
+			return -1;
+	if (context == S_CTX_REMOTE)
+		return 0;
+	read_allocation(context, &allocation_error);
+	forget_inherited_options();
+	return 0;
+}
+
+int slurm_spank_init_post_opt(spank_t spank, int argc, char **argv)
+{
+	struct lc_error error = option_error;
+	struct lc_request request = {0};
+
+	(void)argc;
+	(void)argv;
+	if (spank_context() == S_CTX_REMOTE)
+		return 0;
+	if (error.code == 0 && compose_request(&request, &error) == 0)
+		publish_request(spank, &request, &error);
+	lc_request_clear(&request);
+	if (error.code == 0)
+		return 0;
+	slurm_spank_log("layercake: %s", error.text);
+	return -1;
+}
+
+int slurm_spank_job_prolog(spank_t spank, int argc, char **argv)
+{
+	struct lc_frames request;
+	uint32_t job, uid;
+	const char *spec = spec_of_prolog(&job, &uid);
+
+	(void)spank;
+	if (spec == NULL || read_arguments(argc, argv) < 0)
+		return 0;
+	lc_frames_register(&request, job, uid, spec);
+	tell_launcher("announce", job, true, &request, PROLOG_MILLIS);
+	return 0;
+}
+
+int slurm_spank_task_post_fork(spank_t spank, int argc, char **argv)
+{
+	uint32_t job, step;
+	uid_t uid;
+	struct lc_frames request;
+
+	(void)argc;
+	(void)argv;
+	if (spank_get_item(spank, S_JOB_STEPID, &step) != ESPANK_SUCCESS ||
+	    step != SLURM_EXTERN_CONT || spank_get_item(spank, S_JOB_ID, &job) != ESPANK_SUCCESS ||
+	    spank_get_item(spank, S_JOB_UID, &uid) != ESPANK_SUCCESS)
+		return 0;
+	/* The extern step has neither options nor environment: the launcher knows which jobs
+	 * matter. */
+	lc_frames_start(&request, job, uid);
+	tell_launcher("start", job, false, &request, START_MILLIS);
+	return 0;
+}
+
+int slurm_spank_task_init(spank_t spank, int argc, char **argv)
+{
+	struct task task = {.spank = spank};
+	struct lc_error error;
+	char spec[LC_SPEC_MAX + 1];
+	int local_task;
+
+	(void)argc;
+	(void)argv;
+	if (spank_get_item(spank, S_JOB_ID, &task.job) != ESPANK_SUCCESS ||
+	    spank_get_item(spank, S_JOB_STEPID, &task.step) != ESPANK_SUCCESS ||
+	    spank_get_item(spank, S_TASK_ID, &local_task) != ESPANK_SUCCESS)
+		return -1;
+	task.speaks = local_task == 0;
+	read_spec(&task, spec);
+	if (task.step == SLURM_BATCH_SCRIPT && spec[0] != '\0')
+		explain_batch(spec);
+	if (task.step == SLURM_BATCH_SCRIPT || task.step == SLURM_INTERACTIVE_STEP)
+		return 0;
+	if (spec[0] != '\0') {
+		enter_container(&task, spec);
+	} else if (container_expected) {
+		lc_fail(&error, LC_INTERNAL,
+			"a container was asked for, but %s did not reach this task (do not remove "
+			"it from the environment)",
+			SPEC_VARIABLE);
+		end_task(&task, &error);
+	}
+	return 0;
+}
+
+int slurm_spank_job_epilog(spank_t spank, int argc, char **argv)
+{
+	struct lc_frames request;
+	uint32_t job, uid;
+	const char *spec = spec_of_prolog(&job, &uid);
+
+	(void)spank;
+	if (read_arguments(argc, argv) < 0)
+		return 0;
+	lc_frames_release(&request, job);
+	tell_launcher("release", job, spec != NULL, &request, EPILOG_MILLIS);
+	return 0;
+}

@@ -1,0 +1,58 @@
+/*
+ * What a user asks for: the options --ch-image, --ch-mount and --ch-root, and the spec, their
+ * canonical form in one line (docs/protocol.md).
+ */
+#ifndef LAYERCAKE_REQUEST_H
+#define LAYERCAKE_REQUEST_H
+
+#include "error.h"
+#include "wire.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum {
+	LC_IMAGE_MAX = 512,
+	LC_MOUNTS_MAX = 64,
+};
+
+struct lc_mount {
+	char *source;
+	char *destination;
+	bool writable;
+};
+
+/* All zero: nothing asked for. */
+struct lc_request {
+	char *image; /* NULL: none */
+	struct lc_mount mounts[LC_MOUNTS_MAX];
+	size_t mount_count;
+	bool root; /* uid 0 inside */
+};
+
+/* These return 0, or -1 with an error that names the offending part. */
+
+/* Replaces the image by what --ch-image said. */
+int lc_request_set_image(struct lc_request *request, const char *name, struct lc_error *error);
+
+/*
+ * Adds what --ch-mount said, SOURCE[:DESTINATION][:ro|rw][,...]; a backslash takes the special
+ * meaning from a comma, colon or backslash. A mount replaces an earlier one on its destination.
+ */
+int lc_request_add_mounts(struct lc_request *request, const char *list, struct lc_error *error);
+
+/* Adds everything of another request; its image, if it has one, replaces ours. */
+int lc_request_merge(struct lc_request *request, const struct lc_request *other,
+		     struct lc_error *error);
+
+/* Reads a spec into an empty request. */
+int lc_request_parse(struct lc_request *request, const char *spec, struct lc_error *error);
+
+/* Writes the spec of a request that has an image. */
+int lc_request_format(const struct lc_request *request, char spec[LC_SPEC_MAX + 1],
+		      struct lc_error *error);
+
+/* Empties a request. */
+void lc_request_clear(struct lc_request *request);
+
+#endif

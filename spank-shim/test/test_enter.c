@@ -1,0 +1,111 @@
+/* The environment of a task; joining itself is tested with real containers. */
+#include "check.h"
+#include "enter.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool get(void *context, const char *name, char *value, size_t size)
+{
+	const char *found = getenv(name);
+
+	(void)context;
+	if (found == NULL || strlen(found) >= size)
+		return false;
+	strcpy(value, found);
+	return true;
+}
+
+static void set(void *context, const char *name, const char *value)
+{
+	(void)context;
+	setenv(name, value, 1);
+}
+
+static void unset(void *context, const char *name)
+{
+	(void)context;
+	unsetenv(name);
+}
+
+static const struct lc_environment own = {get, set, unset, NULL};
+
+/* Applies an image's environment to our own. */
+static void apply(const char *a, const char *b)
+{
+	char first[64], second[64];
+	char *entries[] = {strcpy(first, a), strcpy(second, b), NULL};
+	struct lc_container container = {.environment = entries};
+
+	lc_apply_environment(&container, &own);
+	CHECK(strcmp(first, a) == 0 && strcmp(second, b) == 0);
+}
+
+static bool is(const char *name, const char *value)
+{
+	const char *found = getenv(name);
+
+	return found == NULL ? value == NULL : value != NULL && strcmp(found, value) == 0;
+}
+
+static void test_what_an_image_may_set(void)
+{
+	static const char *const kept[] = {
+	    "SLURM_JOB_ID", "SLURMD_NODENAME", "PMI_FD",  "PMIX_RANK",
+	    "HOME",	    "TMPDIR",	       "SSH_TTY", "SPANK_X"};
+	static const char *const free_[] = {"HOMEBREW", "PATH", "LANG", "LD_LIBRARY_PATH", "A"};
+
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+		CHECK(!lc_image_may_set(kept[i]));
+	for (size_t i = 0; i < sizeof(free_) / sizeof(free_[0]); i++)
+		CHECK(lc_image_may_set(free_[i]));
+}
+
+static void test_environment(void)
+{
+	setenv("HOME", "/home/me", 1);
+	setenv("A", "mine", 1);
+	setenv("TMPDIR", "/nonexistent", 1);
+	apply("A=b=c", "HOME=/root");
+	CHECK(is("A", "b=c"));
+	CHECK(is("HOME", "/home/me"));
+	CHECK(is("TMPDIR", NULL));
+	CHECK(getenv("CH_RUNNING") != NULL);
+	setenv("TMPDIR", "/tmp", 1);
+	apply("B=", "C=1");
+	CHECK(is("B", ""));
+	CHECK(is("TMPDIR", "/tmp"));
+}
+
+static void test_path(void)
+{
+	setenv("PATH", "/usr/sbin:/bin:/opt/x", 1);
+	apply("B=1", "C=1");
+	CHECK(is("PATH", "/usr/sbin:/bin:/opt/x:/usr/local/bin:/usr/bin"));
+	unsetenv("PATH");
+	apply("B=1", "C=1");
+	CHECK(is("PATH", "/usr/local/bin:/usr/bin:/bin"));
+	apply("PATH=/image", "C=1");
+	CHECK(is("PATH", "/image"));
+}
+
+static void test_pwd(void)
+{
+	CHECK(chdir("/usr") == 0);
+	setenv("PWD", "/proc/self/cwd", 1);
+	apply("B=1", "C=1");
+	CHECK(is("PWD", "/proc/self/cwd"));
+	setenv("PWD", "/tmp", 1);
+	apply("B=1", "C=1");
+	CHECK(is("PWD", "/usr"));
+}
+
+int main(void)
+{
+	test_what_an_image_may_set();
+	test_environment();
+	test_path();
+	test_pwd();
+	return summary();
+}

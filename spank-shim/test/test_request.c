@@ -1,0 +1,209 @@
+#include "check.h"
+#include "request.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What --ch-image=deb:12 and this --ch-mount come to, or NULL with an error. */
+static const char *spec_of(const char *mounts, struct lc_error *error)
+{
+	static char spec[LC_SPEC_MAX + 1];
+	struct lc_request request = {0};
+	bool good = lc_request_set_image(&request, "deb:12", error) == 0 &&
+		    lc_request_add_mounts(&request, mounts, error) == 0 &&
+		    lc_request_format(&request, spec, error) == 0;
+
+	lc_request_clear(&request);
+	return good ? spec : NULL;
+}
+
+static void gives(const char *mounts, const char *expected)
+{
+	struct lc_error error = {0};
+	const char *spec = spec_of(mounts, &error);
+
+	if (!CHECK(spec != NULL && strcmp(spec, expected) == 0))
+		printf("  %s gave %s %s\n", mounts, spec != NULL ? spec : "error:", error.text);
+}
+
+static void refused(const char *mounts, const char *part)
+{
+	struct lc_error error = {0};
+
+	if (!CHECK(spec_of(mounts, &error) == NULL && error.code == LC_REQUEST &&
+		   strstr(error.text, part) != NULL))
+		printf("  %s gave \"%s\"\n", mounts, error.text);
+}
+
+static void test_mounts(void)
+{
+	gives("/a", "image=deb:12;mount=/a:/a:rw");
+	gives("/a:ro", "image=deb:12;mount=/a:/a:ro");
+	gives("/a:/b", "image=deb:12;mount=/a:/b:rw");
+	gives("/a:/b:ro,/c:rw", "image=deb:12;mount=/a:/b:ro;mount=/c:/c:rw");
+	gives("/a\\,b:/c\\:d:ro", "image=deb:12;mount=/a,b:/c%3Ad:ro");
+	gives("/a\\\\", "image=deb:12;mount=/a\\:/a\\:rw");
+	gives("/a\\x", "image=deb:12;mount=/a\\x:/a\\x:rw");
+	gives("/a b;c%", "image=deb:12;mount=/a%20b%3Bc%25:/a%20b%3Bc%25:rw");
+	gives("/\xc3\xa9\n", "image=deb:12;mount=/%C3%A9%0A:/%C3%A9%0A:rw");
+	gives("//a///b/:/c//", "image=deb:12;mount=/a/b:/c:rw");
+	gives("/:/host:ro", "image=deb:12;mount=/:/host:ro");
+	gives("/a:/x,/b:/y,/c:/x:ro", "image=deb:12;mount=/c:/x:ro;mount=/b:/y:rw");
+	gives("/..a/...", "image=deb:12;mount=/..a/...:/..a/...:rw");
+}
+
+static void test_refused_mounts(void)
+{
+	refused("", "empty item");
+	refused("/a,", "empty item");
+	refused(",/a", "empty item");
+	refused("a", "\"a\": not an absolute path");
+	refused("/a:b", "\"b\": not an absolute path");
+	refused("/a:", "\"\": not an absolute path");
+	refused("/ok,/a/../b", "\"/a/../b\": \".\" and \"..\"");
+	refused("//a//..", "\"//a//..\": \"//a//..\"");
+	refused("/a\\,b:c", "\"/a\\,b:c\"");
+	refused("/a:/b/.", "\"/b/.\"");
+	refused("/a:/", "root directory");
+	refused("/", "root directory");
+	refused("/a:///", "root directory");
+	refused("/a:/b:rx", "\"/a:/b:rx\": not SOURCE");
+	refused("/a:/b:ro:rw", "not SOURCE");
+	refused("/a:/b:/c", "not SOURCE");
+	refused("/a:ro:ro", "\"ro\": not an absolute path");
+	refused("/a\033[2J:b", "/a?[2J");
+}
+
+static void test_limits(void)
+{
+	static char list[70000];
+	struct lc_error error = {0};
+
+	for (int i = 0; i < 65; i++)
+		snprintf(list + strlen(list), 16, "%s/%d", i > 0 ? "," : "", i);
+	refused(list, "one mount too many");
+	list[strlen(list) - 4] = '\0';
+	CHECK(spec_of(list, &error) != NULL);
+	memset(list, 'x', 5000);
+	list[0] = '/';
+	list[5000] = '\0';
+	refused(list, "longer than a path may be");
+	list[4095] = '\0';
+	CHECK(spec_of(list, &error) != NULL);
+	for (int i = 0; i < 4; i++)
+		memcpy(list + 4096 * i, "/1/,", 4), memset(list + 4096 * i + 3, 'y', 4092),
+		    list[4096 * i + 1] = (char)('0' + i), list[4096 * i + 4095] = ',';
+	list[4096 * 4 - 1] = '\0';
+	refused(list, "longer than 16384");
+}
+
+static void test_images(void)
+{
+	static const char *const good[] = {"deb", "deb:12", "site/deb:12", "a@sha256:0123",
+					   "none:x"};
+	static const char *const bad[] = {"", "a b", "a;b", "a%", "a\n", "\xc3\xa9", "a=b", "$x"};
+	struct lc_request request = {0};
+	struct lc_error error;
+	char name[LC_IMAGE_MAX + 2];
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		CHECK(lc_request_set_image(&request, good[i], &error) == 0);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		CHECK(lc_request_set_image(&request, bad[i], &error) < 0);
+	CHECK(strcmp(request.image, "none:x") == 0);
+	memset(name, 'x', sizeof(name));
+	name[LC_IMAGE_MAX + 1] = '\0';
+	CHECK(lc_request_set_image(&request, name, &error) < 0);
+	name[LC_IMAGE_MAX] = '\0';
+	CHECK(lc_request_set_image(&request, name, &error) == 0);
+	lc_request_clear(&request);
+	CHECK(request.image == NULL && request.mount_count == 0);
+}
+
+static void test_merge(void)
+{
+	struct lc_request allocation = {0}, step = {0};
+	struct lc_error error;
+	char spec[LC_SPEC_MAX + 1];
+
+	CHECK(lc_request_parse(&allocation, "image=a;mount=/s:/d:rw;mount=/t:/e:ro", &error) == 0);
+	CHECK(lc_request_set_image(&step, "b", &error) == 0);
+	CHECK(lc_request_add_mounts(&step, "/u:/d,/v", &error) == 0);
+	step.root = true;
+	CHECK(lc_request_merge(&allocation, &step, &error) == 0);
+	CHECK(lc_request_format(&allocation, spec, &error) == 0);
+	CHECK(strcmp(spec, "image=b;mount=/u:/d:rw;mount=/t:/e:ro;mount=/v:/v:rw;root=1") == 0);
+	CHECK(step.mount_count == 2);
+	lc_request_clear(&allocation);
+	lc_request_clear(&step);
+}
+
+static void test_parse(void)
+{
+	static const char *const good[] = {
+	    "image=deb:12",
+	    "image=a;root=1",
+	    "image=a;mount=/a%3Ab:/c:ro;mount=/%25%3B%20:/d:rw;root=1",
+	};
+	static const char *const bad[] = {
+	    "",
+	    "image=",
+	    "image",
+	    "mount=/a:/a:rw",
+	    "image=a;",
+	    ";image=a",
+	    "image=a;image=b",
+	    "image=a;root=1;root=1",
+	    "image=a;root=0",
+	    "image=a;color=red",
+	    "image=a;mount=/a",
+	    "image=a;mount=/a:/b",
+	    "image=a;mount=/a:/b:rx",
+	    "image=a;mount=/a:/b:rww",
+	    "image=a;mount=/a:/b:ro:",
+	    "image=a;mount=/a/../b:/b:ro",
+	    "image=a;mount=a:/b:ro",
+	    "image=a;mount=/a:/:ro",
+	    "image=a;mount=/a%00:/b:ro",
+	    "image=a;mount=/a%3a:/b:ro",
+	    "image=a;mount=/a%3:/b:ro",
+	    "image=a;mount=/a%:/b:ro",
+	    "image=a;mount=/a b:/b:ro",
+	    "image=a\n",
+	    "image=a%3",
+	};
+	struct lc_error error;
+	char spec[LC_SPEC_MAX + 1];
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		struct lc_request request = {0};
+		CHECK(lc_request_parse(&request, good[i], &error) == 0);
+		CHECK(lc_request_format(&request, spec, &error) == 0);
+		CHECK(strcmp(spec, good[i]) == 0);
+		lc_request_clear(&request);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct lc_request request = {0};
+		if (!CHECK(lc_request_parse(&request, bad[i], &error) < 0 &&
+			   error.code == LC_REQUEST))
+			printf("  accepted %s\n", bad[i]);
+		lc_request_clear(&request);
+	}
+	char *endless = malloc(LC_SPEC_MAX + 2);
+	struct lc_request request = {0};
+	memset(endless, 'a', LC_SPEC_MAX + 1);
+	endless[LC_SPEC_MAX + 1] = '\0';
+	CHECK(lc_request_parse(&request, endless, &error) < 0);
+	free(endless);
+}
+
+int main(void)
+{
+	test_mounts();
+	test_refused_mounts();
+	test_limits();
+	test_images();
+	test_merge();
+	test_parse();
+	return summary();
+}

@@ -1,0 +1,274 @@
+/* Argument: the directory with the worked examples of docs/protocol.md. */
+#define _GNU_SOURCE
+#include "check.h"
+#include "wire.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const char *vectors;
+
+/* Appends the bytes of a .hex file; returns how many. */
+static size_t read_vector(const char *name, uint8_t *bytes)
+{
+	char path[512];
+	unsigned value;
+	size_t size = 0;
+
+	snprintf(path, sizeof(path), "%s/%s.hex", vectors, name);
+	FILE *file = fopen(path, "r");
+	if (file == NULL) {
+		perror(path);
+		exit(1);
+	}
+	while (fscanf(file, "%2x", &value) == 1)
+		bytes[size++] = (uint8_t)value;
+	fclose(file);
+	return size;
+}
+
+static bool same(const struct lc_frames *frames, const char *vector)
+{
+	uint8_t bytes[4096];
+	size_t size = read_vector("hello", bytes);
+
+	if (vector != NULL)
+		size += read_vector(vector, bytes + size);
+	return frames->size == size && memcmp(frames->bytes, bytes, size) == 0;
+}
+
+static void test_requests(void)
+{
+	struct lc_frames frames;
+
+	lc_frames_register(&frames, 42, 1001, "image=deb:12;mount=/a%3Ab:/c:ro");
+	CHECK(same(&frames, "register"));
+	lc_frames_enter(&frames, 42, 0, "image=deb:12");
+	CHECK(same(&frames, "enter"));
+	lc_frames_start(&frames, 42, 1001);
+	CHECK(memcmp(frames.bytes + 7, "\0\0\0\x09\x11\0\0\0\x2a\0\0\x03\xe9", 13) == 0);
+	lc_frames_release(&frames, 42);
+	CHECK(frames.size == 7 + 9);
+	CHECK(memcmp(frames.bytes + 7, "\0\0\0\x05\x12\0\0\0\x2a", 9) == 0);
+}
+
+static void test_replies(void)
+{
+	uint8_t bytes[4096], *payload = bytes + 5;
+	struct lc_container container;
+	struct lc_error error;
+	size_t size = read_vector("entered", bytes) - 5;
+
+	CHECK(lc_parse_entered(payload, size, &container, &error) == 0);
+	CHECK(strcmp(container.environment[0], "A=1") == 0);
+	CHECK(strcmp(container.environment[1], "PATH=/bin") == 0);
+	CHECK(container.environment[2] == NULL);
+	lc_container_clear(&container);
+	for (size_t shorter = 0; shorter < size; shorter++)
+		CHECK(lc_parse_entered(payload, shorter, &container, &error) < 0);
+	payload[size] = 0;
+	CHECK(lc_parse_entered(payload, size + 1, &container, &error) < 0);
+	CHECK(lc_parse_entered((const uint8_t *)"\0\0", 2, &container, &error) == 0);
+	lc_container_clear(&container);
+	CHECK(lc_parse_entered((const uint8_t *)"\0\1\0\2AB", 6, &container, &error) < 0);
+	CHECK(lc_parse_entered((const uint8_t *)"\0\1\0\2=B", 6, &container, &error) < 0);
+	CHECK(lc_parse_entered((const uint8_t *)"\0\1\0\3A=\0", 7, &container, &error) < 0);
+	CHECK(lc_parse_entered((const uint8_t *)"\xff\xff\0\2A=", 6, &container, &error) < 0);
+
+	size = read_vector("abort", bytes) - 5;
+	CHECK(lc_parse_abort(payload, size, &error) < 0);
+	CHECK(error.code == 66 && strcmp(error.text, "no image") == 0);
+	CHECK(lc_parse_abort(payload, size - 1, &error) < 0 && error.code == LC_INTERNAL);
+	CHECK(lc_parse_abort((const uint8_t *)"\0\0\0", 3, &error) < 0 && error.code != 0);
+	CHECK(lc_parse_abort((const uint8_t *)"\x41\0\3a\nb", 6, &error) < 0);
+	CHECK(error.code == 65 && strcmp(error.text, "a?b") == 0);
+}
+
+/* --- a launcher for one connection --- */
+
+static char socket_path[64];
+
+/* Answers the next connection with these bytes and descriptors, in a child. */
+static pid_t answer(const void *bytes, size_t size, const int *fds, size_t fd_count, bool hang)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	strcpy(address.sun_path, socket_path);
+	unlink(socket_path);
+	if (bind(listener, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    listen(listener, 8) < 0) {
+		perror("bind");
+		exit(1);
+	}
+	pid_t child = fork();
+	if (child != 0) {
+		close(listener);
+		return child;
+	}
+	char request[LC_SPEC_MAX + 64], control[CMSG_SPACE(8 * sizeof(int))] = {0};
+	int fd = accept(listener, NULL, NULL);
+	if (read(fd, request, sizeof(request)) < 7)
+		_exit(1);
+	struct iovec part = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = size};
+	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+	if (fd_count > 0) {
+		message.msg_control = control;
+		message.msg_controllen = CMSG_SPACE(fd_count * sizeof(int));
+		struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+		header->cmsg_level = SOL_SOCKET;
+		header->cmsg_type = SCM_RIGHTS;
+		header->cmsg_len = CMSG_LEN(fd_count * sizeof(int));
+		memcpy(CMSG_DATA(header), fds, fd_count * sizeof(int));
+	}
+	if (size > 0 && sendmsg(fd, &message, 0) < 0)
+		_exit(1);
+	if (hang)
+		sleep(20);
+	_exit(0);
+}
+
+static void finish(pid_t child)
+{
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	unlink(socket_path);
+}
+
+static char heard[256];
+
+static void hear(const char *line, void *context)
+{
+	(void)context;
+	strncat(heard, line, sizeof(heard) - strlen(heard) - 2);
+	strcat(heard, "|");
+}
+
+static int enter(struct lc_container *container, struct lc_error *error)
+{
+	heard[0] = '\0';
+	return lc_ask_to_enter(socket_path, 42, 0, "image=deb:12", hear, NULL, container, error);
+}
+
+static int count_fds(void)
+{
+	int count = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+static void test_entering(void)
+{
+	uint8_t bytes[4096];
+	int fds[4], before;
+	struct stat sent, received;
+	struct lc_container container;
+	struct lc_error error;
+	static const char progress[] = "\0\0\0\x03\x41\0\0\0\0\0\x08\x41\0\5fetch";
+
+	for (int i = 0; i < 4; i++)
+		fds[i] = open(i % 2 == 0 ? "/dev/null" : "/dev/zero", O_RDONLY | O_CLOEXEC);
+	memcpy(bytes, progress, sizeof(progress) - 1);
+	size_t size = sizeof(progress) - 1 + read_vector("entered", bytes + sizeof(progress) - 1);
+	before = count_fds();
+
+	pid_t child = answer(bytes, size, fds, 2, false);
+	if (CHECK(enter(&container, &error) == 0)) {
+		CHECK(strcmp(heard, "fetch|") == 0);
+		fstat(fds[0], &sent);
+		fstat(container.user_namespace, &received);
+		CHECK(sent.st_rdev == received.st_rdev);
+		fstat(fds[1], &sent);
+		fstat(container.mount_namespace, &received);
+		CHECK(sent.st_rdev == received.st_rdev);
+		CHECK(fcntl(container.mount_namespace, F_GETFD) == FD_CLOEXEC);
+		CHECK(strcmp(container.environment[1], "PATH=/bin") == 0);
+		lc_container_clear(&container);
+	}
+	finish(child);
+	for (size_t count = 0; count <= 4; count++) { /* 0, 1, 3 or 4 instead of two */
+		if (count == 2)
+			continue;
+		child = answer(bytes, size, fds, count, false);
+		CHECK(enter(&container, &error) < 0 && error.code == LC_INTERNAL);
+		finish(child);
+	}
+	CHECK(count_fds() == before);
+	for (int i = 0; i < 4; i++)
+		close(fds[i]);
+}
+
+static void answered(const char *bytes, size_t size, int code, const char *part)
+{
+	struct lc_container container;
+	struct lc_error error = {0};
+	pid_t child = answer(bytes, size, NULL, 0, false);
+
+	if (!CHECK(enter(&container, &error) < 0 && error.code == code &&
+		   strstr(error.text, part) != NULL))
+		printf("  code %d, %s\n", error.code, error.text);
+	finish(child);
+}
+
+static void test_bad_answers(void)
+{
+	answered("\0\0\0\x0c\x4f\x42\0\x08no image", 16, 66, "no image");
+	answered("", 0, LC_UNREACHABLE, "went away");
+	answered("\0\0\0", 3, LC_UNREACHABLE, "went away");
+	answered("\0\0\0\0\x40", 5, LC_INTERNAL, "malformed");
+	answered("\0\1\0\1\x40", 5, LC_INTERNAL, "malformed");
+	answered("\xff\xff\xff\xff\x40", 5, LC_INTERNAL, "malformed");
+	answered("\0\0\0\1\x40", 5, LC_INTERNAL, "malformed");
+	answered("\0\0\0\1\x99", 5, LC_INTERNAL, "malformed");
+	answered("\0\0\0\4\x41\0\2x", 8, LC_INTERNAL, "malformed");
+	answered("\0\0\0\5\x41\0\1xy", 9, LC_INTERNAL, "malformed");
+}
+
+static void test_telling(void)
+{
+	struct lc_frames frames;
+	struct lc_error error;
+
+	lc_frames_release(&frames, 42);
+	pid_t child = answer("\0\0\0\1\x40", 5, NULL, 0, false);
+	CHECK(lc_tell(socket_path, &frames, 2000, &error) == 0);
+	finish(child);
+	child = answer("\0\0\0\x0c\x4f\x42\0\x08no image", 16, NULL, 0, false);
+	CHECK(lc_tell(socket_path, &frames, 2000, &error) < 0 && error.code == 66);
+	finish(child);
+	child = answer("\0\0\0\2\x40\0", 6, NULL, 0, false);
+	CHECK(lc_tell(socket_path, &frames, 2000, &error) < 0 && error.code == LC_INTERNAL);
+	finish(child);
+	child = answer("", 0, NULL, 0, true);
+	CHECK(lc_tell(socket_path, &frames, 200, &error) < 0);
+	CHECK(error.code == LC_UNREACHABLE && strstr(error.text, "does not answer") != NULL);
+	finish(child);
+	CHECK(lc_tell(socket_path, &frames, 200, &error) < 0);
+	CHECK(error.code == LC_UNREACHABLE && strstr(error.text, "is not running") != NULL);
+	char path[300];
+	memset(path, 'x', sizeof(path));
+	path[sizeof(path) - 1] = '\0';
+	CHECK(lc_tell(path, &frames, 200, &error) < 0 && error.code == LC_MISCONFIGURED);
+}
+
+int main(int argc, char **argv)
+{
+	vectors = argc > 1 ? argv[1] : ".";
+	snprintf(socket_path, sizeof(socket_path), "/tmp/layercake-test.%d", getpid());
+	test_requests();
+	test_replies();
+	test_entering();
+	test_bad_answers();
+	test_telling();
+	return summary();
+}

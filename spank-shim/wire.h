@@ -1,0 +1,71 @@
+/* The client's side of the launcher's protocol: docs/protocol.md, version 1. */
+#ifndef LAYERCAKE_WIRE_H
+#define LAYERCAKE_WIRE_H
+
+#include "error.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	LC_FRAME_MAX = 65536,	  /* type and payload */
+	LC_SPEC_MAX = 16384,	  /* without the NUL */
+	LC_SILENCE_MILLIS = 30000 /* a launcher that says nothing for so long is given up */
+};
+
+enum lc_type {
+	LC_HELLO = 0x01,
+	LC_REGISTER = 0x10,
+	LC_START = 0x11,
+	LC_RELEASE = 0x12,
+	LC_ENTER = 0x13,
+	LC_OK = 0x40,
+	LC_PROGRESS = 0x41,
+	LC_ENTERED = 0x42,
+	LC_ABORT = 0x4f,
+};
+
+/* A request as it goes over the wire: HELLO, then the request's own frame. */
+struct lc_frames {
+	size_t size;
+	uint8_t bytes[64 + LC_SPEC_MAX];
+};
+
+/* What ENTERED brings. */
+struct lc_container {
+	int user_namespace; /* close-on-exec */
+	int mount_namespace;
+	char **environment; /* NAME=VALUE, then NULL */
+	char *text;	    /* where those lie */
+};
+
+/* Called with each line for the user, which may be hostile to terminals. */
+typedef void lc_progress(const char *line, void *context);
+
+/* Requests, each with the HELLO before it. A spec is at most LC_SPEC_MAX bytes. */
+void lc_frames_register(struct lc_frames *frames, uint32_t job, uint32_t uid, const char *spec);
+void lc_frames_start(struct lc_frames *frames, uint32_t job, uint32_t uid);
+void lc_frames_release(struct lc_frames *frames, uint32_t job);
+void lc_frames_enter(struct lc_frames *frames, uint32_t job, uint32_t step, const char *spec);
+
+/* Replies: `payload` is what follows the type. They return 0, or -1 with an error. */
+int lc_parse_entered(const uint8_t *payload, size_t size, struct lc_container *container,
+		     struct lc_error *error);
+/* Always -1: the error is the one the launcher sent, or that it sent nonsense. */
+int lc_parse_abort(const uint8_t *payload, size_t size, struct lc_error *error);
+
+/* Sends a request and waits for OK, all within the time given. */
+int lc_tell(const char *socket_path, const struct lc_frames *request, int timeout_millis,
+	    struct lc_error *error);
+
+/*
+ * Asks to enter and waits as long as the launcher shows signs of life. On success the caller owns
+ * the container and gives it back with lc_container_clear.
+ */
+int lc_ask_to_enter(const char *socket_path, uint32_t job, uint32_t step, const char *spec,
+		    lc_progress *progress, void *context, struct lc_container *container,
+		    struct lc_error *error);
+
+void lc_container_clear(struct lc_container *container);
+
+#endif
