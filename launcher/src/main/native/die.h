@@ -1,0 +1,18 @@
+/* How the launcher's native programs fail: one line on stderr, one exit code. */
+#ifndef LAYERCAKE_DIE_H
+#define LAYERCAKE_DIE_H
+
+/* sysexits(3), plus what they mean to the user; the same table as for `layercake` and for steps. */
+enum {
+	EXIT_REQUEST = 64,	 /* the request makes no sense */
+	EXIT_MISSING = 66,	 /* a mount source does not exist */
+	EXIT_INTERNAL = 70,	 /* the kernel refused something that ought to work */
+	EXIT_INPUT = 74,	 /* the image or a source can not be read */
+	EXIT_PERMISSION = 77,	 /* the user may not do this */
+	EXIT_MISCONFIGURED = 78, /* the node is not set up */
+};
+
+/* Prints "PROGRAM: MESSAGE" without control characters (names come from users), then exits. */
+_Noreturn void die(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,248 @@
+/*
+ * holder: makes the container of a job on this node, and stays as the process that keeps it.
+ *
+ * The launcher starts it as root, with /dev/null, a pipe and a pipe as stdin, stdout and stderr. It
+ * becomes a process of the job (adopt.c), prepares the new root directory in a mount namespace of
+ * its own (stage.c), becomes the user for good, and executes ch-run, which executes `pause` inside
+ * the container; `pause` says "ready" on stdout. There is no fork on the way: the process the
+ * launcher started is the one that holds the namespaces.
+ */
+#define _GNU_SOURCE
+#include "holder.h"
+#include "die.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+	PAUSE_FD = 9, /* how ch-run finds a program that is not in the image */
+};
+
+static uint32_t parse_number(const char *name, const char *text)
+{
+	char *end;
+
+	errno = 0;
+	unsigned long value = strtoul(text, &end, 10);
+	if (errno != 0 || end == text || *end != '\0' || text[0] == '-' || value >= UINT32_MAX)
+		die(EXIT_REQUEST, "--%s \"%s\" is not a number", name, text);
+	return (uint32_t)value;
+}
+
+static int hex_digit(char digit)
+{
+	const char *digits = "0123456789ABCDEF";
+	const char *found = digit == '\0' ? NULL : strchr(digits, digit);
+
+	return found == NULL ? -1 : (int)(found - digits);
+}
+
+/* Paths are any bytes, but a JVM's program arguments are not: %XX stands for a byte. In place. */
+static char *decode_path(char *text)
+{
+	char *to = text;
+
+	for (const char *from = text; *from != '\0'; from++) {
+		if (*from == '%') {
+			int high = hex_digit(from[1]);
+			int low = high < 0 ? -1 : hex_digit(from[2]);
+			if (low < 0 || high + low == 0)
+				die(EXIT_REQUEST, "cannot read the path \"%s\": %% without XX",
+				    text);
+			*to++ = (char)(high * 16 + low);
+			from += 2;
+		} else {
+			*to++ = *from;
+		}
+	}
+	*to = '\0';
+	return text;
+}
+
+/* `--mount MODE SOURCE DESTINATION`: the last two follow as separate arguments, encoded. */
+static void add_bind(struct plan *plan, bool site, const char *mode, int argc, char **argv)
+{
+	if (optind + 2 > argc || (strcmp(mode, "ro") != 0 && strcmp(mode, "rw") != 0))
+		die(EXIT_REQUEST, "a mount needs MODE SOURCE DESTINATION, MODE being ro or rw");
+	plan->binds = reallocarray(plan->binds, plan->bind_count + 1, sizeof(*plan->binds));
+	if (plan->binds == NULL)
+		die(EXIT_INTERNAL, "out of memory");
+	struct bind *bind = &plan->binds[plan->bind_count];
+	*bind = (struct bind){
+	    .source = decode_path(argv[optind]),
+	    .destination = decode_path(argv[optind + 1]),
+	    .writable = mode[1] == 'w',
+	    .site = site,
+	    .given = (int)plan->bind_count,
+	    .fd = -1,
+	};
+	if (bind->source[0] != '/' || bind->destination[0] != '/')
+		die(EXIT_REQUEST, "cannot mount \"%s\" on \"%s\": not absolute paths", bind->source,
+		    bind->destination);
+	plan->bind_count++;
+	optind += 2;
+}
+
+static void parse_arguments(int argc, char **argv, struct plan *plan, uid_t *uid)
+{
+	enum { JOB, UID, SPOOL, IMAGE, STAGE, PAUSE, CH_RUN, ROOT, MOUNT, SITE_MOUNT };
+	static const struct option options[] = {
+	    {"job", required_argument, NULL, JOB},
+	    {"uid", required_argument, NULL, UID},
+	    {"spool", required_argument, NULL, SPOOL},
+	    {"image", required_argument, NULL, IMAGE},
+	    {"stage", required_argument, NULL, STAGE},
+	    {"pause", required_argument, NULL, PAUSE},
+	    {"ch-run", required_argument, NULL, CH_RUN},
+	    {"root", no_argument, NULL, ROOT},
+	    {"mount", required_argument, NULL, MOUNT},
+	    {"site-mount", required_argument, NULL, SITE_MOUNT},
+	    {0},
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "+", options, NULL)) != -1) {
+		switch (option) {
+		case JOB:
+			plan->job = parse_number("job", optarg);
+			break;
+		case UID:
+			*uid = parse_number("uid", optarg);
+			break;
+		case SPOOL:
+			plan->spool = optarg;
+			break;
+		case IMAGE:
+			plan->image = optarg;
+			break;
+		case STAGE:
+			plan->stage = optarg;
+			break;
+		case PAUSE:
+			plan->pause = optarg;
+			break;
+		case CH_RUN:
+			plan->ch_run = optarg;
+			break;
+		case ROOT:
+			plan->root_inside = true;
+			break;
+		case MOUNT:
+		case SITE_MOUNT:
+			add_bind(plan, option == SITE_MOUNT, optarg, argc, argv);
+			break;
+		default:
+			exit(EXIT_REQUEST); /* getopt_long has said why */
+		}
+	}
+	if (optind != argc || plan->job == 0 || *uid == 0 || plan->spool == NULL ||
+	    plan->image == NULL || plan->stage == NULL || plan->pause == NULL ||
+	    plan->ch_run == NULL)
+		die(EXIT_REQUEST,
+		    "usage: holder --job J --uid U --spool DIR --image MOUNT --stage DIR --pause "
+		    "PATH "
+		    "--ch-run PATH [--root] [--mount|--site-mount MODE SOURCE DESTINATION]...");
+}
+
+/* Undoes what a daemon's life has left in the process. */
+static void start_clean(void)
+{
+	sigset_t none;
+
+	setsid();
+	umask(022);
+	for (int number = 1; number < NSIG; number++)
+		signal(number, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (close_range(STDERR_FILENO + 1, ~0U, 0) < 0)
+		die(EXIT_INTERNAL, "cannot close file descriptors: %s", strerror(errno));
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, "0", 1) != 1)
+		die(EXIT_INTERNAL, "cannot reset oom_score_adj: %s", strerror(errno));
+	close(fd);
+}
+
+static int open_pause(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		die(EXIT_MISCONFIGURED, "cannot open \"%s\": %s (install LayerCake anew)", path,
+		    strerror(errno));
+	return fd;
+}
+
+static char *text(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static char *text(const char *format, ...)
+{
+	char *result;
+	va_list arguments;
+
+	va_start(arguments, format);
+	if (vasprintf(&result, format, arguments) < 0)
+		die(EXIT_INTERNAL, "out of memory");
+	va_end(arguments);
+	return result;
+}
+
+_Noreturn static void run_ch_run(const struct plan *plan, int pause)
+{
+	char **argv = calloc(2 * plan->bind_count + 16, sizeof(char *));
+	const char *stage = plan->stage;
+	size_t n = 0;
+
+	if (argv == NULL)
+		die(EXIT_INTERNAL, "out of memory");
+	argv[n++] = text("%s", plan->ch_run);
+	argv[n++] = text("--storage=%s/empty", stage);
+	argv[n++] = text("--no-passwd");
+	argv[n++] = text("--bind=%s/passwd:/etc/passwd", stage);
+	argv[n++] = text("--bind=%s/group:/etc/group", stage);
+	for (size_t i = 0; i < plan->bind_count; i++)
+		if (plan->binds[i].fd >= 0)
+			argv[n++] = text("--bind=%s/binds/%zu:%s", stage, i, plan->binds[i].inside);
+	if (plan->root_inside) {
+		argv[n++] = text("--uid=0");
+		argv[n++] = text("--gid=0");
+	}
+	argv[n++] = text("%s/root", stage);
+	argv[n++] = text("--");
+	argv[n++] = text("/proc/self/fd/%d", PAUSE_FD);
+	char *environment[] = {
+	    text("USER=%s", plan->user.name),
+	    text("HOME=%s", plan->user.home),
+	    text("PATH=/usr/local/bin:/usr/bin:/bin"),
+	    NULL,
+	};
+	if (dup2(pause, PAUSE_FD) < 0)
+		die(EXIT_INTERNAL, "cannot arrange file descriptors: %s", strerror(errno));
+	execve(plan->ch_run, argv, environment);
+	die(EXIT_MISCONFIGURED, "cannot run \"%s\": %s (install charliecloud-runtime)",
+	    plan->ch_run, strerror(errno));
+}
+
+int main(int argc, char **argv)
+{
+	struct plan plan = {0};
+	uid_t uid = 0;
+
+	parse_arguments(argc, argv, &plan, &uid);
+	start_clean();
+	int job_namespace = adopt_into_extern_step(plan.job, uid, plan.spool);
+	find_user(uid, &plan.user);
+	int pause = open_pause(plan.pause);
+	int image = enter_private_mounts(job_namespace, plan.image);
+	stage_container(&plan, image);
+	become_user(&plan.user);
+	run_ch_run(&plan, pause);
+}

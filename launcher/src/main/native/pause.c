@@ -1,0 +1,26 @@
+/*
+ * The first and only program of a container: says that the container is complete, then does nothing
+ * for ever. Static, because it runs inside any image, also one without a C library.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+int main(void)
+{
+	static const char ready[] = "ready\n";
+
+	prctl(PR_SET_NAME, "layercake-pause"); /* or ps(1) would show the descriptor's number */
+	if (write(STDOUT_FILENO, ready, sizeof(ready) - 1) != sizeof(ready) - 1)
+		return 1;
+	int null = open("/dev/null", O_RDWR);
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (null < 0 || dup2(null, fd) < 0)
+			close(fd);
+	/* The descriptor this program was started from keeps a file system of the host busy. */
+	for (int fd = STDERR_FILENO + 1; fd < 32; fd++)
+		close(fd);
+	for (;;)
+		pause();
+}

@@ -1,0 +1,380 @@
+/*
+ * The new root directory, below a tmpfs that only this mount namespace has:
+ *
+ *   STAGE/image   the image, as the image server serves it
+ *   STAGE/skel    what the image lacks: mount points and files ch-run insists on
+ *   STAGE/root    what ch-run gets: an overlay of both, or the image itself if it lacks nothing.
+ *                 (On the overlay the kernel enforces file modes; the bare image is all readable.)
+ *   STAGE/binds/N mount sources, opened as the user, read-only where asked
+ *   STAGE/empty   ch-run's storage directory. Without one of ours it would look into a directory
+ *                 below /var/tmp that any user can make, and start the image found there.
+ */
+#define _GNU_SOURCE
+#include "die.h"
+#include "holder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const struct skeleton {
+	const char *path;
+	mode_t mode;
+	bool needed; /* else only replaced when ch-run would stumble over what is there */
+} skeleton[] = {
+    {"/dev", S_IFDIR | 0755, true},
+    {"/proc", S_IFDIR | 0755, true},
+    {"/sys", S_IFDIR | 0755, true},
+    {"/tmp", S_IFDIR | 01777, true},
+    {"/etc/passwd", S_IFREG | 0644, true},
+    {"/etc/group", S_IFREG | 0644, true},
+    {"/etc/hosts", S_IFREG | 0644, true},
+    {"/etc/resolv.conf", S_IFREG | 0644, true},
+    {"/etc/machine-id", S_IFREG | 0444, false},
+};
+
+/* ch-run binds these from the host, whatever the image has there. */
+static const char *const host_trees[] = {"/dev", "/proc", "/sys", "/tmp"};
+
+static void make_dir(const char *path, mode_t mode)
+{
+	if (mkdir(path, mode) < 0 && errno != EEXIST)
+		die(EXIT_INTERNAL, "cannot create \"%s\": %s", path, strerror(errno));
+	if (chmod(path, mode) < 0) /* umask(2) */
+		die(EXIT_INTERNAL, "cannot create \"%s\": %s", path, strerror(errno));
+}
+
+static void make_file(const char *path, mode_t mode)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, mode);
+
+	if (fd < 0)
+		die(EXIT_INTERNAL, "cannot create \"%s\": %s", path, strerror(errno));
+	close(fd);
+}
+
+/* Makes a mount point in the skeleton; directories above it look as they do in the image. */
+static void add_to_skeleton(int image, const char *path, bool is_dir, mode_t mode)
+{
+	char made[PATH_MAX + 8] = "skel";
+	struct stat status;
+
+	for (const char *end = strchr(path + 1, '/'); end != NULL; end = strchr(end + 1, '/')) {
+		snprintf(made, sizeof(made), "skel%.*s", (int)(end - path), path);
+		bool in_image = fstatat(image, made + 5, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+				S_ISDIR(status.st_mode);
+		make_dir(made, in_image ? status.st_mode & 01777 : 0755);
+	}
+	snprintf(made, sizeof(made), "skel%s", path);
+	if (is_dir)
+		make_dir(made, mode);
+	else
+		make_file(made, mode);
+}
+
+/* The mode of what is at a path, links not followed; 0 when there is nothing. */
+static mode_t mode_in_image(int image, const char *path)
+{
+	struct stat status;
+
+	if (fstatat(image, path, &status, AT_SYMLINK_NOFOLLOW) == 0)
+		return status.st_mode;
+	if (errno != ENOENT)
+		die(EXIT_INPUT, "cannot read \"/%s\" in the image: %s", path, strerror(errno));
+	return 0;
+}
+
+/* No symbolic links here, not even above: ch-run resolves absolute ones on the host. */
+static bool image_has(int image, const struct skeleton *item)
+{
+	char path[64];
+	mode_t mode;
+
+	strcpy(path, item->path + 1);
+	for (char *end = strchr(path, '/'); end != NULL; end = strchr(end + 1, '/')) {
+		*end = '\0';
+		mode = mode_in_image(image, path);
+		if (!S_ISDIR(mode))
+			return mode == 0 && !item->needed;
+		*end = '/';
+	}
+	mode = mode_in_image(image, path);
+	if (mode == 0)
+		return !item->needed;
+	return (mode & S_IFMT) == (item->mode & S_IFMT);
+}
+
+/* Returns whether the image lacked something. */
+static bool add_skeleton(int image)
+{
+	bool added = false;
+
+	for (size_t i = 0; i < sizeof(skeleton) / sizeof(skeleton[0]); i++) {
+		if (image_has(image, &skeleton[i]))
+			continue;
+		add_to_skeleton(image, skeleton[i].path, S_ISDIR(skeleton[i].mode),
+				skeleton[i].mode & 07777);
+		added = true;
+	}
+	return added;
+}
+
+/* A site's mount that can not be had is left out; a user's is an error. */
+static void refuse(struct bind *bind, int code, const char *act, const char *thing,
+		   const char *cause, const char *hint)
+{
+	if (!bind->site)
+		die(code, "cannot %s \"%s\": %s%s", act, thing, cause, hint);
+	if (bind->fd >= 0)
+		close(bind->fd);
+	bind->fd = -1;
+}
+
+static int source_code(int error)
+{
+	switch (error) {
+	case ENOENT:
+	case ENOTDIR:
+	case ELOOP:
+	case ENAMETOOLONG:
+		return EXIT_MISSING;
+	case EACCES:
+	case EPERM:
+		return EXIT_PERMISSION;
+	default:
+		return EXIT_INPUT;
+	}
+}
+
+/* Runs with the user's identity. Returns an errno. */
+static int open_source(struct bind *bind)
+{
+	struct stat status;
+	char link[32];
+
+	/* A directory first, and by that flag: it sets off automounters, which O_PATH alone does
+	 * not. */
+	bind->fd = open(bind->source, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (bind->fd < 0 && errno == ENOTDIR)
+		bind->fd = open(bind->source, O_PATH | O_CLOEXEC);
+	if (bind->fd < 0 || fstat(bind->fd, &status) < 0)
+		return errno;
+	bind->is_dir = S_ISDIR(status.st_mode);
+	/* O_PATH asks for no right to the thing itself; a mount of no use is a mistake to be told.
+	 */
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", bind->fd);
+	if (bind->is_dir)
+		return access(link, X_OK) < 0 ? errno : 0;
+	return access(link, R_OK) < 0 && access(link, W_OK) < 0 && access(link, X_OK) < 0 ? errno
+											  : 0;
+}
+
+static void open_sources(struct plan *plan)
+{
+	borrow_identity(&plan->user);
+	for (size_t i = 0; i < plan->bind_count; i++) {
+		struct bind *bind = &plan->binds[i];
+		int error = open_source(bind);
+		if (error != 0)
+			refuse(bind, source_code(error), "mount", bind->source, strerror(error),
+			       error == EACCES ? " (you have no permission on this node)" : "");
+	}
+	return_identity();
+}
+
+/* Follows the destination inside the image, where it may be missing. */
+static void locate_in_image(int image, struct bind *bind)
+{
+	struct place place;
+	int error = find_in_tree(image, bind->destination, &place);
+
+	if (error == 0 && place.path[0] == '\0')
+		refuse(bind, EXIT_REQUEST, "mount on", bind->destination,
+		       "it is the root directory of the image", "");
+	else if (error != 0 && error != ENOTDIR && error != ELOOP && error != ENAMETOOLONG)
+		die(EXIT_INPUT, "cannot look up \"%s\" in the image: %s", bind->destination,
+		    strerror(error));
+	else if (error != 0)
+		refuse(bind, EXIT_REQUEST, "mount on", bind->destination, strerror(error),
+		       " in the image");
+	memcpy(bind->inside, place.path, sizeof(bind->inside));
+}
+
+/* The part of a path below a directory, or NULL if it is not below. */
+static const char *below(const char *path, const char *directory)
+{
+	size_t length = strlen(directory);
+
+	return strncmp(path, directory, length) == 0 && path[length] == '/' ? path + length : NULL;
+}
+
+static void require_kind(struct bind *bind, const struct place *place)
+{
+	if (S_ISDIR(place->mode) != bind->is_dir)
+		refuse(bind, EXIT_REQUEST, "mount on", bind->destination,
+		       bind->is_dir ? "the source is a directory, this is none"
+				    : "the source is no directory, this is one",
+		       "");
+}
+
+/* A destination inside an earlier mount has to be there already: we never write to sources. */
+static void locate_in_source(const struct plan *plan, struct bind *bind, int tree, const char *path)
+{
+	struct place place;
+
+	borrow_identity(&plan->user);
+	int error = find_in_tree(tree, path, &place);
+	return_identity();
+	if (error != 0 || !place.exists) {
+		refuse(bind, EXIT_REQUEST, "mount on", bind->destination,
+		       strerror(error != 0 ? error : ENOENT),
+		       " (it lies in another mount: create it there first)");
+		return;
+	}
+	require_kind(bind, &place);
+	size_t prefix = strlen(bind->inside) - strlen(path);
+	if (prefix + strlen(place.path) < sizeof(bind->inside))
+		strcpy(bind->inside + prefix, place.path);
+}
+
+/* Finds or makes where a mount is to go. Returns whether the skeleton has grown. */
+static bool prepare_destination(const struct plan *plan, size_t index, int image)
+{
+	struct bind *bind = &plan->binds[index];
+	struct place place;
+	const char *rest;
+
+	for (size_t i = index; i > 0; i--) { /* the nearest above is the latest before */
+		struct bind *outer = &plan->binds[i - 1];
+		if (outer->fd >= 0 && (rest = below(bind->inside, outer->inside)) != NULL) {
+			locate_in_source(plan, bind, outer->fd, rest);
+			return false;
+		}
+	}
+	for (size_t i = 0; i < sizeof(host_trees) / sizeof(host_trees[0]); i++) {
+		if ((rest = below(bind->inside, host_trees[i])) != NULL) {
+			int tree = open(host_trees[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
+			locate_in_source(plan, bind, tree, rest);
+			close(tree);
+			return false;
+		}
+	}
+	int skeleton_tree = open("skel", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int error = find_in_tree(skeleton_tree, bind->inside, &place);
+	close(skeleton_tree);
+	if (error == 0 && !place.exists)
+		error = find_in_tree(image, bind->inside, &place);
+	if (error != 0) {
+		refuse(bind, EXIT_REQUEST, "mount on", bind->destination, strerror(error),
+		       " in the image");
+		return false;
+	}
+	if (place.exists) {
+		require_kind(bind, &place);
+		return false;
+	}
+	add_to_skeleton(image, bind->inside, bind->is_dir, bind->is_dir ? 0755 : 0644);
+	return true;
+}
+
+/* A mount comes after those it lies in; of two on one place the later given wins. */
+static int compare_binds(const void *a, const void *b)
+{
+	const struct bind *left = a, *right = b;
+	int order = strcmp(left->inside, right->inside);
+
+	return order != 0 ? order : left->given - right->given;
+}
+
+static bool prepare_destinations(struct plan *plan, int image)
+{
+	bool added = false;
+
+	for (size_t i = 0; i < plan->bind_count; i++)
+		if (plan->binds[i].fd >= 0)
+			locate_in_image(image, &plan->binds[i]);
+	qsort(plan->binds, plan->bind_count, sizeof(plan->binds[0]), compare_binds);
+	for (size_t i = 0; i < plan->bind_count; i++)
+		if (plan->binds[i].fd >= 0)
+			added |= prepare_destination(plan, i, image);
+	return added;
+}
+
+static void bind_sources(struct plan *plan)
+{
+	char source[32], target[PATH_MAX];
+
+	make_dir("binds", 0711);
+	for (size_t i = 0; i < plan->bind_count; i++) {
+		struct bind *bind = &plan->binds[i];
+		if (bind->fd < 0)
+			continue;
+		snprintf(source, sizeof(source), "/proc/self/fd/%d", bind->fd);
+		snprintf(target, sizeof(target), "%s/binds/%zu", plan->stage, i);
+		if (bind->is_dir)
+			make_dir(target, 0711);
+		else
+			make_file(target, 0600);
+		if (mount(source, target, NULL, MS_BIND | MS_REC, NULL) < 0)
+			die(EXIT_INTERNAL, "cannot mount \"%s\": %s", bind->source,
+			    strerror(errno));
+		if (bind->writable)
+			continue;
+		/* Private: nothing writable may appear below it later. */
+		if (mount(NULL, target, NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+			die(EXIT_INTERNAL, "cannot mount \"%s\": %s", bind->source,
+			    strerror(errno));
+		make_read_only(target);
+	}
+}
+
+static void mount_root(bool with_skeleton)
+{
+	const unsigned long flags = MS_RDONLY | MS_NOSUID | MS_NODEV;
+	int result = with_skeleton
+			 ? mount("overlay", "root", "overlay", flags, "lowerdir=skel:image")
+			 : mount("image", "root", NULL, MS_BIND, NULL);
+
+	if (result < 0)
+		die(errno == ENOTCONN || errno == EIO ? EXIT_INPUT : EXIT_INTERNAL,
+		    "cannot mount the new root directory: %s", strerror(errno));
+}
+
+void stage_container(struct plan *plan, int image_mount)
+{
+	char *image_path = strdup(plan->image);
+
+	/* The images of other users' jobs. */
+	detach_mounts_below(dirname(image_path));
+	free(image_path);
+	if (mount("layercake", plan->stage, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0711,size=4m") <
+		0 ||
+	    mount(NULL, plan->stage, NULL, MS_PRIVATE, NULL) < 0 || chdir(plan->stage) < 0)
+		die(EXIT_INTERNAL, "cannot mount a tmpfs on \"%s\": %s", plan->stage,
+		    strerror(errno));
+	make_dir("image", 0755);
+	make_dir("skel", 0755);
+	make_dir("root", 0755);
+	make_dir("empty", 0755);
+	attach_mount(image_mount, "image");
+
+	int image = open("image", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (image < 0)
+		die(EXIT_INPUT, "cannot read the image: %s", strerror(errno));
+	open_sources(plan);
+	bool grown = add_skeleton(image);
+	grown |= prepare_destinations(plan, image);
+	close(image);
+	bind_sources(plan);
+	write_passwd(&plan->user, "passwd");
+	write_group(&plan->user, "group");
+	mount_root(grown);
+	if (chdir("/") < 0)
+		die(EXIT_INTERNAL, "cannot leave \"%s\": %s", plan->stage, strerror(errno));
+}

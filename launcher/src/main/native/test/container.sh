@@ -1,0 +1,337 @@
+#!/bin/bash
+# Makes real containers with imageserver, holder, pause and ch-run, in a mount and pid namespace of
+# its own with its own users; needs root and busybox-static. Argument: the build directory.
+set -u
+
+if [ "$(id -u)" -ne 0 ]; then
+	echo 'container.sh: must run as root: it mounts and becomes other users' >&2
+	exit 1
+fi
+if [ "${LAYERCAKE_TEST_INSIDE:-}" = "" ]; then
+	exec env LAYERCAKE_TEST_INSIDE=1 unshare --mount --pid --fork --kill-child --mount-proc \
+		--propagation private "$0" "$@"
+fi
+
+build=$(realpath "$1")
+work=$(mktemp -d /var/tmp/layercake-check.XXXXXX)
+trap 'umount -l "$work"; rmdir "$work"' EXIT
+chmod 755 "$work"
+mount -t tmpfs -o mode=755 none "$work"
+passed=0
+failed=0
+
+pass() { passed=$((passed + 1)); }
+fail() { failed=$((failed + 1)); echo "FAILED: $*"; }
+
+# is WHAT EXPECTED FOUND
+is() { if [ "$2" = "$3" ]; then pass; else fail "$1: expected \"$2\", found \"$3\""; fi; }
+# has WHAT PART FOUND
+has() { case "$3" in *"$2"*) pass ;; *) fail "$1: expected \"…$2…\", found \"$3\"" ;; esac; }
+
+as() { setpriv --reuid="$1" --regid="$1" --init-groups --reset-env "${@:2}"; }
+
+make_users() {
+	cat >"$work/passwd" <<-END
+		root:x:0:0:root:/root:/bin/bash
+		nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
+		alice:x:2001:2001::$work/home/alice:/bin/zsh
+		bob:x:2002:2002::$work/home/bob:/bin/bash
+		zero:x:2003:0::/:/bin/sh
+	END
+	cat >"$work/group" <<-END
+		root:x:0:
+		alice:x:2001:
+		bob:x:2002:
+		proj:x:2100:alice
+		nogroup:x:65534:
+	END
+	chmod 644 "$work/passwd" "$work/group"
+	mount --bind "$work/passwd" /etc/passwd
+	mount --bind "$work/group" /etc/group
+	printf 'passwd: files\ngroup: files\n' >"$work/nsswitch"
+	mount --bind "$work/nsswitch" /etc/nsswitch.conf
+	install -d -o alice -g alice -m 700 "$work/home/alice"
+	install -d -o bob -g bob -m 700 "$work/home/bob"
+	install -d -o root -g proj -m 770 "$work/proj"
+	install -d -o bob -g bob -m 755 "$work/bobs"
+	echo ours >"$work/proj/file"
+	echo his >"$work/bobs/file"
+	echo colon >"$work/home/alice/a:b"
+}
+
+# make_image NAME: a squashfs from the directory $work/src/NAME
+make_image() {
+	mksquashfs "$work/src/$1" "$work/$1.sqfs" -all-root -noappend -quiet -no-progress \
+		>/dev/null || fail "mksquashfs $1"
+	install -d -m 700 "$work/images"
+	mkdir -p "$work/images/$1"
+	"$build/imageserver" "$work/$1.sqfs" "$work/images/$1" >"$work/$1.said" 2>"$work/$1.err" &
+	server=$!
+	for _ in $(seq 100); do
+		if grep -q mounted "$work/$1.said"; then
+			return
+		fi
+		sleep 0.05
+	done
+	fail "imageserver $1: $(cat "$work/$1.err")"
+}
+
+make_images() {
+	local root="$work/src/full"
+	mkdir -p "$root"/{bin,dev,proc,sys,tmp,etc,data,real,root}
+	cp /bin/busybox "$root/bin/"
+	for tool in sh cat unshare mount id ls touch grep readlink sed mkdir stat; do
+		ln -s busybox "$root/bin/$tool"
+	done
+	touch "$root"/etc/{passwd,group,hosts,resolv.conf,file}
+	echo secret >"$root/etc/shadow"
+	chmod 600 "$root/etc/shadow"
+	chmod 4755 "$root/bin/busybox"
+	ln -s /real "$root/link"
+	ln -s ../../../../../../etc "$root/up"
+	make_image full
+	full_server=$server
+
+	# No mount points at all, and links that lead out.
+	root="$work/src/bare"
+	mkdir -p "$root/bin" "$root/etc"
+	cp /bin/busybox "$root/bin/"
+	ln -s busybox "$root/bin/sh"
+	ln -s busybox "$root/bin/cat"
+	ln -s busybox "$root/bin/ls"
+	ln -s "$work/bobs" "$root/out"
+	ln -s /tmp "$root/sys"
+	ln -s "$work/bobs/file" "$root/etc/hosts"
+	ln -s loop "$root/loop"
+	echo secret >"$root/shadow"
+	chmod 600 "$root/shadow"
+	make_image bare
+	bare_server=$server
+
+	# Nothing at all.
+	mkdir -p "$work/src/empty"
+	make_image empty
+}
+
+job=0
+# hold USER IMAGE ARGUMENT…: sets $holder (pid), $said, $words (its last line on stderr), $code
+hold() {
+	local user=$1 image=$2
+	shift 2
+	job=$((job + 1))
+	local out="$work/out.$job" err="$work/err.$job"
+	mkdir -p "$work/stage"
+	chmod 711 "$work/stage"
+	mkfifo "$out"
+	"$build/test/holder" --job "$job" --uid "$(id -u "$user")" --spool /nonexistent \
+		--image "$work/images/$image" --stage "$work/stage" --pause "$build/pause" \
+		--ch-run "$(command -v ch-run)" "$@" </dev/null >"$out" 2>"$err" &
+	holder=$!
+	said=
+	read -r said <"$out"
+	code=
+	if [ "$said" != ready ]; then
+		wait "$holder"
+		code=$?
+	fi
+	words=$(tail -n 1 "$err")
+}
+
+end() {
+	kill -9 "$holder"
+	wait "$holder" 2>/dev/null
+}
+
+# inside USER COMMAND…: runs a command in the last container, as a task would
+inside() {
+	local user=$1
+	shift
+	as "$user" nsenter --user --mount --preserve-credentials --target "$holder" "$@" 2>&1
+}
+
+refused() { # WHAT CODE PART
+	is "$1: exit code" "$2" "$code"
+	has "$1: message" "$3" "$words"
+}
+
+test_image_server() {
+	local status
+	status=$(cat "/proc/$full_server/status")
+	has "server is nobody" "Uid:	65534	65534	65534	65534" "$status"
+	has "server has no groups" "Groups:	 
+" "$status
+"
+	has "server's bounding set is empty" "CapBnd:	0000000000000000" "$status"
+	has "server has no capability" "CapPrm:	0000000000000000" "$status"
+	has "server has no_new_privs" "NoNewPrivs:	1" "$status"
+	has "mount is read-only" "ro,nosuid,nodev" "$(grep " $work/images/full " /proc/mounts)"
+	is "server's network is empty" "1" "$(nsenter --net --target "$full_server" ip -o link | wc -l)"
+	as nobody cat "/proc/$full_server/environ" >/dev/null 2>&1
+	is "nobody else sees its memory" 1 $?
+	has "outsiders do not reach the mount" "Permission denied" "$(as alice ls "$work/images/full" 2>&1)"
+	"$build/imageserver" "$work/nothing" "$work/images/full" 2>"$work/err"
+	is "server without an image" 74 $?
+	has "server without an image" "cannot open the image file" "$(cat "$work/err")"
+}
+
+test_plain_container() {
+	hold alice full
+	is "plain container" ready "$said"
+	is "uid" 2001 "$(inside alice id -u)"
+	has "name" "uid=2001(alice) gid=2001(alice)" "$(inside alice id)"
+	has "passwd" "alice:x:2001:2001::$work/home/alice:/bin/zsh" "$(inside alice cat /etc/passwd)"
+	has "group" "proj:x:2100:alice" "$(inside alice cat /etc/group)"
+	has "holder has no capability" "CapEff:	0000000000000000" "$(cat /proc/$holder/status)"
+	has "holder has no_new_privs" "NoNewPrivs:	1" "$(cat /proc/$holder/status)"
+	is "holder keeps no descriptor" "0 1 2 " "$(find "/proc/$holder/fd" -type l -printf '%f ')"
+	is "holder's stdout is closed to the launcher" /dev/null "$(readlink /proc/$holder/fd/1)"
+	is "holder's name" layercake-pause "$(cat /proc/$holder/comm)"
+	has "root is read-only" "Read-only file system" "$(inside alice touch /x)"
+	is "setuid gives nothing" 2001 "$(inside alice id -u)"
+	is "image is the bare mount" secret "$(inside alice cat /etc/shadow)"
+	is "no other image is mounted" "" "$(inside alice grep "$work/images" /proc/self/mounts)"
+	is "one user namespace" "$(readlink /proc/$holder/ns/user)" "$(inside alice readlink /proc/self/ns/user)"
+	is "one mount namespace" "$(readlink /proc/$holder/ns/mnt)" "$(inside alice readlink /proc/self/ns/mnt)"
+	inside bob id >/dev/null
+	is "another user can not join" 1 $?
+	is "nothing is left in our namespace" "" "$(grep "$work/stage" /proc/self/mounts)"
+	end
+}
+
+test_mounts() {
+	hold alice full --site-mount rw "$work/home/alice" "$work/home/alice" \
+		--mount ro "$work/proj" /data --mount rw "$work/proj" /new/deep \
+		--mount rw "$work/bobs" /link --mount ro "$work/home/alice/a%3Ab" /with:%20%25colon \
+		--mount rw "$work/proj" /up/sub --site-mount rw "$work/nothing" /n \
+		--site-mount rw "$work/home/bob" /b
+	is "mounts" ready "$said"
+	is "read-only mount shows files" ours "$(inside alice cat /data/file)"
+	has "read-only mount is" "Read-only file system" "$(inside alice touch /data/x)"
+	inside alice touch /new/deep/made
+	is "writable mount on a new mount point, by a supplementary group" 0 $?
+	is "… wrote to the source" alice "$(stat -c %U "$work/proj/made")"
+	is "a link in the image is followed inside" his "$(inside alice cat /real/file)"
+	is "a link upwards stays inside" ours "$(inside alice cat /etc/sub/file)"
+	is "a colon in both paths, a blank and a percent sign" colon "$(inside alice cat "/with: %colon")"
+	inside alice touch "$work/home/alice/new"
+	is "home is writable" 0 $?
+	has "a site mount without source is left out" "No such file" "$(inside alice ls /n)"
+	has "a site mount out of reach is left out" "No such file" "$(inside alice ls /b)"
+	has "file modes count on the overlay" "Permission denied" "$(inside alice cat /etc/shadow)"
+	has "a user who may mount …" "able" "$(inside alice unshare -r -m sh -c \
+		'mount -t tmpfs none /dev && echo able')"
+	has "… can not make it writable" "refused" "$(inside alice unshare -r -m sh -c \
+		'mount -o remount,bind,rw /data || echo refused')"
+	has "… can not uncover what is below" "refused" "$(inside alice unshare -r -m sh -c \
+		'umount /data || echo refused')"
+	end
+}
+
+test_nested_mounts() {
+	mkdir -p "$work/proj/sub"
+	mount -t tmpfs none "$work/proj/sub"
+	chmod 777 "$work/proj/sub"
+	hold alice full --mount rw "$work/bobs" /data/sub --mount ro "$work/proj" /data
+	is "a mount inside another, given first" ready "$said"
+	is "… is on top" his "$(inside alice cat /data/sub/file)"
+	end
+	hold alice full --mount ro "$work/proj" /data
+	has "a mount below the source is read-only too" "Read-only file system" \
+		"$(inside alice touch /data/sub/x)"
+	end
+	umount "$work/proj/sub"
+	hold alice full --mount ro "$work/proj" /data --mount rw "$work/bobs" /data/none
+	refused "a mount point missing in another mount" 64 "/data/none"
+	hold alice full --mount rw "$work/bobs" /tmp/layercake-none
+	refused "a mount point missing in /tmp" 64 "/tmp/layercake-none"
+	hold alice full --mount rw /dev/null /dev/null --mount rw "$work/proj" /tmp
+	is "a device, and a directory on /tmp" ready "$said"
+	is "… /tmp is the directory" ours "$(inside alice cat /tmp/file)"
+	end
+}
+
+test_bare_image() {
+	hold alice bare --mount rw "$work/proj" /out/dir --mount rw "$work/proj" "$work/proj"
+	is "image without mount points" ready "$said"
+	is "a link that leads out is resolved inside" ours "$(inside alice cat "/out/dir/file")"
+	is "… and made nothing outside" "$work/bobs/file" "$(echo "$work"/bobs/*)"
+	has "passwd is there" alice "$(inside alice cat /etc/passwd)"
+	is "/etc/hosts is the node's, not what the link says" "$(cat /etc/hosts)" "$(inside alice cat /etc/hosts)"
+	has "/sys is the kernel's, not what the link says" kernel "$(inside alice ls /sys)"
+	has "file modes count" "Permission denied" "$(inside alice cat /shadow)"
+	end
+	hold alice empty
+	is "empty image" ready "$said"
+	end
+	hold alice bare --mount rw "$work/proj" /etc/passwd/x
+	refused "a mount point below a file of the skeleton" 64 "/etc/passwd/x"
+	hold alice bare --mount rw "$work/proj" /etc/group
+	refused "a directory on a file of the skeleton" 64 "/etc/group"
+	hold alice bare --mount rw "$work/proj" /loop/x
+	refused "a link to itself" 64 "/loop/x"
+}
+
+test_root_inside() {
+	hold alice full --root
+	is "root inside" ready "$said"
+	is "… uid" 0 "$(inside alice id -u)"
+	is "… owns what alice owns" "root" "$(inside alice stat -L -c %U /proc/self)"
+	end
+}
+
+test_refusals() {
+	hold alice full --mount rw "$work/nothing" /data
+	refused "missing source" 66 "$work/nothing\": No such file"
+	hold alice full --mount rw "$work/home/bob" /data
+	refused "source of another user" 77 "$work/home/bob\": Permission denied"
+	hold alice full --mount rw "$work/home/bob/x" /data
+	refused "source below another user's directory" 77 "$work/home/bob/x\": Permission denied"
+	hold alice full --mount rw /etc/shadow /etc/file
+	refused "file the user may not read" 77 "/etc/shadow\": Permission denied"
+	hold bob full --mount ro "$work/proj" /data
+	refused "source of another group" 77 "$work/proj"
+	hold alice full --mount rw "$work/proj" /etc/file
+	refused "directory on a file" 64 "/etc/file"
+	hold alice full --mount rw "$work/proj/file" /data
+	refused "file on a directory" 64 "/data"
+	hold alice full --mount rw "$work/proj" /etc/file/x
+	refused "destination below a file" 64 "/etc/file/x"
+	hold alice full --mount rw "$work/proj" /data/..
+	refused "destination is the root" 64 "/data/.."
+	hold zero full
+	refused "user with group 0" 77 "zero"
+	hold alice full --mount rw "$work/a%0Ab%1Bc" /data
+	refused "control characters are not echoed" 66 "a?b?c"
+	hold alice full --ch-run /nonexistent/ch-run
+	refused "no ch-run" 78 "/nonexistent/ch-run"
+	hold alice full --mount rw "$work/proj" /a%2
+	refused "a path badly encoded" 64 "/a%2"
+	hold alice full --mount rw "$work/proj" /a%00
+	refused "a path with NUL" 64 "/a%00"
+	hold alice full --mount xx /a /b
+	refused "bad mode" 64 "ro or rw"
+}
+
+test_dead_server() {
+	hold alice bare
+	kill -9 "$bare_server"
+	wait "$bare_server" 2>/dev/null
+	has "a container whose server died" "not connected" "$(inside alice /bin/cat /etc/motd)"
+	end
+	hold alice bare
+	is "an image whose server died" 74 "$code"
+}
+
+make_users
+make_images
+test_image_server
+test_plain_container
+test_mounts
+test_nested_mounts
+test_bare_image
+test_root_inside
+test_refusals
+test_dead_server
+umount -l "$work"/images/*
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
