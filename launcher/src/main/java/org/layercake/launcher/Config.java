@@ -50,6 +50,9 @@ record Config(
   }
 
   private static Config from(Properties p) throws StoreException, Abort {
+    // The node has a key of its own, which reads every user's images.
+    p.putIfAbsent("client", "client.layercake-node");
+    p.putIfAbsent("keyring", "/etc/layercake/node.keyring");
     return new Config(
         StoreConfig.from(p, "root", Path.of("/root")),
         Path.of(p.getProperty("cache-directory", "/var/cache/layercake")),

@@ -14,24 +14,38 @@ final class Container implements AutoCloseable {
   private final Libc.User user;
   private final Config config;
   private final Executor workers;
+  private final Listener listener;
   private final CompletableFuture<Images.Mounted> image;
   private CompletableFuture<Holder> holder; // guarded by this
   private boolean closed; // guarded by this
   private volatile String progress = "";
 
-  private Container(JobKey job, Spec spec, Libc.User user, Config config, Executor workers) {
+  /** Told once, when the holder is ready or cannot be. */
+  interface Listener {
+    void settled(Container container, Holder holder, Throwable failure);
+  }
+
+  private Container(
+      JobKey job, Spec spec, Libc.User user, Config config, Executor workers, Listener listener) {
     this.job = job;
     this.spec = spec;
     this.user = user;
     this.config = config;
     this.workers = workers;
+    this.listener = listener;
     this.image = new CompletableFuture<>();
   }
 
   /** Starts to make the image ready, in the background. */
   static Container prepare(
-      JobKey job, Spec spec, Libc.User user, Config config, Images images, Executor workers) {
-    Container container = new Container(job, spec, user, config, workers);
+      JobKey job,
+      Spec spec,
+      Libc.User user,
+      Config config,
+      Images images,
+      Executor workers,
+      Listener listener) {
+    Container container = new Container(job, spec, user, config, workers, listener);
     workers.execute(() -> container.mount(images));
     return container;
   }
@@ -39,7 +53,8 @@ final class Container implements AutoCloseable {
   /** A container that an earlier launcher completed. */
   static Container found(
       JobKey job, Spec spec, Libc.User user, Config config, Images.Mounted image, Holder holder) {
-    Container container = new Container(job, spec, user, config, Runnable::run);
+    Container container =
+        new Container(job, spec, user, config, Runnable::run, (self, running, failure) -> {});
     container.image.complete(image);
     container.holder = CompletableFuture.completedFuture(holder);
     return container;
@@ -49,6 +64,8 @@ final class Container implements AutoCloseable {
   synchronized CompletableFuture<Holder> start() {
     if (holder == null) {
       holder = image.thenApplyAsync(this::startHolder, workers);
+      CompletableFuture<Holder> unused =
+          holder.whenComplete((running, failure) -> listener.settled(this, running, failure));
     }
     return holder;
   }

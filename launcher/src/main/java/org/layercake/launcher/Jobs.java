@@ -86,19 +86,13 @@ final class Jobs {
     }
     Spec spec = Spec.parse(wanted);
     Container container;
-    boolean first;
     synchronized (job) {
       if (job.released) {
         throw new Abort(Abort.UNAVAILABLE, "job " + key.job() + " has ended on this node");
       }
-      first = !job.containers.containsKey(wanted);
       container = container(key, job, spec, user);
     }
-    CompletableFuture<Holder> holder = container.start();
-    if (first || !holder.isDone()) {
-      CompletableFuture<Holder> unused =
-          holder.whenComplete((running, failure) -> settled(key, job, container, running, failure));
-    }
+    CompletableFuture<Holder> unused = container.start();
     return container;
   }
 
@@ -172,7 +166,16 @@ final class Jobs {
 
   private Container container(JobKey key, Job job, Spec spec, Libc.User user) {
     return job.containers.computeIfAbsent(
-        spec.text(), text -> Container.prepare(key, spec, user, config, images, workers));
+        spec.text(),
+        text ->
+            Container.prepare(
+                key,
+                spec,
+                user,
+                config,
+                images,
+                workers,
+                (container, holder, failure) -> settled(key, job, container, holder, failure)));
   }
 
   /** A container is complete, or failed and to be tried anew by whoever asks next. */

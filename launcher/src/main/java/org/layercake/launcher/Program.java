@@ -119,7 +119,8 @@ final class Program {
     if (!process.waitFor(5, TimeUnit.SECONDS)) {
       process.destroyForcibly();
     }
-    String words = lastLine(process.getErrorStream());
+    String line = lastLine(process.getErrorStream());
+    String words = line.startsWith(name + ": ") ? line.substring(name.length() + 2) : line;
     int code = process.waitFor();
     // ch-run up to 0.38 says 1 for all of its own failures.
     boolean ours = code >= 64 && code <= 78;

@@ -3,7 +3,6 @@ package org.layercake.launcher;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.SynchronousQueue;
@@ -34,11 +33,9 @@ final class Server implements AutoCloseable {
   Server(CacheLayout layout, Jobs jobs) throws IOException {
     this.socket = layout.socket();
     this.jobs = jobs;
-    Path bound = socket.resolveSibling("launcher.sock.new");
-    Files.deleteIfExists(bound);
-    this.listening = Libc.listen(bound, BACKLOG);
-    Files.setPosixFilePermissions(bound, PosixFilePermissions.fromString("rw-rw-rw-"));
-    Files.move(bound, socket, StandardCopyOption.ATOMIC_MOVE);
+    Files.deleteIfExists(socket);
+    this.listening = Libc.listen(socket, BACKLOG);
+    Files.setPosixFilePermissions(socket, PosixFilePermissions.fromString("rw-rw-rw-"));
     AtomicLong number = new AtomicLong();
     this.sessions =
         new ThreadPoolExecutor(
