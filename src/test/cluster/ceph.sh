@@ -1,0 +1,89 @@
+# shellcheck shell=bash
+# Ceph for the cluster: one mon and some OSDs that keep their data in memory. No mgr: pools and I/O need none.
+# The first half runs on the machine and only writes files, the second half runs in the head node.
+
+# write_ceph_keys DIRECTORY: one keyring per entity. ceph-mon --mkfs imports them all at once, caps included,
+# which saves a second per `ceph auth` call.
+write_ceph_keys() {
+  local keys=$1 osd user
+  mkdir -m 0700 "$keys"
+  ceph_key mon. mon 'allow *'
+  ceph_key client.admin mon 'allow *' osd 'allow *'
+  ceph_key client.layercake-node mon 'allow r' osd "allow r pool=$POOL"
+  for ((osd = 0; osd < OSDS; osd++)); do
+    ceph_key "osd.$osd" mon 'allow profile osd' osd 'allow *'
+  done
+  for user in "${USERS[@]%%:*}"; do
+    ceph_key "client.layercake.$user" mon 'allow r' \
+      osd "allow rw pool=$POOL namespace=u.$user, allow r pool=$POOL namespace=site"
+  done
+}
+
+ceph_key() {
+  local entity=$1 caps=()
+  shift
+  while (($#)); do
+    caps+=(--cap "$1" "$2")
+    shift 2
+  done
+  ceph-authtool --create-keyring "$keys/$entity" --gen-key -n "$entity" "${caps[@]}" >/dev/null
+}
+
+write_ceph_conf() {
+  cat <<CONF
+[global]
+fsid = $(uuidgen)
+mon_host = [v2:$HEAD_ADDRESS:3300,v1:$HEAD_ADDRESS:6789]
+public_network = $HEAD_ADDRESS/$NETWORK_PREFIX
+ms_bind_ipv6 = false
+auth_cluster_required = cephx
+auth_service_required = cephx
+auth_client_required = cephx
+auth_allow_insecure_global_id_reclaim = false
+mon_allow_pool_size_one = true
+osd_pool_default_size = $POOL_REPLICAS
+osd_pool_default_min_size = 1
+osd_pool_default_pg_autoscale_mode = off
+osd_crush_chooseleaf_type = 0
+
+[osd]
+osd_objectstore = memstore
+memstore_device_bytes = $OSD_BYTES
+CONF
+}
+
+start_ceph() {
+  local keys=$INSIDE/keys osd map
+  map=$(mktemp -d)
+  cat "$keys"/* >"$map/keyring"
+  monmaptool --create --fsid "$(ceph-conf --lookup fsid)" \
+    --addv a "[v2:$HEAD_ADDRESS:3300,v1:$HEAD_ADDRESS:6789]" "$map/monmap"
+  mkdir -p /run/ceph /var/log/ceph /var/lib/ceph/{mon/ceph-a,osd}
+  ceph-mon -i a --mkfs --monmap "$map/monmap" --keyring "$map/keyring"
+  rm -r "$map"
+  ceph-mon -i a
+  for ((osd = 0; osd < OSDS; osd++)); do
+    start_osd "$osd" &
+  done
+  wait
+  create_pool
+}
+
+start_osd() {
+  local osd=$1 uuid
+  local data=/var/lib/ceph/osd/ceph-$osd
+  uuid=$(uuidgen)
+  mkdir "$data"
+  install -m 0600 "$INSIDE/keys/osd.$osd" "$data/keyring"
+  ceph-osd -i "$osd" --mkfs --osd-uuid "$uuid" --no-mon-config
+  ceph osd new "$uuid" "$osd"
+  ceph-osd -i "$osd"
+}
+
+create_pool() {
+  ceph osd pool create "$POOL" 64 64
+  ceph osd pool application enable "$POOL" layercake
+  # A write is acknowledged only when its placement group is active, so this is also the wait for the OSDs.
+  timeout 60 rados --pool "$POOL" --namespace probe put probe /etc/hostname
+  rados --pool "$POOL" --namespace probe rm probe
+}
