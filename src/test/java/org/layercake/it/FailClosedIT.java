@@ -1,6 +1,7 @@
 package org.layercake.it;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -67,22 +68,15 @@ class FailClosedIT {
 
   @Test
   void aCorruptChunkIsRefused() {
-    Images.busybox("alice", "corrupt", "head -c 100000 /dev/urandom >\"$d/big\"");
-    Cluster.as(
-            "alice",
-            """
-            set -e
-            rados() { command rados -c /etc/ceph/ceph.conf -n client.layercake.alice --keyring $HOME/.config/layercake/keyring -p layercake -N u.alice "$@"; }
-            layercake inspect --json corrupt >$HOME/inspect.json
-            for chunk in $(grep -o '[0-9a-f]\\{64\\}' $HOME/inspect.json); do
-              if rados stat c/$chunk >/dev/null 2>&1; then
-                rados get c/$chunk $HOME/chunk
-                printf X | dd of=$HOME/chunk bs=1 seek=100 conv=notrunc 2>/dev/null
-                rados put c/$chunk $HOME/chunk
-              fi
-            done
-            """)
-        .text();
+    String chunks = rados("ls").text();
+    Images.busybox("alice", "corrupt", "head -c 100000 /dev/urandom >$d/big");
+    for (String object : rados("ls").lines()) {
+      if (object.startsWith("c/") && !chunks.contains(object)) {
+        rados("get " + object + " $HOME/chunk").text();
+        Cluster.as("alice", "printf X | dd of=$HOME/chunk bs=1 seek=100 conv=notrunc").text();
+        rados("put " + object + " $HOME/chunk").text();
+      }
+    }
     srun("corrupt").refused(74, "corrupt");
   }
 
@@ -93,9 +87,10 @@ class FailClosedIT {
           "image=closed;mount=/etc:/x/../../y:ro", "image=", "x", "image=closed;root=9", "image=%00"
         }) {
       Cluster.Result result =
-          Cluster.as("alice", "SLURM_LAYERCAKE_SPEC='" + spec + "' srun echo ran");
+          Cluster.as(
+              "alice", "salloc -Q -N1 -w n1 env SLURM_LAYERCAKE_SPEC='" + spec + "' srun echo ran");
       assertEquals("", result.out(), spec);
-      assertEquals(false, result.exit() == 0, spec);
+      assertNotEquals(0, result.exit(), spec);
     }
     String claims =
         "export SPANK_LAYERCAKE_SPEC='image=closed;mount=/:/x:zz'; srun --ch-image=closed echo ran";
@@ -107,11 +102,19 @@ class FailClosedIT {
     Images.busybox("alice", "unreachable", "echo unique-$$ >\"$d/etc/unique\"");
     Cluster.on("head", "ceph osd pause").text();
     try {
-      srun("unreachable").refused(75, "store");
+      srun("unreachable").refused(75, "Ceph");
     } finally {
       Cluster.on("head", "ceph osd unpause").text();
     }
     assertEquals("ran", srun("unreachable").text());
+  }
+
+  private static Cluster.Result rados(String command) {
+    return Cluster.as(
+        "alice",
+        "rados -n client.layercake.alice --keyring $HOME/.config/layercake/keyring -p layercake"
+            + " -N u.alice "
+            + command);
   }
 
   private static Cluster.Result srun(String image) {

@@ -9,15 +9,15 @@ final class Images {
   private static final String BUSYBOX_TREE =
       """
       set -e
-      d=$HOME/%1$s; chmod -R u+rwx "$d" 2>/dev/null || :; rm -rf "$d"
+      d=$HOME/@NAME@; chmod -R u+rwx "$d" 2>/dev/null || :; rm -rf "$d"
       mkdir -p "$d/bin" "$d/etc" "$d/usr/bin"
       cp /bin/busybox "$d/bin/busybox"
       for applet in sh cat id ls env readlink pwd true false sleep touch echo test mkdir grep wc head kill ps stat dd tty; do
         ln -s busybox "$d/bin/$applet"
       done
-      echo 'ID=layercake-%1$s' >"$d/etc/os-release"
-      %2$s
-      layercake push "$d" %1$s
+      echo 'ID=layercake-@NAME@' >"$d/etc/os-release"
+      @EXTRA@
+      layercake push "$d" @NAME@
       rm -rf "$d"
       """;
 
@@ -30,7 +30,7 @@ final class Images {
    * @return the line that push printed
    */
   static String busybox(String user, String name, String extra) {
-    return Cluster.as(user, String.format(BUSYBOX_TREE, name, extra)).text();
+    return Cluster.as(user, BUSYBOX_TREE.replace("@NAME@", name).replace("@EXTRA@", extra)).text();
   }
 
   /**

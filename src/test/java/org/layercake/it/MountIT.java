@@ -86,7 +86,6 @@ class MountIT {
   @CsvSource({
     "/scratch/mount-it/missing:/x, 66, mount-it/missing",
     "/scratch/mount-it/closed/x:/x, 77, mount-it/closed/x",
-    "/scratch:/link/inside, 64, /link/inside",
     "/scratch:/etc/os-release, 64, /etc/os-release"
   })
   void aMountThatCannotBeIsRefusedOnTheNodeWithItsName(String mount, int code, String word) {
@@ -106,6 +105,13 @@ class MountIT {
     Cluster.Result result = srun(mount, "echo ran");
     result.refused(1, word);
     assertTrue(!result.err().contains("queued"), result.err());
+  }
+
+  @Test
+  void aDestinationThroughALinkOfTheImageStaysInside() {
+    assertEquals(
+        "open", srun("/scratch/mount-it/open:/link/inside", "cat /etc/inside/file").text());
+    assertEquals(0, Cluster.on("n1", "test ! -e /etc/inside").exit());
   }
 
   @Test

@@ -51,7 +51,7 @@ class StepIT {
 
   @Test
   void anImageWithoutAnyShellRuns() {
-    String line = Cluster.as("alice", "srun --ch-image=shell-less /cat cat /etc/os-release").text();
+    String line = Cluster.as("alice", "srun --ch-image=shell-less /cat /etc/os-release").text();
     assertEquals("ID=layercake-shell-less", line);
   }
 

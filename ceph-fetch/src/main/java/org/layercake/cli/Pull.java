@@ -55,12 +55,11 @@ final class Pull extends StoreCommand implements Callable<Integer> {
       throw new StoreException(
           FULL, "cannot create " + file + ": not a place for a file (give a file's path)");
     }
-    Path staged = target.resolveSibling("." + target.getFileName() + ".layercake");
-    staged =
+    Path staged =
         Files.createTempFile(
             target.getParent(),
-            staged.getFileName().toString(),
-            "",
+            "." + target.getFileName(),
+            ".layercake",
             PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-r--r--")));
     try (OnExit cleanUp = new OnExit(staged)) {
       try (FileChannel channel = FileChannel.open(staged, StandardOpenOption.WRITE)) {

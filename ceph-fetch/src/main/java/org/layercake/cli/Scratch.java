@@ -16,6 +16,10 @@ final class Scratch implements AutoCloseable {
     cleanUp = new OnExit(directory);
   }
 
+  Path directory() {
+    return directory;
+  }
+
   Path file(String name) {
     return directory.resolve(name);
   }

@@ -385,7 +385,7 @@ final class SquashfsTools {
 
   private Run start(List<String> command, ProcessBuilder.Redirect input)
       throws StoreException, IOException {
-    Path stderr = Files.createTempFile(scratch.file("").toAbsolutePath(), command.get(0), ".err");
+    Path stderr = Files.createTempFile(scratch.directory(), command.get(0), ".err");
     ProcessBuilder builder = new ProcessBuilder(command);
     builder.environment().remove("SOURCE_DATE_EPOCH"); // mksquashfs refuses it beside -mkfs-time
     builder.environment().put("LC_ALL", "C");

@@ -7,9 +7,9 @@ import jnr.ffi.types.u_int64_t;
 
 /**
  * The functions of librados that rados-java lacks and we use, under their C names, in alphabetical
- * order. See {@code <rados/librados.h>}. Functions return 0 or a count, or a negated errno.
+ * order. Public only for the class that jnr-ffi makes of it. See {@code <rados/librados.h>}.
+ * Functions return 0 or a count, or a negated errno.
  */
-@SuppressWarnings("checkstyle:MethodName")
 public interface RadosNative {
   @IgnoreError
   int rados_aio_cancel(Pointer io, Pointer completion);

@@ -24,7 +24,8 @@ import jnr.ffi.Runtime;
  * own, negated errno; {@link RadosStore} knows what they mean.
  *
  * <p>The {@code Rados} object must stay reachable as long as anything here is in use, because its
- * finaliser shuts the cluster handle down. So {@link #close} shuts it down itself, and mentions it.
+ * finaliser shuts the cluster handle down. Everything that may be in use holds this object, and
+ * with it that one.
  */
 final class RadosPool implements AutoCloseable {
   static final int BALANCE_READS = 1;
@@ -69,8 +70,13 @@ final class RadosPool implements AutoCloseable {
       }
     }
     RadosPool result = new RadosPool(cluster, pool);
-    result.namespace("");
-    return result;
+    try {
+      result.namespace(""); // is there such a pool?
+      return result;
+    } catch (RadosFailure e) {
+      result.close();
+      throw e;
+    }
   }
 
   /** A part of the pool. Its state is set once, here: librados does not lock it. */

@@ -40,6 +40,7 @@ final class RadosStore implements ObjectStore {
   private static final int EIO = -5;
   private static final int EACCES = -13;
   private static final int EEXIST = -17;
+  private static final int EINVAL = -22;
   private static final int ENOSPC = -28;
   private static final int EOPNOTSUPP = -95;
   private static final int ENOTCONN = -107;
@@ -127,6 +128,11 @@ final class RadosStore implements ObjectStore {
           new StoreException(
               MISCONFIGURED,
               act + "no pool \"" + config.pool() + "\", or no key in " + config.keyring(),
+              e);
+      case EIO, EINVAL ->
+          new StoreException(
+              MISCONFIGURED,
+              act + config.keyring() + " or " + config.cephConf() + " is malformed (replace it)",
               e);
       case ETIMEDOUT ->
           new StoreException(

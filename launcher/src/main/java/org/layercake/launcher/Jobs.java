@@ -3,6 +3,7 @@ package org.layercake.launcher;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -22,6 +23,8 @@ import org.slf4j.LoggerFactory;
  */
 final class Jobs {
   private static final Logger log = LoggerFactory.getLogger(Jobs.class);
+  // A job's prolog comes before its extern step; no site lets one take longer than this.
+  private static final long PROLOG_MILLIS = Duration.ofMinutes(30).toMillis();
   // Slurm's step id of the extern step, SLURM_EXTERN_CONT in slurm.h.
   private static final String EXTERN_STEP = "4294967292";
 
@@ -30,6 +33,11 @@ final class Jobs {
     private String registeredSpec = "";
     private final Map<String, Container> containers = new ConcurrentHashMap<>();
     private boolean released;
+    private final long knownSinceMillis;
+
+    private Job(long knownSinceMillis) {
+      this.knownSinceMillis = knownSinceMillis;
+    }
   }
 
   private final Config config;
@@ -52,7 +60,7 @@ final class Jobs {
     Spec spec = Spec.parse(specText);
     Libc.User user = user(key);
     releaseEndedJobs();
-    Job job = jobs.computeIfAbsent(key, k -> new Job());
+    Job job = jobs.computeIfAbsent(key, k -> new Job(System.currentTimeMillis()));
     synchronized (job) {
       job.registeredSpec = specText;
       container(key, job, spec, user);
@@ -78,7 +86,7 @@ final class Jobs {
    */
   Container enter(JobKey key, String specText) throws Abort {
     Libc.User user = user(key);
-    Job job = jobs.computeIfAbsent(key, k -> new Job());
+    Job job = jobs.computeIfAbsent(key, k -> new Job(System.currentTimeMillis()));
     String wanted = specText.isEmpty() ? registeredSpec(job) : specText;
     if (wanted.isEmpty()) {
       forgetIfIdle(key, job);
@@ -125,7 +133,7 @@ final class Jobs {
   private void recover(Path file) {
     try {
       JobState state = JobState.read(file);
-      Job job = new Job();
+      Job job = new Job(Files.getLastModifiedTime(file).toMillis());
       job.registeredSpec = state.registeredSpec();
       for (JobState.Running running : state.containers()) {
         Container container = found(state.job(), running);
@@ -216,19 +224,19 @@ final class Jobs {
     }
   }
 
-  /** Ends jobs whose epilog never came and whose containers are all complete. */
+  /** Ends jobs whose epilog never came, as when the launcher was down at that moment. */
   private void releaseEndedJobs() {
+    long now = System.currentTimeMillis();
     jobs.forEach(
         (key, job) -> {
-          boolean settled =
-              !job.containers.isEmpty()
-                  && job.containers.values().stream()
-                      .map(Container::startedHolder)
-                      .allMatch(holder -> holder != null && holder.isDone());
-          if (settled) {
+          if (hadExternStep(job) || job.knownSinceMillis + PROLOG_MILLIS < now) {
             releaseIfEnded(key);
           }
         });
+  }
+
+  private static boolean hadExternStep(Job job) {
+    return job.containers.values().stream().anyMatch(container -> running(container) != null);
   }
 
   private boolean hasExternStep(long jobId) {
