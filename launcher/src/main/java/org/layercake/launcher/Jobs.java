@@ -33,6 +33,7 @@ final class Jobs {
     private String registeredSpec = "";
     private final Map<String, Container> containers = new ConcurrentHashMap<>();
     private boolean released;
+    private boolean sawExternStep;
     private final long knownSinceMillis;
 
     private Job(long knownSinceMillis) {
@@ -135,6 +136,7 @@ final class Jobs {
       JobState state = JobState.read(file);
       Job job = new Job(Files.getLastModifiedTime(file).toMillis());
       job.registeredSpec = state.registeredSpec();
+      job.sawExternStep = !state.containers().isEmpty();
       for (JobState.Running running : state.containers()) {
         Container container = found(state.job(), running);
         if (container != null) {
@@ -207,6 +209,9 @@ final class Jobs {
         key.uid(),
         container.spec().image(),
         holder.pid());
+    synchronized (job) {
+      job.sawExternStep = true;
+    }
     save(key, job);
     watch(key, holder);
   }
@@ -229,14 +234,14 @@ final class Jobs {
     long now = System.currentTimeMillis();
     jobs.forEach(
         (key, job) -> {
-          if (hadExternStep(job) || job.knownSinceMillis + PROLOG_MILLIS < now) {
+          boolean prologIsOver;
+          synchronized (job) {
+            prologIsOver = job.sawExternStep || job.knownSinceMillis + PROLOG_MILLIS < now;
+          }
+          if (prologIsOver) {
             releaseIfEnded(key);
           }
         });
-  }
-
-  private static boolean hadExternStep(Job job) {
-    return job.containers.values().stream().anyMatch(container -> running(container) != null);
   }
 
   private boolean hasExternStep(long jobId) {

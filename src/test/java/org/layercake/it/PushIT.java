@@ -1,0 +1,142 @@
+package org.layercake.it;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** {@code layercake} as users run it, with their own keys, on real Ceph. */
+class PushIT {
+  private static final Pattern PUSHED =
+      Pattern.compile(
+          "pushed alice/[a-z:0-9-]+@sha256:[0-9a-f]{64} [0-9.]+ [kMGT]?B, [0-9.]+ [kMGT]?B new"
+              + " \\((\\d+) %\\)");
+
+  @BeforeAll
+  static void makeATreeOfManyFiles() {
+    Cluster.as(
+            "alice",
+            """
+            set -e
+            d=$HOME/push-it; rm -rf $d; mkdir -p $d/root/data
+            i=0; while [ $i -lt 60 ]; do head -c 1000000 /dev/urandom >$d/root/data/$i; i=$((i+1)); done
+            """)
+        .text();
+  }
+
+  @Test
+  void oneLineSaysWhatWasPushedAndPushingAgainUploadsNothing() {
+    assertTrue(newPercent("push-it/root", "push-twice") > 0);
+    assertEquals(0, newPercent("push-it/root", "push-twice"));
+  }
+
+  @Test
+  void anImageWithOneChangedFileUploadsLessThanAThird() {
+    newPercent("push-it/root", "push-changed");
+    Cluster.as("alice", "cp -r $HOME/push-it/root $HOME/push-it/changed").text();
+    Cluster.as("alice", "head -c 500000 /dev/urandom >$HOME/push-it/changed/data/30").text();
+    int percent = newPercent("push-it/changed", "push-changed");
+    assertTrue(percent > 0 && percent < 33, percent + " % new");
+  }
+
+  @Test
+  void aPushThatIsKilledLeavesNothingVisibleAndTheNextOneUploadsTheRest() {
+    Cluster.as(
+            "alice",
+            """
+            set -e
+            d=$HOME/push-it; rm -rf $d/killed; mkdir $d/killed
+            head -c 400000000 /dev/urandom >$d/killed/data
+            mksquashfs $d/killed $d/killed.sqfs -noappend -quiet -no-progress >/dev/null
+            """)
+        .text();
+    String before = chunks();
+    Process push = Cluster.start("alice", "exec layercake push $HOME/push-it/killed.sqfs killed");
+    Cluster.await("some chunks are stored", () -> !chunks().equals(before));
+    Cluster.as("alice", "pkill -9 -u alice -f '[o]rg.layercake.cli.Layercake push .*killed'")
+        .text();
+    Cluster.await("the push ended", () -> !push.isAlive());
+    assertNotEquals(0, push.exitValue());
+    assertEquals(66, Cluster.as("alice", "layercake inspect killed").exit());
+    int percent = newPercent("push-it/killed.sqfs", "killed");
+    assertTrue(percent < 100, percent + " % new");
+    Cluster.as(
+            "alice",
+            "layercake pull killed $HOME/push-it/back && cmp $HOME/push-it/back"
+                + " $HOME/push-it/killed.sqfs")
+        .text();
+  }
+
+  @ParameterizedTest
+  @CsvSource({"plain, cat", "gz, gzip -c", "xz, xz -0 -c", "zst, zstd -q -c"})
+  void tarsArePushedAndRun(String suffix, String compressor) {
+    Cluster.as(
+            "alice",
+            """
+            set -e
+            d=$HOME/push-it/tar; rm -rf $d; mkdir -p $d/bin; cp /bin/busybox $d/bin/sh
+            echo from-tar >$d/file
+            tar -C $d -c . | %s >$HOME/push-it/image.tar.%s
+            layercake push $HOME/push-it/image.tar.%s tar-%s
+            """
+                .formatted(compressor, suffix, suffix, suffix))
+        .text();
+    String out =
+        Cluster.as("alice", "srun --ch-image=tar-" + suffix + " sh -c 'read x </file; echo $x'")
+            .text();
+    assertEquals("from-tar", out);
+  }
+
+  @Test
+  void aTagMovesAndARemovedNameIsGone() {
+    newPercent("push-it/root", "push-tagged");
+    Cluster.as("alice", "layercake tag push-tagged push-tagged:2").text();
+    assertTrue(Cluster.as("alice", "layercake ls").text().contains("push-tagged:2"));
+    Cluster.as("alice", "layercake rm push-tagged:2").text();
+    assertEquals(66, Cluster.as("alice", "layercake inspect push-tagged:2").exit());
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "$HOME/push-it/missing, x, 66, missing",
+    "/etc/hostname, x, 65, /etc/hostname",
+    "/etc/shadow, x, 77, /etc/shadow",
+    "$HOME/push-it/root, Not!A!Name, 64, Not!A!Name",
+    "$HOME/push-it/root, bob/x, 77, bob",
+    "$HOME/push-it/root, site/x, 77, site"
+  })
+  void badInputIsRefusedWithItsName(String source, String name, int code, String word) {
+    Cluster.as("alice", "layercake push " + source + " " + name).refused(code, word);
+  }
+
+  @Test
+  void aUserWithoutAKeyIsToldWhatToDo() {
+    Cluster.as(
+            "bob",
+            "mv $HOME/.config/layercake $HOME/key; layercake ls; code=$?; mv $HOME/key"
+                + " $HOME/.config/layercake; exit $code")
+        .refused(77, "layercake key");
+    assertTrue(Cluster.as("bob", "layercake key bob").text().contains("namespace=u.bob"));
+  }
+
+  private static int newPercent(String source, String name) {
+    String line = Cluster.as("alice", "layercake push $HOME/" + source + " " + name).text();
+    Matcher pushed = PUSHED.matcher(line);
+    assertTrue(pushed.matches(), line);
+    return Integer.parseInt(pushed.group(1));
+  }
+
+  private static String chunks() {
+    return Cluster.as(
+            "alice",
+            "rados -n client.layercake.alice --keyring $HOME/.config/layercake/keyring -p layercake"
+                + " -N u.alice ls | grep ^c/ | sort")
+        .out();
+  }
+}
