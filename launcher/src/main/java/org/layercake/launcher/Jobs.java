@@ -145,7 +145,9 @@ final class Jobs {
         }
       }
       jobs.put(state.job(), job);
-      save(state.job(), job);
+      if (job.containers.size() < state.containers().size()) {
+        save(state.job(), job);
+      }
       log.info(
           "event=recover job={} uid={} containers={}",
           state.job().job(),
