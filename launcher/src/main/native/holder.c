@@ -10,11 +10,11 @@
 #define _GNU_SOURCE
 #include "holder.h"
 #include "die.h"
+#include "session.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -155,14 +155,7 @@ static void parse_arguments(int argc, char **argv, struct plan *plan, uid_t *uid
 /* Undoes what a daemon's life has left in the process. */
 static void start_clean(void)
 {
-	sigset_t none;
-
-	setsid();
-	umask(022);
-	for (int number = 1; number < NSIG; number++)
-		signal(number, SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	start_own_session();
 	if (close_range(STDERR_FILENO + 1, ~0U, 0) < 0)
 		die(EXIT_INTERNAL, "cannot close file descriptors: %s", strerror(errno));
 	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);

@@ -11,12 +11,12 @@
  */
 #define _GNU_SOURCE
 #include "die.h"
+#include "session.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,14 +102,7 @@ static void become_nobody(void)
 
 static void start_clean(void)
 {
-	sigset_t none;
-
-	setsid();
-	umask(022);
-	for (int number = 1; number < NSIG; number++)
-		signal(number, SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	start_own_session();
 	if (chdir("/") < 0 || clearenv() != 0 || setenv("PATH", "/usr/bin:/bin", 1) < 0)
 		die(EXIT_INTERNAL, "cannot clean the environment: %s", strerror(errno));
 }
