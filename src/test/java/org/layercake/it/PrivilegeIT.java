@@ -68,6 +68,18 @@ class PrivilegeIT {
   }
 
   @Test
+  void aUsersKeyReadsAndWritesNothingOfAnothers() {
+    String rados =
+        "rados -n client.layercake.bob --keyring $HOME/.config/layercake/keyring -p layercake -N"
+            + " u.alice ";
+    for (String command : new String[] {"ls", "get t $HOME/stolen", "put t /etc/hostname"}) {
+      Cluster.Result result = Cluster.as("bob", rados + command);
+      assertNotEquals(0, result.exit(), command);
+      assertTrue(result.err().contains("not permitted"), result.err());
+    }
+  }
+
+  @Test
   void aUserCannotEnterAnothersContainerNorReachItsMounts() {
     Process job = Cluster.start("alice", "srun -w n1 --ch-image=privilege sleep 1000");
     try {

@@ -10,10 +10,12 @@ import org.layercake.store.StoreException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** From an image name to a mount on this node: resolve, check who may, fetch, mount. */
+/**
+ * From an image name to a mount on this node: resolve, fetch, mount. The launcher's key reads every
+ * user's images; it is {@link ImageStore#resolve} that refuses what the user may not run.
+ */
 final class Images implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(Images.class);
-  private static final String SITE_DOMAIN = "site";
 
   private final Config config;
   private final ImageCache cache;
@@ -56,7 +58,6 @@ final class Images implements AutoCloseable {
     try {
       ImageStore images = store();
       Image image = images.resolve(spec.image(), user);
-      requireMayRun(image, user);
       FetchProgress listener =
           new FetchProgress(spec.image().toString(), image.manifest().size(), progress);
       ImageCache.Lease lease =
@@ -103,17 +104,6 @@ final class Images implements AutoCloseable {
 
   ImageMounts mounts() {
     return mounts;
-  }
-
-  // The launcher's key reads every domain, so it is here that a private image stays private.
-  private static void requireMayRun(Image image, String user) throws Abort {
-    if (!image.domain().equals(SITE_DOMAIN) && !image.domain().equals("u." + user)) {
-      throw new Abort(
-          Abort.NO_PERMISSION,
-          "cannot run image \""
-              + image.name()
-              + "\": it is private to its owner (ask for a copy in the site library)");
-    }
   }
 
   /** Connects on first need, so that a launcher can start before its store. */
