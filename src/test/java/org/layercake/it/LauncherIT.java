@@ -134,6 +134,44 @@ class LauncherIT {
     Cluster.as("alice", "srun -w n1 --ch-image=launcher true").text();
   }
 
+  @Test
+  void aClientThatDawdlesIsCutOffAndOneThatFloodsBlocksOnlyItself() {
+    String dawdle =
+        Protocol.python(
+            "import time",
+            "started = time.monotonic()",
+            "try:",
+            "    while time.monotonic() - started < 30:",
+            "        s.sendall(b\"\\0\")",
+            "        time.sleep(1)",
+            "except OSError:",
+            "    pass",
+            "print(\"cut off\" if time.monotonic() - started < 15 else \"still there\")");
+    assertEquals("cut off", Cluster.as("alice", "srun -w n1 " + dawdle).text());
+    String flood =
+        Protocol.python(
+            "import os, resource, time",
+            "resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))",
+            "many = []",
+            "for i in range(1500):",
+            "    many.append(socket.socket(socket.AF_UNIX))",
+            "    many[-1].connect(\"/run/layercake/launcher.sock\")",
+            "open(os.path.expanduser(\"~/flooded\"), \"w\").close()",
+            "while os.path.exists(os.path.expanduser(\"~/flooded\")): time.sleep(0.1)");
+    Process alices = Cluster.start("alice", "rm -f ~/flooded; srun -w n1 " + flood);
+    Cluster.await("alice floods", () -> Cluster.as("alice", "test -e ~/flooded").exit() == 0);
+    Cluster.as("bob", "srun -w n1 --ch-image=launcher true").text();
+    Cluster.as("alice", "rm ~/flooded").text();
+    Cluster.await("alice's job ends", () -> !alices.isAlive());
+  }
+
+  @Test
+  void nothingIsFetchedForAJobThatIsNotOnTheNode() {
+    assertEquals(
+        "ABORT 77",
+        Cluster.as("alice", "srun -w n1 " + Protocol.enter(4000000, "image=launcher")).text());
+  }
+
   private static byte[] readAll(Process process) {
     try {
       return process.getInputStream().readAllBytes();

@@ -6,36 +6,33 @@ final class Protocol {
 
   /** A python3 command that asks to enter a job's container and prints the final reply. */
   static String enter(long job, String spec) {
-    return "python3 -c '"
-        + String.join(
-            "\n",
-            "import socket, struct, sys",
-            "s = socket.socket(socket.AF_UNIX)",
-            "s.settimeout(60)",
-            "s.connect(\"/run/layercake/launcher.sock\")",
-            "spec = b\"" + spec + "\"",
-            "body = struct.pack(\">BIIH\", 0x13, " + job + ", 0, len(spec)) + spec",
-            "s.sendall(bytes.fromhex(\"00000003010001\") + struct.pack(\">I\", len(body)) + body)",
-            "f = s.makefile(\"rb\")",
-            "while True:",
-            "    body = f.read(struct.unpack(\">I\", f.read(4))[0])",
-            "    if body[0] != 0x41: break",
-            "print(\"ABORT %d\" % body[1] if body[0] == 0x4f else \"type %x\" % body[0])")
-        + "'";
+    return python(
+        "spec = b\"" + spec + "\"",
+        "body = struct.pack(\">BIIH\", 0x13, " + job + ", 0, len(spec)) + spec",
+        "s.sendall(bytes.fromhex(\"00000003010001\") + struct.pack(\">I\", len(body)) + body)",
+        "f = s.makefile(\"rb\")",
+        "while True:",
+        "    body = f.read(struct.unpack(\">I\", f.read(4))[0])",
+        "    if body[0] != 0x41: break",
+        "print(\"ABORT %d\" % body[1] if body[0] == 0x4f else \"type %x\" % body[0])");
   }
 
   /** A python3 command that sends raw bytes and prints what comes back, in hex. */
   static String raw(String hex) {
+    return python(
+        "s.sendall(bytes.fromhex(\"" + hex + "\"))",
+        "s.shutdown(socket.SHUT_WR)",
+        "print(s.makefile(\"rb\").read().hex())");
+  }
+
+  /** A python3 command of these lines, run with {@code s} connected to the launcher. */
+  static String python(String... lines) {
     return "python3 -c '"
-        + String.join(
-            "\n",
-            "import socket",
-            "s = socket.socket(socket.AF_UNIX)",
-            "s.settimeout(30)",
-            "s.connect(\"/run/layercake/launcher.sock\")",
-            "s.sendall(bytes.fromhex(\"" + hex + "\"))",
-            "s.shutdown(socket.SHUT_WR)",
-            "print(s.makefile(\"rb\").read().hex())")
+        + "import socket, struct\n"
+        + "s = socket.socket(socket.AF_UNIX)\n"
+        + "s.settimeout(60)\n"
+        + "s.connect(\"/run/layercake/launcher.sock\")\n"
+        + String.join("\n", lines)
         + "'";
   }
 }

@@ -44,9 +44,11 @@ final class Key extends StoreCommand implements Callable<Integer> {
         "ceph auth get-or-create %s mon 'allow r' osd 'allow rw pool=%s namespace=%s,"
             + " allow r pool=%s namespace=%s' |%n",
         config.client(), pool, domain, pool, ImageStore.domain(ImageName.SITE));
-    // As the user: the home may be on a file system that gives root no rights.
+    // As the user: the home may be on a file system that gives root no rights. An old keyring stays
+    // when ceph says nothing.
     out.printf(
-        "  runuser -u %s -- sh -c 'umask 077 && mkdir -p %s && cat >%s'%n",
+        "  runuser -u %1$s -- sh -c 'umask 077 && mkdir -p %2$s && cat >%3$s.new && test -s %3$s.new"
+            + " && mv %3$s.new %3$s'%n",
         user, config.keyring().getParent(), config.keyring());
   }
 

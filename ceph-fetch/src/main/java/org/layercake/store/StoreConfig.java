@@ -7,6 +7,7 @@ import java.util.Arrays;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.Properties;
+import java.util.Set;
 import java.util.stream.Collectors;
 
 /**
@@ -24,6 +25,10 @@ public record StoreConfig(
     Path keyring,
     Optional<Path> directory,
     ReplicaReads replicaReads) {
+  /** The keys that are read here. */
+  public static final Set<String> KEYS =
+      Set.of("store", "pool", "ceph-conf", "client", "keyring", "directory", "replica-reads");
+
   /** Which back end holds the store; the value of {@code store}. */
   public enum Kind {
     RADOS,

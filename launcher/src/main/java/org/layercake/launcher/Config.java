@@ -3,10 +3,12 @@ package org.layercake.launcher;
 import java.io.IOException;
 import java.io.Reader;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.Properties;
+import java.util.Set;
 import org.layercake.store.StoreConfig;
 import org.layercake.store.StoreException;
 
@@ -27,16 +29,32 @@ record Config(
     List<Spec.Mount> siteMounts,
     Path slurmSpoolDirectory) {
 
+  private static final Set<String> KEYS =
+      Set.of(
+          "cache-directory",
+          "cache-budget",
+          "run-directory",
+          "library-directory",
+          "ch-run",
+          "mount-home",
+          "site-mounts",
+          "slurm-spool-directory");
+
   /**
    * Reads a config file.
    *
    * @throws Abort {@link Abort#MISCONFIGURED} naming the file, the key and the value
    */
   static Config read(Path file) throws Abort {
-    Properties properties = new Properties();
     try (Reader reader = Files.newBufferedReader(file)) {
+      Properties properties = new Properties();
       properties.load(reader);
-      return from(properties);
+      return from(stripped(properties));
+    } catch (NoSuchFileException e) {
+      throw new Abort(
+          Abort.MISCONFIGURED,
+          "cannot use config file \"" + file + "\": no such file (an empty one will do)",
+          e);
     } catch (IOException | StoreException | Abort | IllegalArgumentException e) {
       throw new Abort(
           Abort.MISCONFIGURED,
@@ -49,12 +67,20 @@ record Config(
     }
   }
 
+  private static Properties stripped(Properties read) {
+    Properties stripped = new Properties();
+    for (String key : read.stringPropertyNames()) {
+      if (!KEYS.contains(key) && !StoreConfig.KEYS.contains(key)) {
+        throw new IllegalArgumentException("no such key \"" + key + "\"");
+      }
+      stripped.setProperty(key, read.getProperty(key).strip());
+    }
+    return stripped;
+  }
+
   private static Config from(Properties p) throws StoreException, Abort {
-    // The node has a key of its own, which reads every user's images.
-    p.putIfAbsent("client", "client.layercake-node");
-    p.putIfAbsent("keyring", "/etc/layercake/node.keyring");
     return new Config(
-        StoreConfig.from(p, "root", Path.of("/root")),
+        StoreConfig.forNode(p),
         Path.of(p.getProperty("cache-directory", "/var/cache/layercake")),
         bytes(p.getProperty("cache-budget", "20G")),
         Path.of(p.getProperty("run-directory", "/run/layercake")),

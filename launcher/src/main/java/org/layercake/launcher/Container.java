@@ -65,7 +65,12 @@ final class Container implements AutoCloseable {
     if (holder == null) {
       holder = image.thenApplyAsync(this::startHolder, workers);
       CompletableFuture<Holder> unused =
-          holder.whenComplete((running, failure) -> listener.settled(this, running, failure));
+          holder.whenComplete(
+              (running, failure) ->
+                  listener.settled(
+                      this,
+                      running,
+                      failure instanceof CompletionException ? failure.getCause() : failure));
     }
     return holder;
   }

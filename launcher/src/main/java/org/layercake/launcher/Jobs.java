@@ -87,6 +87,11 @@ final class Jobs {
    */
   Container enter(JobKey key, String specText) throws Abort {
     Libc.User user = user(key);
+    if (!jobs.containsKey(key) && !hasExternStep(key.job())) {
+      // Whose job it is the holder asks slurmstepd; nothing is fetched for a job that is not here.
+      throw new Abort(
+          Abort.NO_PERMISSION, "job " + key.job() + " is not on this node, or has ended here");
+    }
     Job job = jobs.computeIfAbsent(key, k -> new Job(System.currentTimeMillis()));
     String wanted = specText.isEmpty() ? registeredSpec(job) : specText;
     if (wanted.isEmpty()) {
@@ -200,7 +205,7 @@ final class Jobs {
             key.job(),
             key.uid(),
             container.spec().image(),
-            String.valueOf(failure.getMessage()));
+            failure.getMessage());
       }
       forgetIfIdle(key, job);
       return;

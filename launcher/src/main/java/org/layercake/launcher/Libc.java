@@ -146,10 +146,9 @@ final class Libc {
         Integer.toUnsignedLong(credentials.getInt(4)));
   }
 
-  /** Bounds each later receive and send on a connection. */
-  static void setTimeouts(int fd, int receiveMillis, int sendMillis) throws IOException {
-    check(setTimeout(fd, SO_RCVTIMEO, receiveMillis), "set", "SO_RCVTIMEO");
-    check(setTimeout(fd, SO_SNDTIMEO, sendMillis), "set", "SO_SNDTIMEO");
+  /** Bounds each later send on a connection. */
+  static void setSendTimeout(int fd, int millis) throws IOException {
+    check(setTimeout(fd, SO_SNDTIMEO, millis), "set", "SO_SNDTIMEO");
   }
 
   private static int setTimeout(int fd, int option, int millis) {
@@ -160,14 +159,20 @@ final class Libc {
   }
 
   /**
-   * Receives exactly {@code length} bytes.
+   * Receives exactly {@code length} bytes, however slowly the peer sends them.
    *
-   * @throws IOException when the peer closes early or the receive timeout passes
+   * @param deadlineNanos of {@link System#nanoTime}
+   * @throws IOException when the peer closes early or the deadline passes
    */
-  static ByteBuffer receive(int fd, int length) throws IOException {
+  static ByteBuffer receive(int fd, int length, long deadlineNanos) throws IOException {
     Pointer buffer = Memory.allocateDirect(RUNTIME, length);
     int got = 0;
     while (got < length) {
+      long leftMillis = (deadlineNanos - System.nanoTime()) / 1_000_000;
+      if (leftMillis <= 0) {
+        throw new IOException("peer was too slow");
+      }
+      check(setTimeout(fd, SO_RCVTIMEO, (int) leftMillis), "set", "SO_RCVTIMEO");
       long n = LIBC.recv(fd, buffer.slice(got), length - got, 0);
       if (n == 0) {
         throw new IOException("peer closed the connection");

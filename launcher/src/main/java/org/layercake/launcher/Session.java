@@ -12,15 +12,26 @@ import org.slf4j.LoggerFactory;
 /** One client connection: one request, its progress, its reply. */
 final class Session implements Runnable {
   private static final Logger log = LoggerFactory.getLogger(Session.class);
-  private static final int TIMEOUT_MILLIS = 5_000;
+  private static final int SEND_MILLIS = 5_000;
+  // For HELLO and request together: a client that sends byte by byte gets no more time.
+  private static final long REQUEST_NANOS = 5_000_000_000L;
   private static final long PROGRESS_MILLIS = 1_000;
 
   private final int connection;
+  private final Libc.Peer peer;
   private final Jobs jobs;
+  private final Runnable onEnd;
 
-  Session(int connection, Jobs jobs) {
+  /**
+   * Takes over a connection, and closes it at the end.
+   *
+   * @param onEnd run last, whatever happened
+   */
+  Session(int connection, Libc.Peer peer, Jobs jobs, Runnable onEnd) {
     this.connection = connection;
+    this.peer = peer;
     this.jobs = jobs;
+    this.onEnd = onEnd;
   }
 
   @Override
@@ -33,15 +44,16 @@ final class Session implements Runnable {
       Thread.currentThread().interrupt();
     } finally {
       Libc.close(connection);
+      onEnd.run();
     }
   }
 
   private void serve() throws IOException, InterruptedException {
-    Libc.setTimeouts(connection, TIMEOUT_MILLIS, TIMEOUT_MILLIS);
+    Libc.setSendTimeout(connection, SEND_MILLIS);
+    long deadlineNanos = System.nanoTime() + REQUEST_NANOS;
     try {
-      Libc.Peer peer = Libc.peer(connection);
-      Wire.requireHello(receive());
-      answer(Wire.request(receive()), peer);
+      Wire.requireHello(receive(deadlineNanos));
+      answer(Wire.request(receive(deadlineNanos)));
     } catch (ProtocolException e) {
       log.warn("event=malformed cause={}", e.getMessage());
       send(new Reply.Failed(Abort.USAGE, "malformed request: " + e.getMessage()));
@@ -54,10 +66,9 @@ final class Session implements Runnable {
     }
   }
 
-  private void answer(Request request, Libc.Peer peer)
-      throws Abort, IOException, InterruptedException {
+  private void answer(Request request) throws Abort, IOException, InterruptedException {
     if (request instanceof Request.Enter enter) {
-      enter(enter, peer);
+      enter(enter);
       return;
     }
     if (peer.uid() != 0) {
@@ -73,8 +84,7 @@ final class Session implements Runnable {
     send(new Reply.Ok());
   }
 
-  private void enter(Request.Enter enter, Libc.Peer peer)
-      throws Abort, IOException, InterruptedException {
+  private void enter(Request.Enter enter) throws Abort, IOException, InterruptedException {
     Container container = jobs.enter(new JobKey(enter.job(), peer.uid()), enter.spec());
     Holder holder = await(container);
     try {
@@ -113,9 +123,9 @@ final class Session implements Runnable {
     }
   }
 
-  private ByteBuffer receive() throws IOException, ProtocolException {
-    int length = Wire.frameLength(Libc.receive(connection, Wire.HEADER_BYTES));
-    return Libc.receive(connection, length);
+  private ByteBuffer receive(long deadlineNanos) throws IOException, ProtocolException {
+    int length = Wire.frameLength(Libc.receive(connection, Wire.HEADER_BYTES, deadlineNanos));
+    return Libc.receive(connection, length, deadlineNanos);
   }
 
   private void send(Reply reply) throws IOException {
