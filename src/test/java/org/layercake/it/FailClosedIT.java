@@ -81,6 +81,17 @@ class FailClosedIT {
   }
 
   @Test
+  void anImageThatIsNoSquashfsInsideIsRefusedAndHoldsUpNobody() {
+    Cluster.as(
+            "alice",
+            "(printf hsqs; head -c 300000 /dev/urandom) >$HOME/garbage.sqfs; layercake push"
+                + " $HOME/garbage.sqfs garbage")
+        .text();
+    srun("garbage").refused(65, "squashfs");
+    assertEquals("ran", srun("closed").text());
+  }
+
+  @Test
   void aHostileSpecIsRefused() {
     for (String spec :
         new String[] {

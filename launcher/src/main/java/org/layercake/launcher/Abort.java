@@ -10,6 +10,7 @@ import org.layercake.store.StoreException;
  */
 final class Abort extends Exception {
   static final int USAGE = 64;
+  static final int BAD_DATA = 65;
   static final int NO_INPUT = 66;
   static final int UNAVAILABLE = 69;
   static final int INTERNAL = 70;

@@ -7,6 +7,9 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.layercake.store.Digest;
 import org.slf4j.Logger;
@@ -63,7 +66,7 @@ final class ImageMounts {
 
   private final CacheLayout layout;
   private final Path imageServer;
-  private final Map<Digest, Served> mounted = new HashMap<>();
+  private final Map<Digest, CompletableFuture<Served>> mounted = new HashMap<>(); // guarded by this
 
   ImageMounts(CacheLayout layout, Path imageServer) {
     this.layout = layout;
@@ -71,35 +74,71 @@ final class ImageMounts {
   }
 
   /**
-   * Mounts an image, or takes part in the mount that is there. Mounting takes milliseconds, so one
-   * lock serves all images.
+   * Mounts an image, or takes part in the mount that is there. Images are mounted independently:
+   * one that makes its server hang delays nobody else.
    *
    * @param file the image, complete and verified
    */
-  synchronized Mount mount(Digest digest, Path file) throws Abort, InterruptedException {
-    Served served = mounted.get(digest);
-    if (served != null && !served.server.isAlive()) {
-      log.warn("event=imageserver-died digest={} pid={}", digest, served.server.pid());
-      mounted.remove(digest);
-      served = null;
+  Mount mount(Digest digest, Path file) throws Abort, InterruptedException {
+    while (true) {
+      CompletableFuture<Served> mine = null;
+      CompletableFuture<Served> flight;
+      synchronized (this) {
+        flight = mounted.get(digest);
+        if (flight == null || hasDied(digest, flight)) {
+          mine = new CompletableFuture<>();
+          flight = mine;
+          mounted.put(digest, mine);
+        }
+      }
+      if (mine != null) {
+        serve(digest, file, mine);
+      }
+      Mount mount = hold(digest, flight);
+      if (mount != null) {
+        return mount;
+      }
     }
-    if (served == null) {
-      served = serve(digest, file);
-      mounted.put(digest, served);
-    }
-    served.holds++;
-    return new Mount(digest, served);
   }
 
   /** Takes part in a mount that an earlier launcher made, or returns null if it is not served. */
-  synchronized Mount mountedBefore(Digest digest) {
-    Served served =
-        mounted.computeIfAbsent(digest, d -> findServer(d).map(Served::new).orElse(null));
-    if (served == null) {
-      return null;
+  Mount mountedBefore(Digest digest) throws Abort, InterruptedException {
+    CompletableFuture<Served> flight;
+    synchronized (this) {
+      flight =
+          mounted.computeIfAbsent(
+              digest,
+              d ->
+                  findServer(d)
+                      .map(server -> CompletableFuture.completedFuture(new Served(server)))
+                      .orElse(null));
     }
-    served.holds++;
-    return new Mount(digest, served);
+    return flight == null ? null : hold(digest, flight);
+  }
+
+  /** Waits for a mount and holds it; null when it has ended meanwhile. */
+  private Mount hold(Digest digest, CompletableFuture<Served> flight)
+      throws Abort, InterruptedException {
+    try {
+      Served served = flight.get();
+      synchronized (this) {
+        if (mounted.get(digest) != flight) {
+          return null;
+        }
+        served.holds++;
+        return new Mount(digest, served);
+      }
+    } catch (ExecutionException e) {
+      throw (Abort) e.getCause();
+    }
+  }
+
+  private static boolean hasDied(Digest digest, CompletableFuture<Served> flight) {
+    boolean died = flight.isDone() && !flight.join().server.isAlive();
+    if (died) {
+      log.warn("event=imageserver-died digest={}", digest);
+    }
+    return died;
   }
 
   /** Ends the mounts that an earlier launcher left and no job holds. */
@@ -115,6 +154,26 @@ final class ImageMounts {
     }
   }
 
+  private void serve(Digest digest, Path file, CompletableFuture<Served> flight)
+      throws InterruptedException {
+    Abort failure;
+    try {
+      flight.complete(serve(digest, file));
+      return;
+    } catch (Abort e) {
+      failure = e;
+    } catch (InterruptedException | RuntimeException e) {
+      forget(digest, flight, new Abort(Abort.INTERNAL, "mounting was cut short: " + e, e));
+      throw e;
+    }
+    forget(digest, flight, failure);
+  }
+
+  private synchronized void forget(Digest digest, CompletableFuture<Served> flight, Abort failure) {
+    mounted.remove(digest, flight);
+    flight.completeExceptionally(failure);
+  }
+
   private Served serve(Digest digest, Path file) throws Abort, InterruptedException {
     try {
       unmount(digest); // what a server that died has left
@@ -127,6 +186,11 @@ final class ImageMounts {
             List.of(imageServer.toString(), file.toString(), layout.mountPoint(digest).toString()),
             "mounted",
             MOUNT_TIMEOUT_MILLIS);
+    // The end of a server that hangs in a hostile image ends the wait for it.
+    CompletableFuture<Void> watchdog =
+        CompletableFuture.runAsync(
+            server.handle()::destroyForcibly,
+            CompletableFuture.delayedExecutor(MOUNT_TIMEOUT_MILLIS, TimeUnit.MILLISECONDS));
     try {
       Files.readAttributes(layout.mountPoint(digest), "isDirectory"); // waits for the server
       Files.writeString(
@@ -137,17 +201,21 @@ final class ImageMounts {
       server.handle().destroyForcibly();
       detachQuietly(digest);
       throw new Abort(
-          65,
+          Abort.BAD_DATA,
           "cannot mount the image: it is not a readable squashfs file: "
               + server.lastWords()
               + " (push it again)",
           e);
+    } finally {
+      watchdog.cancel(false);
     }
   }
 
   private void end(Digest digest, Served served) {
     // Other mount namespaces may hold copies of the mount: only the server's end ends them all.
-    if (mounted.remove(digest, served)) {
+    CompletableFuture<Served> flight = mounted.get(digest);
+    if (flight != null && flight.getNow(null) == served) {
+      mounted.remove(digest);
       detachQuietly(digest);
     }
     served.server.destroyForcibly();

@@ -90,7 +90,8 @@ final class Images implements AutoCloseable {
   }
 
   /** Takes up the mount of an earlier launcher, or returns null when it is not whole any more. */
-  Mounted mountedBefore(Digest digest, List<String> environment) {
+  Mounted mountedBefore(Digest digest, List<String> environment)
+      throws Abort, InterruptedException {
     ImageCache.Lease lease = cache.leaseCached(digest);
     ImageMounts.Mount mount = lease == null ? null : mounts.mountedBefore(digest);
     if (mount != null) {

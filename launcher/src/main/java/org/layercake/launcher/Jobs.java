@@ -126,7 +126,7 @@ final class Jobs {
   }
 
   /** Takes up what an earlier launcher left; what cannot be proved whole is ended. */
-  void recover() throws IOException {
+  void recover() throws IOException, InterruptedException {
     try (Stream<Path> files = Files.list(layout.jobs())) {
       for (Path file : files.toList()) {
         recover(file);
@@ -136,7 +136,7 @@ final class Jobs {
     releaseEndedJobs();
   }
 
-  private void recover(Path file) {
+  private void recover(Path file) throws InterruptedException {
     try {
       JobState state = JobState.read(file);
       Job job = new Job(Files.getLastModifiedTime(file).toMillis());
@@ -163,7 +163,7 @@ final class Jobs {
     }
   }
 
-  private Container found(JobKey key, JobState.Running running) throws Abort {
+  private Container found(JobKey key, JobState.Running running) throws Abort, InterruptedException {
     Holder holder;
     try {
       holder = Holder.find(running.pid(), running.startMillis());
