@@ -44,7 +44,9 @@ class LauncherIT {
     Cluster.await(
         "both tasks run",
         () -> Cluster.on("n1", "pgrep -x sleep -a").out().matches("(?s).*1000.*1001.*"));
-    assertEquals("2", Cluster.on("n1", "pgrep -x layercake-pause | wc -l").text());
+    Cluster.await(
+        "two holders",
+        () -> Cluster.on("n1", "pgrep -x layercake-pause | wc -l").text().equals("2"));
     String digest =
         Cluster.as("alice", "layercake inspect --json launcher")
             .text()

@@ -81,12 +81,12 @@ class PrivilegeIT {
 
   @Test
   void aUserCannotEnterAnothersContainerNorReachItsMounts() {
-    Process job = Cluster.start("alice", "srun -w n1 --ch-image=privilege sleep 1000");
+    Process job = Cluster.start("alice", "srun -J entered -w n1 --ch-image=privilege sleep 1000");
     try {
       Cluster.await(
           "alice's task runs",
           () -> Cluster.on("n1", "pgrep -x sleep -u alice -a").out().contains("sleep 1000"));
-      String jobId = Cluster.as("alice", "squeue -h -o %i --me").text();
+      String jobId = Cluster.as("alice", "squeue -h -o %i --me -n entered").text();
       String holder = Cluster.on("n1", "pgrep -x -u alice layercake-pause").text();
       Cluster.Result claimed =
           Cluster.as(
