@@ -92,6 +92,11 @@ final class Cluster {
     }
   }
 
+  /** Waits until the jobs of earlier tests have left every node. */
+  static void awaitNoJobs() {
+    await("no job is left", () -> as("alice", "squeue -h").text().isEmpty());
+  }
+
   /** Asserts that no node was drained or went down. */
   static void assertNodesAreWell() {
     String states = as("alice", "sinfo -h -N -o %T").text();

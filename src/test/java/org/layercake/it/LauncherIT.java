@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 /** What a node keeps while jobs run, and that it keeps nothing after them. */
@@ -16,11 +17,15 @@ class LauncherIT {
     Images.busybox("bob", "launcher", "");
   }
 
+  @BeforeEach
+  void noOtherJobRuns() {
+    Cluster.awaitNoJobs();
+  }
+
   @AfterEach
   void noNodeIsDrained() {
     Cluster.as("alice", "scancel --me");
     Cluster.as("bob", "scancel --me");
-    Cluster.await("no job is left", () -> Cluster.as("alice", "squeue -h").text().isEmpty());
     Cluster.assertNodesAreWell();
   }
 

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 /** Nobody gains a privilege, and nobody reaches what is another's. */
@@ -17,6 +18,11 @@ class PrivilegeIT {
         "alice",
         "privilege",
         "mkdir $d/setuid; cp $d/bin/busybox $d/setuid/grep; chmod 4755 $d/setuid/grep");
+  }
+
+  @BeforeEach
+  void noOtherJobRuns() {
+    Cluster.awaitNoJobs();
   }
 
   @AfterEach
