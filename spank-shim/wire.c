@@ -94,6 +94,14 @@ void lc_frames_enter(struct lc_frames *frames, uint32_t job, uint32_t step, cons
 	end_frame(frames, start);
 }
 
+void lc_frames_session(struct lc_frames *frames, uint32_t job)
+{
+	size_t start = begin_request(frames, LC_SESSION);
+
+	put_number(frames, job, 4);
+	end_frame(frames, start);
+}
+
 /* --- reading --- */
 
 /* What is left of a payload. Once it has failed, everything read is zero or NULL. */
@@ -438,17 +446,15 @@ static int accept_container(struct connection *connection, struct lc_container *
 	return 0;
 }
 
-int lc_ask_to_enter(const char *socket_path, uint32_t job, uint32_t step, const char *spec,
-		    lc_progress *progress, void *context, struct lc_container *container,
-		    struct lc_error *error)
+/* Returns 1 when the launcher sends to the host. */
+static int ask(const char *socket_path, const struct lc_frames *request, lc_progress *progress,
+	       void *context, struct lc_container *container, struct lc_error *error)
 {
 	struct connection connection;
-	struct lc_frames request;
 	int result = -1;
 
-	lc_frames_enter(&request, job, step, spec);
 	if (open_connection(&connection, socket_path, LC_SILENCE_MILLIS, error) < 0 ||
-	    send_frames(&connection, &request, error) < 0)
+	    send_frames(&connection, request, error) < 0)
 		goto out;
 	for (;;) {
 		connection.deadline_millis = now_millis() + LC_SILENCE_MILLIS;
@@ -461,6 +467,8 @@ int lc_ask_to_enter(const char *socket_path, uint32_t job, uint32_t step, const 
 		}
 		if (connection.type == LC_ENTERED)
 			result = accept_container(&connection, container, error);
+		else if (connection.type == LC_HOST && connection.size == 0)
+			result = 1;
 		else if (connection.type == LC_ABORT)
 			lc_parse_abort(connection.payload, connection.size, error);
 		else
@@ -470,4 +478,25 @@ int lc_ask_to_enter(const char *socket_path, uint32_t job, uint32_t step, const 
 out:
 	close_connection(&connection);
 	return result;
+}
+
+int lc_ask_to_enter(const char *socket_path, uint32_t job, uint32_t step, const char *spec,
+		    lc_progress *progress, void *context, struct lc_container *container,
+		    struct lc_error *error)
+{
+	struct lc_frames request;
+
+	lc_frames_enter(&request, job, step, spec);
+	int result = ask(socket_path, &request, progress, context, container, error);
+	/* A step that asked for a container never runs on the host. */
+	return result > 0 ? malformed(error) : result;
+}
+
+int lc_ask_for_session(const char *socket_path, uint32_t job, lc_progress *progress, void *context,
+		       struct lc_container *container, struct lc_error *error)
+{
+	struct lc_frames request;
+
+	lc_frames_session(&request, job);
+	return ask(socket_path, &request, progress, context, container, error);
 }

@@ -19,9 +19,11 @@ enum lc_type {
 	LC_START = 0x11,
 	LC_RELEASE = 0x12,
 	LC_ENTER = 0x13,
+	LC_SESSION = 0x14,
 	LC_OK = 0x40,
 	LC_PROGRESS = 0x41,
 	LC_ENTERED = 0x42,
+	LC_HOST = 0x43,
 	LC_ABORT = 0x4f,
 };
 
@@ -47,6 +49,7 @@ void lc_frames_register(struct lc_frames *frames, uint32_t job, uint32_t uid, co
 void lc_frames_start(struct lc_frames *frames, uint32_t job, uint32_t uid);
 void lc_frames_release(struct lc_frames *frames, uint32_t job);
 void lc_frames_enter(struct lc_frames *frames, uint32_t job, uint32_t step, const char *spec);
+void lc_frames_session(struct lc_frames *frames, uint32_t job);
 
 /* Replies: `payload` is what follows the type. They return 0, or -1 with an error. */
 int lc_parse_entered(const uint8_t *payload, size_t size, struct lc_container *container,
@@ -65,6 +68,14 @@ int lc_tell(const char *socket_path, const struct lc_frames *request, int timeou
 int lc_ask_to_enter(const char *socket_path, uint32_t job, uint32_t step, const char *spec,
 		    lc_progress *progress, void *context, struct lc_container *container,
 		    struct lc_error *error);
+
+/*
+ * Asks for the container of an ssh session in the same way. The job is the one that
+ * pam_slurm_adopt picked, 0 when it said none. Returns 1, with no container to clear, when that job
+ * has none on this node.
+ */
+int lc_ask_for_session(const char *socket_path, uint32_t job, lc_progress *progress, void *context,
+		       struct lc_container *container, struct lc_error *error);
 
 void lc_container_clear(struct lc_container *container);
 

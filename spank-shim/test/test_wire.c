@@ -53,6 +53,8 @@ static void test_requests(void)
 	CHECK(same(&frames, "register"));
 	lc_frames_enter(&frames, 42, 0, "image=deb:12");
 	CHECK(same(&frames, "enter"));
+	lc_frames_session(&frames, 42);
+	CHECK(same(&frames, "session"));
 	lc_frames_start(&frames, 42, 1001);
 	CHECK(memcmp(frames.bytes + 7, "\0\0\0\x09\x11\0\0\0\x2a\0\0\x03\xe9", 13) == 0);
 	lc_frames_release(&frames, 42);
@@ -234,6 +236,27 @@ static void test_bad_answers(void)
 	answered("\0\0\0\5\x41\0\1xy", 9, LC_INTERNAL, "malformed");
 }
 
+static void test_sessions(void)
+{
+	uint8_t bytes[64];
+	struct lc_container container;
+	struct lc_error error;
+	size_t size = read_vector("host", bytes);
+	pid_t child = answer(bytes, size, NULL, 0, false);
+
+	CHECK(lc_ask_for_session(socket_path, 42, hear, NULL, &container, &error) == 1);
+	finish(child);
+	child = answer(bytes, size, NULL, 0, false);
+	CHECK(enter(&container, &error) < 0 && error.code == LC_INTERNAL); /* not for steps */
+	finish(child);
+	child = answer("\0\0\0\2\x43\0", 6, NULL, 0, false);
+	CHECK(lc_ask_for_session(socket_path, 42, hear, NULL, &container, &error) < 0);
+	CHECK(error.code == LC_INTERNAL);
+	finish(child);
+	CHECK(lc_ask_for_session(socket_path, 42, hear, NULL, &container, &error) < 0);
+	CHECK(error.code == LC_UNREACHABLE);
+}
+
 static void test_telling(void)
 {
 	struct lc_frames frames;
@@ -269,6 +292,7 @@ int main(int argc, char **argv)
 	test_replies();
 	test_entering();
 	test_bad_answers();
+	test_sessions();
 	test_telling();
 	return summary();
 }
