@@ -11,12 +11,14 @@ import org.layercake.store.Digest;
 record CacheLayout(Path cacheDirectory, Path runDirectory) {
   private static final String SUFFIX = ".sqfs";
 
-  /** Makes the directories, closed to everybody but root, and drops what was never published. */
+  /** Makes the directories, closed to users except for one, and drops what was never published. */
   void prepare() throws IOException {
     makePrivate(images());
     makePrivate(stagingDirectory());
     makePrivate(mounts());
     makePrivate(jobs());
+    Files.createDirectories(contained());
+    Files.setPosixFilePermissions(contained(), PosixFilePermissions.fromString("rwx--x--x"));
     Files.createDirectories(stage());
     try (Stream<Path> unpublished = Files.list(stagingDirectory())) {
       for (Path file : unpublished.toList()) {
@@ -55,6 +57,18 @@ record CacheLayout(Path cacheDirectory, Path runDirectory) {
 
   Path job(JobKey job) {
     return jobs().resolve(job.job() + "." + job.uid());
+  }
+
+  /**
+   * An empty file for each job with a container, JOB.UID: by it ssh-entry knows whom to refuse when
+   * the launcher does not run. Users may look up names, but not list them.
+   */
+  Path contained() {
+    return runDirectory.resolve("contained");
+  }
+
+  Path contained(JobKey job) {
+    return contained().resolve(job.job() + "." + job.uid());
   }
 
   /** An empty directory on which each holder mounts what it prepares, in its own namespace. */

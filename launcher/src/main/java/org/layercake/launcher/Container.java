@@ -85,6 +85,14 @@ final class Container implements AutoCloseable {
     return image;
   }
 
+  /**
+   * When its holder started, milliseconds since 1970; later than any other while it is starting.
+   */
+  synchronized long startMillis() {
+    boolean runs = holder != null && holder.isDone() && !holder.isCompletedExceptionally();
+    return runs ? holder.join().startMillis() : Long.MAX_VALUE;
+  }
+
   Spec spec() {
     return spec;
   }

@@ -1,10 +1,13 @@
 package org.layercake.launcher;
 
 import java.io.IOException;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -110,6 +113,48 @@ final class Jobs {
     return container;
   }
 
+  /**
+   * Gives the container of an ssh session.
+   *
+   * @param claimed the job that the session says it belongs to; 0 for none
+   * @return null when that job has none here, or when the user has no job with a container
+   */
+  Container ofSession(Libc.Peer peer, long claimed) throws Abort {
+    long adopted = SessionJob.of(peer.pid());
+    long jobId = adopted != 0 ? adopted : claimed;
+    JobKey key = new JobKey(jobId, peer.uid());
+    if (!jobs.containsKey(key)) {
+      if (jobId != 0 && hasExternStep(jobId)) {
+        return null; // a job without a container is never announced
+      }
+      key = newestOf(peer.uid());
+    }
+    Job job = key == null ? null : jobs.get(key);
+    if (job == null) {
+      return null;
+    }
+    String spec = registeredSpec(job);
+    if (spec.isEmpty()) {
+      spec = newestSpec(job);
+    }
+    return spec.isEmpty() ? null : enter(key, spec);
+  }
+
+  private JobKey newestOf(long uid) {
+    return jobs.keySet().stream()
+        .filter(key -> key.uid() == uid)
+        .max(Comparator.comparingLong(JobKey::job))
+        .orElse(null);
+  }
+
+  /** Of the container that was started last; empty when there is none. */
+  private static String newestSpec(Job job) {
+    return job.containers.values().stream()
+        .max(Comparator.comparingLong(Container::startMillis))
+        .map(container -> container.spec().text())
+        .orElse("");
+  }
+
   /** Ends all that the job has on this node. */
   void release(long jobId) {
     for (JobKey key : jobs.keySet().stream().filter(k -> k.job() == jobId).toList()) {
@@ -150,6 +195,7 @@ final class Jobs {
         }
       }
       jobs.put(state.job(), job);
+      mark(state.job(), !job.registeredSpec.isEmpty() || !job.containers.isEmpty());
       if (job.containers.size() < state.containers().size()) {
         save(state.job(), job);
       }
@@ -287,9 +333,25 @@ final class Jobs {
           .forEach(running::add);
       try {
         new JobState(key, job.registeredSpec, running).write(layout.job(key));
+        mark(key, !job.registeredSpec.isEmpty() || !running.isEmpty());
       } catch (IOException e) {
         log.warn("event=save-failed job={}", key.job(), e);
       }
+    }
+  }
+
+  /** Lets ssh-entry know, even when we do not run, whether the job has a container. */
+  private void mark(JobKey key, boolean contained) throws IOException {
+    Path marker = layout.contained(key);
+    if (!contained) {
+      Files.deleteIfExists(marker);
+      return;
+    }
+    try {
+      Files.createFile(marker);
+      Files.setPosixFilePermissions(marker, PosixFilePermissions.fromString("r--r--r--"));
+    } catch (FileAlreadyExistsException e) {
+      log.trace("event=marked job={}", key.job());
     }
   }
 
@@ -315,6 +377,7 @@ final class Jobs {
   private void deleteState(JobKey key) {
     try {
       Files.deleteIfExists(layout.job(key));
+      mark(key, false);
     } catch (IOException e) {
       log.warn("event=delete-failed job={}", key.job(), e);
     }

@@ -12,6 +12,9 @@ sealed interface Reply {
   /** The image's environment as {@code NAME=VALUE}; the namespace fds travel beside the frame. */
   record Entered(List<String> environment) implements Reply {}
 
+  /** The session is the host's: its job has no container here. */
+  record Host() implements Reply {}
+
   /** The request failed: exit code of sysexits(3) and a one-line message. */
   record Failed(int exitCode, String message) implements Reply {}
 }

@@ -16,4 +16,7 @@ sealed interface Request {
 
   /** Hand out the namespaces of the job's container; an empty spec means the registered one. */
   record Enter(long job, long step, String spec) implements Request {}
+
+  /** The same for an ssh session; job is what pam_slurm_adopt picked, 0 when it said none. */
+  record Session(long job) implements Request {}
 }

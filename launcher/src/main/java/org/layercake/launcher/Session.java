@@ -68,7 +68,11 @@ final class Session implements Runnable {
 
   private void answer(Request request) throws Abort, IOException, InterruptedException {
     if (request instanceof Request.Enter enter) {
-      enter(enter);
+      hand(jobs.enter(new JobKey(enter.job(), peer.uid()), enter.spec()));
+      return;
+    }
+    if (request instanceof Request.Session session) {
+      join(jobs.ofSession(peer, session.job()));
       return;
     }
     if (peer.uid() != 0) {
@@ -84,8 +88,15 @@ final class Session implements Runnable {
     send(new Reply.Ok());
   }
 
-  private void enter(Request.Enter enter) throws Abort, IOException, InterruptedException {
-    Container container = jobs.enter(new JobKey(enter.job(), peer.uid()), enter.spec());
+  private void join(Container container) throws Abort, IOException, InterruptedException {
+    if (container == null) {
+      send(new Reply.Host());
+    } else {
+      hand(container);
+    }
+  }
+
+  private void hand(Container container) throws Abort, IOException, InterruptedException {
     Holder holder = await(container);
     try {
       Reply entered = new Reply.Entered(container.image().join().environment());

@@ -24,9 +24,11 @@ final class Wire {
   private static final int START = 0x11;
   private static final int RELEASE = 0x12;
   private static final int ENTER = 0x13;
+  private static final int SESSION = 0x14;
   private static final int OK = 0x40;
   private static final int PROGRESS = 0x41;
   private static final int ENTERED = 0x42;
+  private static final int HOST = 0x43;
   private static final int ABORT = 0x4f;
 
   private Wire() {}
@@ -66,6 +68,7 @@ final class Wire {
           case START -> new Request.Start(u32(body), u32(body));
           case RELEASE -> new Request.Release(u32(body));
           case ENTER -> new Request.Enter(u32(body), u32(body), spec(body));
+          case SESSION -> new Request.Session(u32(body));
           default -> throw new ProtocolException(String.format("unknown request 0x%02x", type));
         };
     requireEnd(body);
@@ -80,6 +83,9 @@ final class Wire {
   static ByteBuffer frame(Reply reply) {
     if (reply instanceof Reply.Ok) {
       return seal(OK, ByteBuffer.allocate(0));
+    }
+    if (reply instanceof Reply.Host) {
+      return seal(HOST, ByteBuffer.allocate(0));
     }
     if (reply instanceof Reply.Progress progress) {
       return seal(PROGRESS, texts(List.of(progress.text()), UTF_8, 0));

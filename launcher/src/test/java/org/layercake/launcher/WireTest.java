@@ -19,12 +19,14 @@ class WireTest {
     assertEquals(
         new Request.Register(42, 1001, "image=deb:12;mount=/a%3Ab:/c:ro"),
         Wire.request(body("register")));
+    assertEquals(new Request.Session(42), Wire.request(body("session")));
     Wire.requireHello(body("hello"));
   }
 
   @Test
   void encodesTheWorkedReplies() throws Exception {
     assertEquals(example("entered"), Wire.frame(new Reply.Entered(List.of("A=1", "PATH=/bin"))));
+    assertEquals(example("host"), Wire.frame(new Reply.Host()));
     assertEquals(example("abort"), Wire.frame(new Reply.Failed(66, "no image")));
   }
 

@@ -1,0 +1,164 @@
+/*
+ * What sshd's ForceCommand runs, as the user: puts the session into the container of the job that
+ * pam_slurm_adopt has picked, then becomes what the user asked for.
+ *
+ *   ssh-entry [RUN_DIRECTORY]
+ *
+ * Nothing is written to a session without a terminal but a reason to refuse it: scp, rsync and
+ * editors speak their own protocols there.
+ */
+#define _GNU_SOURCE
+#include "enter.h"
+#include "node.h"
+#include "sftp.h"
+#include "wire.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void say(const char *line)
+{
+	char text[2200];
+
+	snprintf(text, sizeof(text), "%s", line);
+	lc_make_printable(text);
+	fprintf(stderr, "layercake: %s\n", text);
+}
+
+_Noreturn static void refuse(const struct lc_error *error)
+{
+	say(error->text);
+	exit(error->code);
+}
+
+static void show_progress(const char *line, void *context)
+{
+	(void)context;
+	if (isatty(STDERR_FILENO))
+		say(line);
+}
+
+/* --- the environment of this process --- */
+
+static bool get_variable(void *context, const char *name, char *value, size_t size)
+{
+	const char *found = getenv(name);
+
+	(void)context;
+	if (found == NULL || strlen(found) >= size)
+		return false;
+	strcpy(value, found);
+	return true;
+}
+
+static void set_variable(void *context, const char *name, const char *value)
+{
+	(void)context;
+	setenv(name, value, 1);
+}
+
+static void unset_variable(void *context, const char *name)
+{
+	(void)context;
+	unsetenv(name);
+}
+
+/* --- the way in --- */
+
+/* Returns whether there is a container; ends the session when that cannot be told. */
+static bool ask(const char *run_directory, struct lc_container *container)
+{
+	uint32_t job = lc_job_of(getenv("SLURM_JOB_ID"));
+	char path[256];
+	struct lc_error error;
+
+	if (lc_socket_path(run_directory, path, sizeof(path)) == NULL) {
+		lc_fail(&error, LC_MISCONFIGURED, "the run directory \"%s\" has too long a name",
+			run_directory);
+		refuse(&error);
+	}
+	int result = lc_ask_for_session(path, job, show_progress, NULL, container, &error);
+	if (result < 0 &&
+	    (error.code != LC_UNREACHABLE || lc_has_container(run_directory, job, getuid())))
+		refuse(&error);
+	return result == 0;
+}
+
+static void enter(struct lc_container *container)
+{
+	static const struct lc_environment environment = {get_variable, set_variable,
+							  unset_variable, NULL};
+	struct lc_error error;
+
+	if (lc_enter(container, getenv("HOME"), &error) < 0)
+		refuse(&error);
+	lc_apply_environment(container, &environment);
+	lc_container_clear(container);
+}
+
+/* --- what the user asked for --- */
+
+/* The user's shell, if it is there, else the one that is nearly everywhere. */
+static const char *find_shell(const char *preferred)
+{
+	const char *shell = preferred != NULL && preferred[0] == '/' ? preferred : "/bin/sh";
+
+	if (access(shell, X_OK) < 0)
+		shell = "/bin/sh";
+	setenv("SHELL", shell, 1);
+	return shell;
+}
+
+_Noreturn static void run_shell(const char *shell, const char *command)
+{
+	const char *name = strrchr(shell, '/') + 1;
+	char login_name[256];
+	struct lc_error error;
+
+	snprintf(login_name, sizeof(login_name), "-%s", name);
+	if (command == NULL)
+		execl(shell, login_name, (char *)NULL);
+	else
+		execl(shell, name, "-c", command, (char *)NULL);
+	lc_fail(&error, errno == ENOENT ? 127 : 126,
+		"cannot start \"%s\" in the session: %s (an image needs a shell for ssh; srun does "
+		"without)",
+		shell, strerror(errno));
+	refuse(&error);
+}
+
+_Noreturn static void run_sftp(const struct lc_sftp *host, const char *command)
+{
+	struct lc_error error;
+
+	lc_sftp_exec(host, command);
+	lc_fail(&error, LC_MISCONFIGURED,
+		"cannot start an sftp server: neither the image's nor the node's runs: %s (tell "
+		"the site: install openssh-sftp-server)",
+		strerror(errno));
+	refuse(&error);
+}
+
+int main(int argc, char **argv)
+{
+	const char *run_directory = argc > 1 ? argv[1] : LC_RUN_DIRECTORY;
+	const char *command = getenv("SSH_ORIGINAL_COMMAND");
+	const struct passwd *user = getpwuid(getuid());
+	const char *shell = user != NULL ? user->pw_shell : getenv("SHELL");
+	bool is_sftp = command != NULL && lc_is_sftp(command);
+	struct lc_container container;
+	struct lc_sftp sftp = {-1, -1, -1};
+
+	if (ask(run_directory, &container)) {
+		if (is_sftp)
+			sftp = lc_sftp_open();
+		enter(&container);
+	}
+	if (is_sftp)
+		run_sftp(&sftp, command);
+	run_shell(find_shell(shell), command);
+}
