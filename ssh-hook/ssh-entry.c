@@ -10,7 +10,7 @@
 #define _GNU_SOURCE
 #include "enter.h"
 #include "node.h"
-#include "sftp.h"
+#include "transfer.h"
 #include "wire.h"
 
 #include <errno.h>
@@ -131,7 +131,7 @@ _Noreturn static void run_shell(const char *shell, const char *command)
 	refuse(&error);
 }
 
-_Noreturn static void run_sftp(const struct lc_sftp *host, const char *command)
+_Noreturn static void run_sftp(const struct lc_transfer *host, const char *command)
 {
 	struct lc_error error;
 
@@ -143,22 +143,34 @@ _Noreturn static void run_sftp(const struct lc_sftp *host, const char *command)
 	refuse(&error);
 }
 
+_Noreturn static void run_transfer(const struct lc_transfer *host, enum lc_program program,
+				   const char *shell, const char *command)
+{
+	static char script[131072]; /* what execve(2) takes as one argument */
+	const char *text = lc_transfer_script(host, program, command, script, sizeof(script));
+
+	/* The user's shell may not know what a function is. */
+	run_shell(text == command ? shell : "/bin/sh", text != NULL ? text : command);
+}
+
 int main(int argc, char **argv)
 {
 	const char *run_directory = argc > 1 ? argv[1] : LC_RUN_DIRECTORY;
 	const char *command = getenv("SSH_ORIGINAL_COMMAND");
 	const struct passwd *user = getpwuid(getuid());
 	const char *shell = user != NULL ? user->pw_shell : getenv("SHELL");
-	bool is_sftp = command != NULL && lc_is_sftp(command);
+	enum lc_program program = command != NULL ? lc_transfer_of(command) : LC_NO_TRANSFER;
 	struct lc_container container;
-	struct lc_sftp sftp = {-1, -1, -1};
+	struct lc_transfer host = {-1, -1, -1};
 
 	if (ask(run_directory, &container)) {
-		if (is_sftp)
-			sftp = lc_sftp_open();
+		host = lc_transfer_open(program);
 		enter(&container);
 	}
-	if (is_sftp)
-		run_sftp(&sftp, command);
-	run_shell(find_shell(shell), command);
+	if (program == LC_SFTP)
+		run_sftp(&host, command);
+	shell = find_shell(shell);
+	if (program != LC_NO_TRANSFER)
+		run_transfer(&host, program, shell, command);
+	run_shell(shell, command);
 }

@@ -1,7 +1,7 @@
-/* What is known without the launcher, and which commands are sftp. */
+/* What is known without the launcher, and how files are transferred. */
 #include "check.h"
 #include "node.h"
-#include "sftp.h"
+#include "transfer.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -53,15 +53,45 @@ static void test_socket_path(void)
 	CHECK(lc_socket_path("/run/a-rather-long-name", path, sizeof(path)) == NULL);
 }
 
-static void test_sftp(void)
+static void test_what_is_a_transfer(void)
 {
-	CHECK(lc_is_sftp("internal-sftp"));
-	CHECK(lc_is_sftp("internal-sftp -l INFO"));
-	CHECK(lc_is_sftp("/usr/lib/openssh/sftp-server"));
-	CHECK(lc_is_sftp("/usr/libexec/openssh/sftp-server\t-u 022"));
-	CHECK(!lc_is_sftp("") && !lc_is_sftp("internal-sftpx") && !lc_is_sftp("internal"));
-	CHECK(!lc_is_sftp("/home/alice/sftp-server") && !lc_is_sftp("echo internal-sftp"));
-	CHECK(!lc_is_sftp("/usr/lib/openssh/sftp-server;id"));
+	CHECK(lc_transfer_of("internal-sftp") == LC_SFTP);
+	CHECK(lc_transfer_of("internal-sftp -l INFO") == LC_SFTP);
+	CHECK(lc_transfer_of("/usr/lib/openssh/sftp-server") == LC_SFTP);
+	CHECK(lc_transfer_of("/usr/libexec/openssh/sftp-server\t-u 022") == LC_SFTP);
+	CHECK(lc_transfer_of("scp -t .") == LC_SCP);
+	CHECK(lc_transfer_of("rsync --server .") == LC_RSYNC);
+	CHECK(lc_transfer_of("") == LC_NO_TRANSFER);
+	CHECK(lc_transfer_of("internal-sftpx") == LC_NO_TRANSFER);
+	CHECK(lc_transfer_of("/home/alice/sftp-server") == LC_NO_TRANSFER);
+	CHECK(lc_transfer_of("echo scp") == LC_NO_TRANSFER);
+	CHECK(lc_transfer_of("scp;id") == LC_NO_TRANSFER);
+}
+
+static void test_scripts(void)
+{
+	struct lc_transfer host = lc_transfer_open(LC_SCP);
+	char script[4096], small[16];
+	const char *command = "scp -t 'a b'";
+
+	setenv("PATH", "/nowhere:/usr/bin", 1);
+	CHECK(lc_transfer_script(&host, LC_SCP, command, script, sizeof(script)) == command);
+	setenv("PATH", "/nowhere", 1);
+	CHECK(lc_transfer_script(&host, LC_SCP, command, small, sizeof(small)) == NULL);
+	if (!CHECK(lc_transfer_script(&host, LC_SCP, command, script, sizeof(script)) == script))
+		return;
+	CHECK(strncmp(script, "scp() { exec /proc/self/fd/", 27) == 0);
+	CHECK(strstr(script, "\nscp -t 'a b'") != NULL);
+	/* It runs: scp refuses what is no option in its own words. */
+	strcpy(strstr(script, "\nscp"), "\nscp -? 2>&1");
+	FILE *output = popen(script, "r");
+	char line[128] = "";
+	CHECK(output != NULL && fgets(line, sizeof(line), output) != NULL);
+	CHECK(strstr(line, "option") != NULL);
+	if (output != NULL)
+		pclose(output);
+	host = (struct lc_transfer){-1, -1, -1};
+	CHECK(lc_transfer_script(&host, LC_SCP, command, script, sizeof(script)) == command);
 }
 
 int main(void)
@@ -69,6 +99,7 @@ int main(void)
 	test_job_ids();
 	test_markers();
 	test_socket_path();
-	test_sftp();
+	test_what_is_a_transfer();
+	test_scripts();
 	return summary();
 }
