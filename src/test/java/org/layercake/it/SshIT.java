@@ -80,7 +80,7 @@ class SshIT {
   }
 
   @Test
-  void sftpAndScpSeeTheContainersFilesThoughTheImageHasNoServer() {
+  void sftpAndScpSeeTheContainersFilesThoughTheImageHasNeither() {
     Cluster.Result result =
         salloc(
             "-w n1 --ch-image=ssh",
@@ -88,9 +88,12 @@ class SshIT {
             cd $HOME; rm -rf sftp; mkdir sftp; cd sftp; echo up >here
             printf 'put here sftp/there\\nget /etc/os-release\\n' | sftp -q -b - n1 >/dev/null
             scp -q n1:/etc/os-release by-scp
-            cat there os-release by-scp
+            scp -q -O n1:/etc/os-release by-old-scp
+            scp -q -O here 'n1:sftp/old there'
+            cat there os-release by-scp by-old-scp 'old there'
             """);
-    assertEquals(List.of("up", "ID=layercake-ssh", "ID=layercake-ssh"), result.lines());
+    String release = "ID=layercake-ssh";
+    assertEquals(List.of("up", release, release, release, "up"), result.lines());
     assertEquals("", result.err());
   }
 
@@ -100,8 +103,10 @@ class SshIT {
         salloc(
             "-w n1 --ch-image=ssh",
             """
-            printf 'stty size; tty; . /etc/os-release; echo $0 $ID\\nexit 7\\n' >$HOME/typed
-            script -qec 'stty rows 33 cols 77; ssh -tt n1 <$HOME/typed' /dev/null; echo exit $?
+            cd $HOME; rm -f typed.out
+            printf 'stty size; tty; . /etc/os-release; echo $0 $ID\\nexit 7\\n' >typed
+            (cat typed; until [ -e typed.out ]; do sleep 0.1; done) |
+              script -qec 'stty rows 33 cols 77; ssh -t n1; echo exit $?; touch typed.out' /dev/null
             """);
     assertTrue(result.out().contains("33 77"), result.out());
     assertTrue(result.out().contains("/dev/pts/"), result.out());
@@ -187,8 +192,7 @@ class SshIT {
 
   @Test
   void withoutLauncherOnlyJobsWithContainersAreRefused() {
-    Process holding =
-        Cluster.start("alice", "salloc -Q -w n1 --ch-image=ssh sh -c 'ssh n1 true; sleep 1000'");
+    Process holding = Cluster.start("alice", "salloc -Q -w n1 --ch-image=ssh srun sleep 1000");
     Cluster.await(
         "the container is there",
         () -> Cluster.on("n1", "pgrep -x -u alice layercake-pause").exit() == 0);
