@@ -89,7 +89,7 @@ class SshIT {
             printf 'put here sftp/there\\nget /etc/os-release\\n' | sftp -q -b - n1 >/dev/null
             scp -q n1:/etc/os-release by-scp
             scp -q -O n1:/etc/os-release by-old-scp
-            scp -q -O here 'n1:sftp/old there'
+            scp -q -O here "n1:'sftp/old there'"
             cat there os-release by-scp by-old-scp 'old there'
             """);
     String release = "ID=layercake-ssh";
@@ -149,9 +149,10 @@ class SshIT {
   void ofTwoJobsTheSessionIsInTheContainerOfTheOneThatAdoptedIt() {
     Process first = Cluster.start("alice", "srun -w n1 --ch-image=ssh-other sleep 1000");
     Cluster.await("the task runs", () -> Cluster.on("n1", "pgrep -x sleep -u alice").exit() == 0);
-    String script = "ssh n1 'cat /etc/os-release /proc/self/cgroup'; echo job $SLURM_JOB_ID";
+    String script = "ssh -tt n1 'cat /etc/os-release /proc/self/cgroup'; echo job $SLURM_JOB_ID";
     for (String options : List.of("-w n1 --ch-image=ssh", "-w n1")) {
-      String out = salloc(options, script).text();
+      String out = salloc(options, script).text().replace("\r", "");
+      assertTrue(out.contains("layercake: this session is in job "), out);
       String second = out.substring(out.lastIndexOf(' ') + 1);
       if (!out.contains("/job_" + second + "/step_extern")) {
         assertTrue(out.contains("ID=layercake-ssh-other"), out);
@@ -193,9 +194,7 @@ class SshIT {
   @Test
   void withoutLauncherOnlyJobsWithContainersAreRefused() {
     Process holding = Cluster.start("alice", "salloc -Q -w n1 --ch-image=ssh srun sleep 1000");
-    Cluster.await(
-        "the container is there",
-        () -> Cluster.on("n1", "pgrep -x -u alice layercake-pause").exit() == 0);
+    Cluster.await("the task runs", () -> Cluster.on("n1", "pgrep -x sleep -u alice").exit() == 0);
     assertEquals(0, Cluster.cluster("launcher", "n1", "stop").exit());
     try {
       Cluster.Result result = Cluster.as("alice", "ssh n1 echo in");

@@ -11,6 +11,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executor;
@@ -41,6 +42,30 @@ final class Jobs {
 
     private Job(long knownSinceMillis) {
       this.knownSinceMillis = knownSinceMillis;
+    }
+  }
+
+  /**
+   * Where an ssh session belongs.
+   *
+   * @param container null for the host
+   * @param othersHave whether other jobs of the user here have containers
+   */
+  record Place(long job, Container container, boolean othersHave) {
+    /** What the user might not expect; empty when there was no choice. */
+    String notice() {
+      if (!othersHave) {
+        return "";
+      }
+      return container == null
+          ? "this session is in job "
+              + job
+              + ", which has no container (other jobs of yours on this node have)"
+          : "this session is in job "
+              + job
+              + ", in "
+              + container.spec().image()
+              + " (other jobs of yours on this node have containers, too)";
     }
   }
 
@@ -114,37 +139,35 @@ final class Jobs {
   }
 
   /**
-   * Gives the container of an ssh session.
+   * Finds the job of an ssh session and the container it goes to.
    *
    * @param claimed the job that the session says it belongs to; 0 for none
-   * @return null when that job has none here, or when the user has no job with a container
    */
-  Container ofSession(Libc.Peer peer, long claimed) throws Abort {
-    long adopted = SessionJob.of(peer.pid());
-    long jobId = adopted != 0 ? adopted : claimed;
-    JobKey key = new JobKey(jobId, peer.uid());
-    if (!jobs.containsKey(key)) {
-      if (jobId != 0 && hasExternStep(jobId)) {
-        return null; // a job without a container is never announced
-      }
-      key = newestOf(peer.uid());
-    }
-    Job job = key == null ? null : jobs.get(key);
-    if (job == null) {
-      return null;
-    }
-    String spec = registeredSpec(job);
-    if (spec.isEmpty()) {
+  Place ofSession(Libc.Peer peer, long claimed) throws Abort {
+    JobKey key = jobOfSession(peer, claimed);
+    boolean othersHave =
+        jobs.keySet().stream().anyMatch(k -> k.uid() == peer.uid() && !k.equals(key));
+    Job job = jobs.get(key); // a job without a container is never announced
+    String spec = job == null ? "" : registeredSpec(job);
+    if (spec.isEmpty() && job != null) {
       spec = newestSpec(job);
     }
-    return spec.isEmpty() ? null : enter(key, spec);
+    return new Place(key.job(), spec.isEmpty() ? null : enter(key, spec), othersHave);
   }
 
-  private JobKey newestOf(long uid) {
+  private JobKey jobOfSession(Libc.Peer peer, long claimed) {
+    long adopted = SessionJob.of(peer.pid());
+    JobKey key = new JobKey(adopted != 0 ? adopted : claimed, peer.uid());
+    if (jobs.containsKey(key) || (key.job() != 0 && hasExternStep(key.job()))) {
+      return key;
+    }
+    return newestOf(peer.uid()).orElse(key);
+  }
+
+  private Optional<JobKey> newestOf(long uid) {
     return jobs.keySet().stream()
         .filter(key -> key.uid() == uid)
-        .max(Comparator.comparingLong(JobKey::job))
-        .orElse(null);
+        .max(Comparator.comparingLong(JobKey::job));
   }
 
   /** Of the container that was started last; empty when there is none. */

@@ -88,11 +88,14 @@ final class Session implements Runnable {
     send(new Reply.Ok());
   }
 
-  private void join(Container container) throws Abort, IOException, InterruptedException {
-    if (container == null) {
+  private void join(Jobs.Place place) throws Abort, IOException, InterruptedException {
+    if (!place.notice().isEmpty()) {
+      send(new Reply.Progress(place.notice()));
+    }
+    if (place.container() == null) {
       send(new Reply.Host());
     } else {
-      hand(container);
+      hand(place.container());
     }
   }
 
