@@ -80,7 +80,7 @@ class SshIT {
   }
 
   @Test
-  void sftpAndScpSeeTheContainersFilesThoughTheImageHasNeither() {
+  void sftpScpAndRsyncSeeTheContainersFilesThoughTheImageHasNone() {
     Cluster.Result result =
         salloc(
             "-w n1 --ch-image=ssh",
@@ -90,10 +90,11 @@ class SshIT {
             scp -q n1:/etc/os-release by-scp
             scp -q -O n1:/etc/os-release by-old-scp
             scp -q -O here "n1:'sftp/old there'"
-            cat there os-release by-scp by-old-scp 'old there'
+            rsync -q n1:/etc/os-release by-rsync
+            cat there os-release by-scp by-old-scp by-rsync 'old there'
             """);
     String release = "ID=layercake-ssh";
-    assertEquals(List.of("up", release, release, release, "up"), result.lines());
+    assertEquals(List.of("up", release, release, release, release, "up"), result.lines());
     assertEquals("", result.err());
   }
 
