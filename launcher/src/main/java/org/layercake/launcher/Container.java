@@ -61,18 +61,24 @@ final class Container implements AutoCloseable {
   }
 
   /** Starts the holder once the image is mounted; the job's extern step must exist by then. */
-  synchronized CompletableFuture<Holder> start() {
-    if (holder == null) {
+  CompletableFuture<Holder> start() {
+    CompletableFuture<Holder> started;
+    synchronized (this) {
+      if (holder != null) {
+        return holder;
+      }
       holder = image.thenApplyAsync(this::startHolder, workers);
-      CompletableFuture<Holder> unused =
-          holder.whenComplete(
-              (running, failure) ->
-                  listener.settled(
-                      this,
-                      running,
-                      failure instanceof CompletionException ? failure.getCause() : failure));
+      started = holder;
     }
-    return holder;
+    // Outside of the lock: the listener takes the lock of the job, whose holders take ours.
+    CompletableFuture<Holder> unused =
+        started.whenComplete(
+            (running, failure) ->
+                listener.settled(
+                    this,
+                    running,
+                    failure instanceof CompletionException ? failure.getCause() : failure));
+    return started;
   }
 
   /** The holder if {@link #start} was called, else null. */

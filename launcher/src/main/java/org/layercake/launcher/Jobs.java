@@ -89,12 +89,13 @@ final class Jobs {
     Spec spec = Spec.parse(specText);
     Libc.User user = user(key);
     releaseEndedJobs();
-    Job job = jobs.computeIfAbsent(key, k -> new Job(System.currentTimeMillis()));
-    synchronized (job) {
-      job.registeredSpec = specText;
-      container(key, job, spec, user);
-    }
-    save(key, job);
+    withJob(
+        key,
+        job -> {
+          job.registeredSpec = specText;
+          save(key, job);
+          return container(key, job, spec, user);
+        });
     log.info("event=register job={} uid={} image={}", key.job(), key.uid(), spec.image());
   }
 
@@ -120,20 +121,18 @@ final class Jobs {
       throw new Abort(
           Abort.NO_PERMISSION, "job " + key.job() + " is not on this node, or has ended here");
     }
-    Job job = jobs.computeIfAbsent(key, k -> new Job(System.currentTimeMillis()));
-    String wanted = specText.isEmpty() ? registeredSpec(job) : specText;
-    if (wanted.isEmpty()) {
-      forgetIfIdle(key, job);
-      throw new Abort(Abort.NO_INPUT, "job " + key.job() + " has no container on this node");
-    }
-    Spec spec = Spec.parse(wanted);
-    Container container;
-    synchronized (job) {
-      if (job.released) {
-        throw new Abort(Abort.UNAVAILABLE, "job " + key.job() + " has ended on this node");
-      }
-      container = container(key, job, spec, user);
-    }
+    Container container =
+        withJob(
+            key,
+            job -> {
+              String wanted = specText.isEmpty() ? job.registeredSpec : specText;
+              if (wanted.isEmpty()) {
+                forgetIfIdle(key, job);
+                throw new Abort(
+                    Abort.NO_INPUT, "job " + key.job() + " has no container on this node");
+              }
+              return container(key, job, Spec.parse(wanted), user);
+            });
     CompletableFuture<Holder> unused = container.start();
     return container;
   }
@@ -334,6 +333,23 @@ final class Jobs {
     synchronized (job) {
       if (job.registeredSpec.isEmpty() && job.containers.isEmpty()) {
         jobs.remove(key, job);
+        job.released = true;
+      }
+    }
+  }
+
+  /** What is done with a job of the table; it cannot leave the table meanwhile. */
+  private interface Act<T> {
+    T on(Job job) throws Abort;
+  }
+
+  private <T> T withJob(JobKey key, Act<T> act) throws Abort {
+    while (true) {
+      Job job = jobs.computeIfAbsent(key, k -> new Job(System.currentTimeMillis()));
+      synchronized (job) {
+        if (!job.released) {
+          return act.on(job);
+        }
       }
     }
   }
