@@ -19,10 +19,14 @@
 #include "request.h"
 #include "wire.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <slurm/slurm.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Slurm finds the hooks by name; all else stays hidden. */
@@ -213,6 +217,34 @@ static const char *spec_of_prolog(uint32_t *job, uint32_t *uid)
 	return spec != NULL && spec[0] != '\0' ? spec : NULL;
 }
 
+/*
+ * Leaves the job's spec beside the launcher's socket, in contained/JOB.UID, which only root reads:
+ * so a launcher that is down now hears of the job later, and ssh-entry knows whom it must not let
+ * onto the bare node. The launcher removes it with the job.
+ */
+static int leave_note(uint32_t job, uint32_t uid, const char *spec)
+{
+	const char *name = strrchr(socket_path, '/');
+	char note[PATH_MAX], staged[PATH_MAX];
+	int directory = (int)(name - socket_path), fd;
+	size_t length = strlen(spec);
+	bool written;
+
+	if (snprintf(note, sizeof(note), "%.*s/contained", directory, socket_path) >=
+	    (int)sizeof(note) - 32)
+		return -1;
+	if (mkdir(note, 0711) < 0 && errno != EEXIST)
+		return -1;
+	snprintf(staged, sizeof(staged), "%.*s/contained/.%u", directory, socket_path, job);
+	snprintf(note, sizeof(note), "%.*s/contained/%u.%u", directory, socket_path, job, uid);
+	fd = open(staged, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0400);
+	if (fd < 0)
+		return -1;
+	written = write(fd, spec, length) == (ssize_t)length;
+	close(fd);
+	return written ? rename(staged, note) : -1;
+}
+
 /* Nobody waits for what the launcher says here; `matters` is whether the job has a container. */
 static void tell_launcher(const char *act, uint32_t job, bool matters,
 			  const struct lc_frames *request, int timeout_millis)
@@ -378,6 +410,9 @@ int slurm_spank_job_prolog(spank_t spank, int argc, char **argv)
 	(void)spank;
 	if (spec == NULL || read_arguments(argc, argv) < 0)
 		return 0;
+	if (leave_note(job, uid, spec) < 0)
+		slurm_error("layercake: cannot leave the spec of job %u beside \"%s\": %s", job,
+			    socket_path, strerror(errno));
 	lc_frames_register(&request, job, uid, spec);
 	tell_launcher("announce", job, true, &request, PROLOG_MILLIS);
 	return 0;

@@ -190,6 +190,24 @@ class SshIT {
   }
 
   @Test
+  void aJobAnnouncedWhileTheLauncherWasDownIsInItsContainerAllTheSame() {
+    assertEquals(0, Cluster.cluster("launcher", "n1", "stop").exit());
+    Process job;
+    try {
+      job = Cluster.start("alice", "salloc -Q -w n1 --ch-image=ssh sleep 1000");
+      Cluster.await(
+          "the job runs",
+          () -> Cluster.as("alice", "squeue -h -t R -o %i --me").text().length() > 0);
+      Cluster.as("alice", "ssh n1 echo in").refused(255, "launcher");
+    } finally {
+      assertEquals(0, Cluster.cluster("launcher", "n1", "start").exit());
+    }
+    assertEquals("ID=layercake-ssh", Cluster.as("alice", "ssh n1 cat /etc/os-release").text());
+    Cluster.as("alice", "scancel --me").text();
+    Cluster.await("salloc ends", () -> !job.isAlive());
+  }
+
+  @Test
   void aContainerThatCannotBeIsSaidAndTheHostIsNoSubstitute() {
     Cluster.Result result = salloc("-w n1 --ch-image=no-such", "ssh n1 echo in");
     result.refused(66, "no-such");
@@ -217,11 +235,11 @@ class SshIT {
 
   @Test
   void aSessionOutlivesTheLauncherAndTheNextJoinsTheSameContainer() {
+    Cluster.as("alice", "rm -f $HOME/in $HOME/go $HOME/out").text();
     Process job =
         Cluster.start(
             "alice",
             """
-            rm -f $HOME/in $HOME/go $HOME/out
             salloc -Q -w n1 --ch-image=ssh ssh n1 '
               readlink /proc/self/ns/mnt >$HOME/in
               until [ -e $HOME/go ]; do sleep 0.1; done
@@ -229,9 +247,12 @@ class SshIT {
             """);
     Cluster.await("the session runs", () -> Cluster.as("alice", "test -s $HOME/in").exit() == 0);
     assertEquals(0, Cluster.cluster("launcher", "n1", "kill").exit());
-    Cluster.as("alice", "touch $HOME/go").text();
-    Cluster.await("it goes on", () -> Cluster.as("alice", "test -s $HOME/out").exit() == 0);
-    assertEquals(0, Cluster.cluster("launcher", "n1", "start").exit());
+    try {
+      Cluster.as("alice", "touch $HOME/go").text();
+      Cluster.await("it goes on", () -> Cluster.as("alice", "test -s $HOME/out").exit() == 0);
+    } finally {
+      assertEquals(0, Cluster.cluster("launcher", "n1", "start").exit());
+    }
     assertEquals(
         Cluster.as("alice", "cat $HOME/in").text(),
         Cluster.as("alice", "ssh n1 readlink /proc/self/ns/mnt").text());

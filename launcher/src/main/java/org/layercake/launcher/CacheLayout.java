@@ -56,19 +56,20 @@ record CacheLayout(Path cacheDirectory, Path runDirectory) {
   }
 
   Path job(JobKey job) {
-    return jobs().resolve(job.job() + "." + job.uid());
+    return jobs().resolve(job.toString());
   }
 
   /**
-   * An empty file for each job with a container, JOB.UID: by it ssh-entry knows whom to refuse when
-   * the launcher does not run. Users may look up names, but not list them.
+   * A file for each job with a container, JOB.UID, which holds the spec that the shim's prolog left
+   * or nothing. By it ssh-entry knows whom to refuse when the launcher does not run, and a launcher
+   * that did not run at the prolog hears of the job. Users may look up names, but not list or read.
    */
   Path contained() {
     return runDirectory.resolve("contained");
   }
 
   Path contained(JobKey job) {
-    return contained().resolve(job.job() + "." + job.uid());
+    return contained().resolve(job.toString());
   }
 
   /** An empty directory on which each holder mounts what it prepares, in its own namespace. */

@@ -1,10 +1,12 @@
 package org.layercake.launcher;
 
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
+
 import java.io.IOException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -101,6 +103,7 @@ final class Jobs {
 
   /** Starts the registered container's holder; a job without one is none of our business. */
   void start(JobKey key) throws Abort {
+    registerIfNoted(key);
     Job job = jobs.get(key);
     String spec = job == null ? "" : registeredSpec(job);
     if (!spec.isEmpty()) {
@@ -144,6 +147,7 @@ final class Jobs {
    */
   Place ofSession(Libc.Peer peer, long claimed) throws Abort {
     JobKey key = jobOfSession(peer, claimed);
+    registerIfNoted(key);
     boolean othersHave =
         jobs.keySet().stream().anyMatch(k -> k.uid() == peer.uid() && !k.equals(key));
     Job job = jobs.get(key); // a job without a container is never announced
@@ -152,6 +156,23 @@ final class Jobs {
       spec = newestSpec(job);
     }
     return new Place(key.job(), spec.isEmpty() ? null : enter(key, spec), othersHave);
+  }
+
+  /** Takes up what a job's prolog left for a launcher that did not run at the time. */
+  private void registerIfNoted(JobKey key) throws Abort {
+    try {
+      if (!jobs.containsKey(key)) {
+        String spec = Files.readString(layout.contained(key), ISO_8859_1);
+        if (!spec.isEmpty()) {
+          register(key, spec);
+        }
+      }
+    } catch (NoSuchFileException e) {
+      log.trace("event=no-note job={}", key.job());
+    } catch (IOException e) {
+      throw new Abort(
+          Abort.INTERNAL, "cannot read the spec of job " + key.job() + ": " + e.getMessage(), e);
+    }
   }
 
   private JobKey jobOfSession(Libc.Peer peer, long claimed) {
@@ -201,6 +222,26 @@ final class Jobs {
     }
     images.mounts().endUnused();
     releaseEndedJobs();
+    takeUpNotes();
+  }
+
+  /** Hears of jobs that were announced while no launcher ran, and forgets those that have ended. */
+  private void takeUpNotes() throws IOException {
+    try (Stream<Path> notes = Files.list(layout.contained())) {
+      for (Path note : notes.toList()) {
+        try {
+          JobKey key = JobKey.parse(note.getFileName().toString());
+          if (hasExternStep(key.job())) {
+            registerIfNoted(key);
+          } else if (!jobs.containsKey(key)) {
+            Files.deleteIfExists(note);
+          }
+        } catch (Abort | NumberFormatException e) {
+          log.warn("event=note-refused note={} cause={}", note, e.getMessage());
+          Files.deleteIfExists(note);
+        }
+      }
+    }
   }
 
   private void recover(Path file) throws InterruptedException {
@@ -388,7 +429,6 @@ final class Jobs {
     }
     try {
       Files.createFile(marker);
-      Files.setPosixFilePermissions(marker, PosixFilePermissions.fromString("r--r--r--"));
     } catch (FileAlreadyExistsException e) {
       log.trace("event=marked job={}", key.job());
     }
