@@ -147,3 +147,28 @@ void lc_apply_environment(const struct lc_container *container,
 	/* As ch-run has it: programs ask for it to know whether they are in a container. */
 	environment->set(environment->context, "CH_RUNNING", "Weird Al Yankovic");
 }
+
+static bool get_own(void *context, const char *name, char *value, size_t size)
+{
+	const char *found = getenv(name);
+
+	(void)context;
+	if (found == NULL || strlen(found) >= size)
+		return false;
+	strcpy(value, found);
+	return true;
+}
+
+static void set_own(void *context, const char *name, const char *value)
+{
+	(void)context;
+	setenv(name, value, 1);
+}
+
+static void unset_own(void *context, const char *name)
+{
+	(void)context;
+	unsetenv(name);
+}
+
+const struct lc_environment lc_own_environment = {get_own, set_own, unset_own, NULL};

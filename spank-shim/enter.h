@@ -25,6 +25,9 @@ struct lc_environment {
 	void *context;
 };
 
+/* That of the calling process. */
+extern const struct lc_environment lc_own_environment;
+
 /* Gives a process that has entered the environment of the image, on top of the user's own. */
 void lc_apply_environment(const struct lc_container *container,
 			  const struct lc_environment *environment);

@@ -42,31 +42,6 @@ static void show_progress(const char *line, void *context)
 		say(line);
 }
 
-/* --- the environment of this process --- */
-
-static bool get_variable(void *context, const char *name, char *value, size_t size)
-{
-	const char *found = getenv(name);
-
-	(void)context;
-	if (found == NULL || strlen(found) >= size)
-		return false;
-	strcpy(value, found);
-	return true;
-}
-
-static void set_variable(void *context, const char *name, const char *value)
-{
-	(void)context;
-	setenv(name, value, 1);
-}
-
-static void unset_variable(void *context, const char *name)
-{
-	(void)context;
-	unsetenv(name);
-}
-
 /* --- the way in --- */
 
 /* Returns whether there is a container; ends the session when that cannot be told. */
@@ -90,13 +65,11 @@ static bool ask(const char *run_directory, struct lc_container *container)
 
 static void enter(struct lc_container *container)
 {
-	static const struct lc_environment environment = {get_variable, set_variable,
-							  unset_variable, NULL};
 	struct lc_error error;
 
 	if (lc_enter(container, getenv("HOME"), &error) < 0)
 		refuse(&error);
-	lc_apply_environment(container, &environment);
+	lc_apply_environment(container, &lc_own_environment);
 	lc_container_clear(container);
 }
 

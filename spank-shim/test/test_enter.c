@@ -6,31 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static bool get(void *context, const char *name, char *value, size_t size)
-{
-	const char *found = getenv(name);
-
-	(void)context;
-	if (found == NULL || strlen(found) >= size)
-		return false;
-	strcpy(value, found);
-	return true;
-}
-
-static void set(void *context, const char *name, const char *value)
-{
-	(void)context;
-	setenv(name, value, 1);
-}
-
-static void unset(void *context, const char *name)
-{
-	(void)context;
-	unsetenv(name);
-}
-
-static const struct lc_environment own = {get, set, unset, NULL};
-
 /* Applies an image's environment to our own. */
 static void apply(const char *a, const char *b)
 {
@@ -38,7 +13,7 @@ static void apply(const char *a, const char *b)
 	char *entries[] = {strcpy(first, a), strcpy(second, b), NULL};
 	struct lc_container container = {.environment = entries};
 
-	lc_apply_environment(&container, &own);
+	lc_apply_environment(&container, &lc_own_environment);
 	CHECK(strcmp(first, a) == 0 && strcmp(second, b) == 0);
 }
 
