@@ -1,6 +1,6 @@
 /*
- * The SPANK plugin: srun, sbatch and salloc learn --ch-image, --ch-mount and --ch-root, and the
- * tasks of such steps run in a container. All work that can take time or fail is the launcher's;
+ * The SPANK plugin: srun, sbatch and salloc learn --ch-image and its kin, and the tasks of such
+ * steps run in a container. All work that can take time or fail is the launcher's;
  * this is what slurmstepd and the commands must do themselves.
  *
  *   slurm_spank_init            options; what the allocation has asked for
@@ -16,6 +16,7 @@
  */
 #define _GNU_SOURCE
 #include "enter.h"
+#include "note.h"
 #include "request.h"
 #include "wire.h"
 
@@ -35,9 +36,10 @@
 SPANK_PLUGIN(layercake, 1)
 #pragma GCC visibility pop
 
-#define SPEC_VARIABLE "SLURM_LAYERCAKE_SPEC" /* travels with the environment of job and step */
-#define SPEC_CONTROL "LAYERCAKE_SPEC"	     /* SPANK_LAYERCAKE_SPEC for the job's prolog */
-#define NO_IMAGE "none"			     /* --ch-image=none: run on the host */
+#define SPEC_VARIABLE "SLURM_LAYERCAKE_SPEC"   /* travels with the environment of job and step */
+#define SPEC_CONTROL "LAYERCAKE_SPEC"	       /* SPANK_LAYERCAKE_SPEC for the job's prolog */
+#define BATCH_VARIABLE "SLURM_LAYERCAKE_BATCH" /* "1": the batch script is inside, too */
+#define NO_IMAGE "none"			       /* --ch-image=none: run on the host */
 
 enum {
 	PROLOG_MILLIS = 3000,
@@ -45,18 +47,37 @@ enum {
 	EPILOG_MILLIS = 10000,
 };
 
-enum option_value { OPTION_IMAGE, OPTION_MOUNT, OPTION_ROOT };
+enum option_value { OPTION_IMAGE, OPTION_MOUNT, OPTION_ROOT, OPTION_BATCH };
 
 static const char *socket_path = "/run/layercake/launcher.sock";
+static char run_directory[PATH_MAX] = "/run/layercake"; /* where the socket is */
 
 /* In the commands: what their options say, and what the allocation they run in has said. */
 static struct lc_request asked, allocation;
-static bool asked_for_host; /* --ch-image=none */
-static bool in_allocation;  /* which has, or has explicitly not, a container */
+static bool asked_for_host;  /* --ch-image=none */
+static bool asked_for_batch; /* --ch-batch */
+static bool in_allocation;   /* which has, or has explicitly not, a container */
 static struct lc_error option_error, allocation_error;
 
 /* In slurmstepd: an option has arrived that the spec must answer. */
 static bool container_expected;
+
+/* Tells the user one line. */
+static void say(const char *line)
+{
+	char text[2200];
+	int length = snprintf(text, sizeof(text), "layercake: %s", line);
+
+	if (length < 0)
+		return;
+	if ((size_t)length > sizeof(text) - 2)
+		length = sizeof(text) - 2;
+	text[length] = '\0';
+	lc_make_printable(text);
+	text[length] = '\n';
+	if (write(STDERR_FILENO, text, (size_t)length + 1) < 0)
+		return; /* nobody listens */
+}
 
 /* --- options --- */
 
@@ -66,7 +87,7 @@ static int read_option(int value, const char *argument, int remote)
 
 	if (remote) {
 		if (value != OPTION_IMAGE || argument == NULL || strcmp(argument, NO_IMAGE) != 0)
-			container_expected = true;
+			container_expected = true; /* a batch script on the host may ignore it */
 		return 0;
 	}
 	if (error->code != 0) /* one is enough */
@@ -83,6 +104,9 @@ static int read_option(int value, const char *argument, int remote)
 	case OPTION_ROOT:
 		asked.root = true;
 		break;
+	case OPTION_BATCH:
+		asked_for_batch = true;
+		break;
 	}
 	return 0; /* init_post_opt refuses: from here srun would exit with 255 */
 }
@@ -94,6 +118,8 @@ static struct spank_option options[] = {
      "show files, directories or devices of the node in the container", 1, OPTION_MOUNT,
      read_option},
     {"ch-root", NULL, "be root in the container, without more rights outside", 0, OPTION_ROOT,
+     read_option},
+    {"ch-batch", NULL, "sbatch: run the batch script in the container, too", 0, OPTION_BATCH,
      read_option},
 };
 
@@ -107,7 +133,7 @@ static struct spank_option options[] = {
 static void forget_inherited_options(void)
 {
 	static const char *const variables[] = {INHERITED("ch_image"), INHERITED("ch_mount"),
-						INHERITED("ch_root")};
+						INHERITED("ch_root"), INHERITED("ch_batch")};
 
 	for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
 		unsetenv(variables[i]);
@@ -126,11 +152,19 @@ static int read_arguments(int argc, char **argv)
 			return -1;
 		}
 		socket_path = argv[i] + strlen("socket=");
+		snprintf(run_directory, sizeof(run_directory), "%.*s",
+			 (int)(strrchr(socket_path, '/') - socket_path), socket_path);
 	}
 	return 0;
 }
 
 /* --- in srun, sbatch and salloc --- */
+
+/* Not salloc, whose shell is where salloc was called. */
+static bool is_sbatch(spank_context_t context)
+{
+	return context == S_CTX_ALLOCATOR && strcmp(program_invocation_short_name, "salloc") != 0;
+}
 
 static int read_allocation(spank_context_t context, struct lc_error *error)
 {
@@ -149,42 +183,97 @@ static int read_allocation(spank_context_t context, struct lc_error *error)
 	return spec[0] != '\0' ? lc_request_parse(&allocation, spec, error) : 0;
 }
 
+/* A variable that stands for an option without value: 1 or 0; unset and empty are 0. */
+static int read_switch(const char *name, bool *on, struct lc_error *error)
+{
+	const char *value = getenv(name);
+
+	if (value == NULL || value[0] == '\0' || strcmp(value, "0") == 0)
+		return 0;
+	if (strcmp(value, "1") != 0)
+		return lc_fail(error, LC_REQUEST, "cannot use %s=%.80s: it is 1 or 0", name, value);
+	*on = true;
+	return 0;
+}
+
 /* For what no option said, outside of an allocation that has spoken. */
-static int read_defaults(struct lc_request *request, struct lc_error *error)
+static int read_defaults(spank_context_t context, struct lc_request *request,
+			 struct lc_error *error)
 {
 	const char *image = getenv("SLURM_CH_IMAGE"), *mounts = getenv("SLURM_CH_MOUNT");
+	bool root = false;
 
 	if (image != NULL && image[0] != '\0' && strcmp(image, NO_IMAGE) != 0 &&
 	    lc_request_set_image(request, image, error) < 0)
 		return -1;
-	if (mounts != NULL && mounts[0] != '\0' && asked.mount_count == 0 &&
-	    (request->image != NULL || asked.image != NULL))
+	/* Without any image they are for other jobs. */
+	if (request->image == NULL && asked.image == NULL)
+		return 0;
+	if (read_switch("SLURM_CH_ROOT", &root, error) < 0)
+		return -1;
+	request->root |= root;
+	if (is_sbatch(context) && read_switch("SLURM_CH_BATCH", &asked_for_batch, error) < 0)
+		return -1;
+	if (mounts != NULL && mounts[0] != '\0' && asked.mount_count == 0)
 		return lc_request_add_mounts(request, mounts, error);
 	return 0;
 }
 
+/* What is asked for beside an image, which is missing. */
+static const char *lone_option(const struct lc_request *request)
+{
+	if (request->mount_count > 0)
+		return "--ch-mount";
+	if (request->root)
+		return "--ch-root";
+	return asked_for_batch ? "--ch-batch" : NULL;
+}
+
 /* The container of this job or step; without an image when it is to run on the host. */
-static int compose_request(struct lc_request *request, struct lc_error *error)
+static int compose_request(spank_context_t context, struct lc_request *request,
+			   struct lc_error *error)
 {
 	int result;
 
-	if (asked_for_host && asked.mount_count == 0 && !asked.root)
-		return 0;
-	if (asked_for_host)
+	if (asked_for_batch && !is_sbatch(context))
 		return lc_fail(error, LC_REQUEST,
-			       "--ch-mount and --ch-root need an image, but --ch-image=none asks "
-			       "for none");
+			       "--ch-batch is for sbatch (for a shell in the container: srun --pty "
+			       "--ch-image=NAME sh)");
+	if (asked_for_host && lone_option(&asked) != NULL)
+		return lc_fail(error, LC_REQUEST,
+			       "%s needs an image, but --ch-image=none asks for none",
+			       lone_option(&asked));
+	if (asked_for_host)
+		return 0;
 	if (allocation_error.code != 0) {
 		*error = allocation_error;
 		return -1;
 	}
 	result = in_allocation ? lc_request_merge(request, &allocation, error)
-			       : read_defaults(request, error);
+			       : read_defaults(context, request, error);
 	if (result < 0 || lc_request_merge(request, &asked, error) < 0)
 		return -1;
-	if (request->image == NULL && (request->mount_count > 0 || request->root))
+	if (request->image == NULL && lone_option(request) != NULL)
 		return lc_fail(error, LC_REQUEST, "%s needs an image: add --ch-image=NAME",
-			       request->mount_count > 0 ? "--ch-mount" : "--ch-root");
+			       lone_option(request));
+	return 0;
+}
+
+/*
+ * srun, sbatch and salloc come here once for each component of a heterogeneous job, with the
+ * options of the earlier ones still set, and the environment that the steps get is that of the
+ * last. So a component that wants another container would have its image run in all of them.
+ */
+static int require_one_container(const char *spec, struct lc_error *error)
+{
+	static char *first;
+
+	if (first == NULL && (first = strdup(spec)) == NULL)
+		return lc_fail(error, LC_INTERNAL, "out of memory");
+	if (strcmp(first, spec) != 0)
+		return lc_fail(error, LC_REQUEST,
+			       "the components of a heterogeneous job have one container: give "
+			       "--ch-image and its kin to the first, they hold for all");
 	return 0;
 }
 
@@ -194,11 +283,17 @@ static int publish_request(spank_t spank, const struct lc_request *request, stru
 
 	if (request->image != NULL && lc_request_format(request, spec, error) < 0)
 		return -1;
+	if (require_one_container(spec, error) < 0)
+		return -1;
 	/* Empty is a statement: not even what the allocation has. */
 	if (request->image != NULL || asked_for_host || in_allocation)
 		setenv(SPEC_VARIABLE, spec, 1);
 	else
 		unsetenv(SPEC_VARIABLE);
+	if (asked_for_batch)
+		setenv(BATCH_VARIABLE, "1", 1);
+	else
+		unsetenv(BATCH_VARIABLE);
 	if (request->image != NULL &&
 	    spank_job_control_setenv(spank, SPEC_CONTROL, spec, 1) != ESPANK_SUCCESS)
 		return lc_fail(error, LC_INTERNAL, "cannot hand the options on to the job");
@@ -215,34 +310,6 @@ static const char *spec_of_prolog(uint32_t *job, uint32_t *uid)
 	*job = job_text != NULL ? (uint32_t)strtoul(job_text, NULL, 10) : 0;
 	*uid = uid_text != NULL ? (uint32_t)strtoul(uid_text, NULL, 10) : 0;
 	return spec != NULL && spec[0] != '\0' ? spec : NULL;
-}
-
-/*
- * Leaves the job's spec beside the launcher's socket, in contained/JOB.UID, which only root reads:
- * so a launcher that is down now hears of the job later, and ssh-entry knows whom it must not let
- * onto the bare node. The launcher removes it with the job.
- */
-static int leave_note(uint32_t job, uint32_t uid, const char *spec)
-{
-	const char *name = strrchr(socket_path, '/');
-	char note[PATH_MAX], staged[PATH_MAX];
-	int directory = (int)(name - socket_path), fd;
-	size_t length = strlen(spec);
-	bool written;
-
-	if (snprintf(note, sizeof(note), "%.*s/contained", directory, socket_path) >=
-	    (int)sizeof(note) - 32)
-		return -1;
-	if (mkdir(note, 0711) < 0 && errno != EEXIST)
-		return -1;
-	snprintf(staged, sizeof(staged), "%.*s/contained/.%u", directory, socket_path, job);
-	snprintf(note, sizeof(note), "%.*s/contained/%u.%u", directory, socket_path, job, uid);
-	fd = open(staged, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0400);
-	if (fd < 0)
-		return -1;
-	written = write(fd, spec, length) == (ssize_t)length;
-	close(fd);
-	return written ? rename(staged, note) : -1;
 }
 
 /* Nobody waits for what the launcher says here; `matters` is whether the job has a container. */
@@ -264,30 +331,18 @@ static void tell_launcher(const char *act, uint32_t job, bool matters,
 struct task {
 	spank_t spank;
 	uint32_t job, step;
-	bool speaks; /* one task of a node speaks for all */
+	bool speaks;  /* one task of a node says why they all fail */
+	bool reports; /* one task of the step says what it waits for */
 };
 
-static void say(const char *line)
-{
-	char text[2200];
-	int length = snprintf(text, sizeof(text), "layercake: %s", line);
-
-	if (length < 0)
-		return;
-	if ((size_t)length > sizeof(text) - 2)
-		length = sizeof(text) - 2;
-	text[length] = '\0';
-	lc_make_printable(text);
-	text[length] = '\n';
-	if (write(STDERR_FILENO, text, (size_t)length + 1) < 0)
-		return; /* nobody listens */
-}
+/* What the environment says of where the task is to run. */
+enum place { PLACE_UNSAID, PLACE_HOST, PLACE_CONTAINER };
 
 static void show_progress(const char *line, void *context)
 {
 	const struct task *task = context;
 
-	if (task->speaks)
+	if (task->reports)
 		say(line);
 }
 
@@ -298,17 +353,16 @@ _Noreturn static void end_task(const struct task *task, const struct lc_error *e
 	_exit(error->code);
 }
 
-/* What the step is to run in; empty for the host. */
-static void read_spec(const struct task *task, char spec[LC_SPEC_MAX + 1])
+static enum place read_place(const struct task *task, char spec[LC_SPEC_MAX + 1])
 {
 	struct lc_error error;
 	spank_err_t found = spank_getenv(task->spank, SPEC_VARIABLE, spec, LC_SPEC_MAX + 1);
 
 	if (found == ESPANK_SUCCESS)
-		return;
+		return spec[0] != '\0' ? PLACE_CONTAINER : PLACE_HOST;
 	spec[0] = '\0';
 	if (found == ESPANK_ENV_NOEXIST)
-		return;
+		return PLACE_UNSAID;
 	lc_fail(&error, LC_REQUEST, "cannot read %s: %s", SPEC_VARIABLE, spank_strerror(found));
 	end_task(task, &error);
 }
@@ -345,21 +399,59 @@ static void enter_container(struct task *task, const char *spec)
 	lc_container_clear(&container);
 }
 
-/* The batch script is where srun is, and srun is on the host. */
-static void explain_batch(const char *spec)
+/* Whether the task is what drives the job, a batch script or the shell of salloc on a node. */
+static bool is_driver(const struct task *task)
+{
+	return task->step == SLURM_BATCH_SCRIPT || task->step == SLURM_INTERACTIVE_STEP;
+}
+
+static bool is_inside_batch(const struct task *task)
+{
+	char value[2];
+
+	return task->step == SLURM_BATCH_SCRIPT &&
+	       get_variable(task->spank, BATCH_VARIABLE, value, sizeof(value)) &&
+	       strcmp(value, "1") == 0;
+}
+
+/* A job is driven from where srun is, and srun is on the host. */
+static void explain_driver(const struct task *task, const char *spec)
 {
 	struct lc_request request = {0};
 	struct lc_error error;
 	char line[1024];
 
 	if (lc_request_parse(&request, spec, &error) == 0) {
-		snprintf(line, sizeof(line),
-			 "this batch script runs on the host; its srun steps run in %s (silence "
-			 "this: --ch-image on the sruns)",
-			 request.image);
+		snprintf(line, sizeof(line), "this %s runs on the host, its srun steps run in %s%s",
+			 task->step == SLURM_BATCH_SCRIPT ? "batch script" : "shell", request.image,
+			 task->step == SLURM_BATCH_SCRIPT
+			     ? " (sbatch --ch-batch puts the script inside, too)"
+			     : "");
 		say(line);
 	}
 	lc_request_clear(&request);
+}
+
+/*
+ * Puts the task where it belongs. A step whose environment says nothing, as with srun --jobid from
+ * elsewhere, is in the container its job was announced with.
+ */
+static void place_task(struct task *task, enum place place, const char *spec)
+{
+	struct lc_error error;
+
+	if (place == PLACE_CONTAINER) {
+		enter_container(task, spec);
+	} else if (container_expected) {
+		lc_fail(&error, LC_INTERNAL,
+			"a container was asked for, but %s did not reach this task (do not remove "
+			"it from the environment)",
+			SPEC_VARIABLE);
+		end_task(task, &error);
+	} else if (place == PLACE_UNSAID &&
+		   lc_find_note(run_directory, task->job, getuid()) == LC_NOTE_OF_JOB) {
+		enter_container(task, "");
+	}
 }
 
 /* --- the hooks --- */
@@ -392,12 +484,12 @@ int slurm_spank_init_post_opt(spank_t spank, int argc, char **argv)
 	(void)argv;
 	if (spank_context() == S_CTX_REMOTE)
 		return 0;
-	if (error.code == 0 && compose_request(&request, &error) == 0)
+	if (error.code == 0 && compose_request(spank_context(), &request, &error) == 0)
 		publish_request(spank, &request, &error);
 	lc_request_clear(&request);
 	if (error.code == 0)
 		return 0;
-	slurm_spank_log("layercake: %s", error.text);
+	say(error.text); /* slurm_spank_log(3) is silent with --quiet */
 	return -1;
 }
 
@@ -410,9 +502,9 @@ int slurm_spank_job_prolog(spank_t spank, int argc, char **argv)
 	(void)spank;
 	if (spec == NULL || read_arguments(argc, argv) < 0)
 		return 0;
-	if (leave_note(job, uid, spec) < 0)
-		slurm_error("layercake: cannot leave the spec of job %u beside \"%s\": %s", job,
-			    socket_path, strerror(errno));
+	if (lc_leave_note(run_directory, job, uid, spec) < 0)
+		slurm_error("layercake: cannot leave a note of job %u in \"%s\": %s", job,
+			    run_directory, strerror(errno));
 	lc_frames_register(&request, job, uid, spec);
 	tell_launcher("announce", job, true, &request, PROLOG_MILLIS);
 	return 0;
@@ -440,31 +532,27 @@ int slurm_spank_task_post_fork(spank_t spank, int argc, char **argv)
 int slurm_spank_task_init(spank_t spank, int argc, char **argv)
 {
 	struct task task = {.spank = spank};
-	struct lc_error error;
 	char spec[LC_SPEC_MAX + 1];
 	int local_task;
+	uint32_t global_task = 0;
 
 	(void)argc;
 	(void)argv;
 	if (spank_get_item(spank, S_JOB_ID, &task.job) != ESPANK_SUCCESS ||
 	    spank_get_item(spank, S_JOB_STEPID, &task.step) != ESPANK_SUCCESS ||
-	    spank_get_item(spank, S_TASK_ID, &local_task) != ESPANK_SUCCESS)
+	    spank_get_item(spank, S_TASK_ID, &local_task) != ESPANK_SUCCESS ||
+	    spank_get_item(spank, S_TASK_GLOBAL_ID, &global_task) != ESPANK_SUCCESS)
 		return -1;
 	task.speaks = local_task == 0;
-	read_spec(&task, spec);
-	if (task.step == SLURM_BATCH_SCRIPT && spec[0] != '\0')
-		explain_batch(spec);
-	if (task.step == SLURM_BATCH_SCRIPT || task.step == SLURM_INTERACTIVE_STEP)
+	task.reports = global_task == 0;
+	enum place place = read_place(&task, spec);
+	if (is_driver(&task) && !is_inside_batch(&task)) {
+		if (place == PLACE_CONTAINER)
+			explain_driver(&task, spec);
 		return 0;
-	if (spec[0] != '\0') {
-		enter_container(&task, spec);
-	} else if (container_expected) {
-		lc_fail(&error, LC_INTERNAL,
-			"a container was asked for, but %s did not reach this task (do not remove "
-			"it from the environment)",
-			SPEC_VARIABLE);
-		end_task(&task, &error);
 	}
+	container_expected |= is_inside_batch(&task);
+	place_task(&task, place, spec);
 	return 0;
 }
 

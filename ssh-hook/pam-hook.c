@@ -7,6 +7,7 @@
  */
 #define _GNU_SOURCE
 #include "node.h"
+#include "note.h"
 #include "wire.h"
 
 #include <pwd.h>
@@ -34,7 +35,7 @@ int main(int argc, char **argv)
 		return 0; /* ssh-entry says it */
 	lc_frames_start(&request, job, user->pw_uid);
 	if (lc_tell(path, &request, START_MILLIS, &error) == 0 || error.code != LC_UNREACHABLE ||
-	    !lc_has_container(run_directory, job, user->pw_uid))
+	    lc_find_note(run_directory, job, user->pw_uid) == LC_NO_NOTE)
 		return 0;
 	printf("layercake: %s\n", error.text);
 	return 1;

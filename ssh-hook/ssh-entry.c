@@ -2,7 +2,9 @@
  * What sshd's ForceCommand runs, as the user: puts the session into the container of the job that
  * pam_slurm_adopt has picked, then becomes what the user asked for.
  *
- *   ssh-entry [RUN_DIRECTORY]
+ *   ssh-entry [--containers-only] [RUN_DIRECTORY]
+ *
+ * Sessions of a job without container get the host's shell, or with --containers-only nothing.
  *
  * Nothing is written to a session without a terminal but a reason to refuse it: scp, rsync and
  * editors speak their own protocols there.
@@ -10,6 +12,7 @@
 #define _GNU_SOURCE
 #include "enter.h"
 #include "node.h"
+#include "note.h"
 #include "transfer.h"
 #include "wire.h"
 
@@ -57,10 +60,22 @@ static bool ask(const char *run_directory, struct lc_container *container)
 		refuse(&error);
 	}
 	int result = lc_ask_for_session(path, job, show_progress, NULL, container, &error);
-	if (result < 0 &&
-	    (error.code != LC_UNREACHABLE || lc_has_container(run_directory, job, getuid())))
+	if (result < 0 && (error.code != LC_UNREACHABLE ||
+			   lc_find_note(run_directory, job, getuid()) != LC_NO_NOTE))
 		refuse(&error);
 	return result == 0;
+}
+
+_Noreturn static void refuse_host(void)
+{
+	const char *job = getenv("SLURM_JOB_ID");
+	struct lc_error error;
+
+	lc_fail(&error, LC_PERMISSION,
+		"job %s has no container on this node, and ssh is for containers only here (submit "
+		"with --ch-image, or use srun)",
+		job != NULL ? job : "of this session");
+	refuse(&error);
 }
 
 static void enter(struct lc_container *container)
@@ -128,7 +143,9 @@ _Noreturn static void run_transfer(const struct lc_transfer *host, enum lc_progr
 
 int main(int argc, char **argv)
 {
-	const char *run_directory = argc > 1 ? argv[1] : LC_RUN_DIRECTORY;
+	bool containers_only = argc > 1 && strcmp(argv[1], "--containers-only") == 0;
+	const char *given = argv[containers_only ? 2 : 1]; /* argv ends with a NULL */
+	const char *run_directory = given != NULL ? given : LC_RUN_DIRECTORY;
 	const char *command = getenv("SSH_ORIGINAL_COMMAND");
 	const struct passwd *user = getpwuid(getuid());
 	const char *shell = user != NULL ? user->pw_shell : getenv("SHELL");
@@ -139,6 +156,8 @@ int main(int argc, char **argv)
 	if (ask(run_directory, &container)) {
 		host = lc_transfer_open(program);
 		enter(&container);
+	} else if (containers_only) {
+		refuse_host();
 	}
 	if (program == LC_SFTP)
 		run_sftp(&host, command);

@@ -19,32 +19,6 @@ static void test_job_ids(void)
 	CHECK(lc_job_of("4294967295") == 0 && lc_job_of("99999999999999999999") == 0);
 }
 
-static void test_markers(void)
-{
-	char run[] = "/tmp/layercake-test.XXXXXX", path[128], contained[64];
-
-	if (!CHECK(mkdtemp(run) != NULL))
-		return;
-	CHECK(!lc_has_container(run, 42, 1001)); /* the launcher never ran */
-	CHECK(!lc_has_container(run, 0, 1001));
-	snprintf(contained, sizeof(contained), "%s/contained", run);
-	snprintf(path, sizeof(path), "%s/42.1001", contained);
-	mkdir(contained, 0711);
-	close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0444));
-	CHECK(lc_has_container(run, 42, 1001));
-	CHECK(!lc_has_container(run, 42, 100) && !lc_has_container(run, 4, 1001));
-	CHECK(!lc_has_container(run, 42, 1002) && !lc_has_container(run, 421, 1001));
-	CHECK(lc_has_container(run, 0, 1001));
-	CHECK(!lc_has_container(run, 0, 1) && !lc_has_container(run, 0, 1002));
-	unlink(path);
-	rmdir(contained);
-	/* What cannot be told is not the host's. */
-	close(open(contained, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
-	CHECK(lc_has_container(run, 42, 1001) && lc_has_container(run, 0, 1001));
-	unlink(contained);
-	rmdir(run);
-}
-
 static void test_socket_path(void)
 {
 	char path[32];
@@ -97,7 +71,6 @@ static void test_scripts(void)
 int main(void)
 {
 	test_job_ids();
-	test_markers();
 	test_socket_path();
 	test_what_is_a_transfer();
 	test_scripts();

@@ -16,9 +16,9 @@ OSD_BYTES=$((4 << 30))
 LAUNCHER_SOCKET=/run/layercake/launcher.sock
 
 # user:uid:supplementary groups
-USERS=('alice:10001:project,astro' 'bob:10002:project')
+USERS=('alice:10001:project,astro' 'bob:10002:project' 'dana:10003:admins')
 # group:gid
-GROUPS_ADDED=(project:10010 astro:10011)
+GROUPS_ADDED=(project:10010 astro:10011 admins:10012)
 
 say() { printf 'cluster: %s\n' "$*" >&2; }
 

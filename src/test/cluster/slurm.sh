@@ -30,6 +30,8 @@ TaskPlugin=task/cgroup,task/affinity
 JobAcctGatherType=jobacct_gather/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
+# Heterogeneous jobs are started by the backfill scheduler only, which else looks every 30 s.
+SchedulerParameters=bf_interval=1
 # A machine with one core still offers two CPUs per node.
 SlurmdParameters=config_overrides
 
@@ -71,12 +73,13 @@ start_slurmd() {
 }
 
 # slurmd asks the plugin only once, at its start, which prolog and epilog hooks it has. Steps outlive the restart.
-restart_slurmd() {
-  local pid
-  if pid=$(cat /run/slurmd.pid 2>/dev/null) && kill "$pid" 2>/dev/null; then
-    await 30 "slurmd (pid $pid) has ended" process_gone "$pid"
+restart_slurm() {
+  local daemon=slurmd pid
+  [[ $(hostname) != head ]] || daemon=slurmctld
+  if pid=$(cat "/run/$daemon.pid" 2>/dev/null) && kill "$pid" 2>/dev/null; then
+    await 30 "$daemon (pid $pid) has ended" process_gone "$pid"
   fi
-  start_slurmd
+  "start_$daemon"
 }
 
 process_gone() { ! kill -0 "$1" 2>/dev/null; }

@@ -65,6 +65,11 @@ public record StoreConfig(
     return "client.layercake." + user;
   }
 
+  /** Where images come from, for people: the pool or the directory. */
+  public String place() {
+    return kind == Kind.RADOS ? "pool " + pool : "directory " + directory.orElseThrow();
+  }
+
   private static StoreConfig read(Properties properties, String client, String keyring)
       throws StoreException {
     Kind kind = choice(Kind.class, properties, "store", Kind.RADOS);

@@ -119,7 +119,7 @@ final class Container implements AutoCloseable {
   }
 
   private Holder startHolder(Images.Mounted mounted) {
-    progress = "";
+    progress = "starting the container";
     try {
       synchronized (this) {
         if (closed) {

@@ -1,6 +1,5 @@
 package org.layercake.launcher;
 
-import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import org.layercake.store.FetchListener;
 
@@ -8,29 +7,38 @@ import org.layercake.store.FetchListener;
 final class FetchProgress implements FetchListener {
   private static final long NANOS_PER_SECOND = 1_000_000_000L;
 
-  private final String image;
+  private final String what;
   private final long totalBytes;
   private final Consumer<String> lines;
-  private final AtomicLong startedNanos = new AtomicLong();
-  private volatile long lastNanos;
+  private long startedNanos; // guarded by this
+  private long startBytes; // guarded by this: another's fetch may have begun before
+  private long lastNanos; // guarded by this
 
-  FetchProgress(String image, long totalBytes, Consumer<String> lines) {
-    this.image = image;
+  /**
+   * Starts to count at the first bytes.
+   *
+   * @param what the image and where it comes from, for the line
+   */
+  FetchProgress(String what, long totalBytes, Consumer<String> lines) {
+    this.what = what;
     this.totalBytes = totalBytes;
     this.lines = lines;
   }
 
   @Override
-  public void fetched(long bytesDone) {
+  public synchronized void fetched(long bytesDone) {
     long now = System.nanoTime();
-    startedNanos.compareAndSet(0, now);
+    if (startedNanos == 0) {
+      startedNanos = now;
+      startBytes = bytesDone;
+    }
     lastNanos = now;
-    double seconds = (now - startedNanos.get()) / (double) NANOS_PER_SECOND;
-    double bytesPerSecond = bytesDone / Math.max(seconds, 0.001);
+    double seconds = (now - startedNanos) / (double) NANOS_PER_SECOND;
+    double bytesPerSecond = (bytesDone - startBytes) / Math.max(seconds, 0.001);
     lines.accept(
         String.format(
             "fetching %s: %d of %d MB, %.0f s, %.0f MB/s, %.0f s left",
-            image,
+            what,
             bytesDone / 1_000_000,
             totalBytes / 1_000_000,
             seconds,
@@ -39,7 +47,7 @@ final class FetchProgress implements FetchListener {
   }
 
   /** How long the fetch took from its first chunk to its last, 0 when there was none. */
-  long millis() {
-    return startedNanos.get() == 0 ? 0 : (lastNanos - startedNanos.get()) / 1_000_000;
+  synchronized long millis() {
+    return (lastNanos - startedNanos) / 1_000_000;
   }
 }

@@ -9,27 +9,24 @@ import java.util.List;
 import java.util.concurrent.CompletableFuture;
 
 /**
- * The process that keeps a container's namespaces, and our descriptors of them. As long as the
- * descriptors are open the container can be entered, whatever becomes of the process.
+ * The process that keeps a container's namespaces, and our descriptors of it and of them. As long
+ * as those are open the container can be entered, whatever becomes of the process.
  */
 final class Holder implements AutoCloseable {
   private static final long READY_TIMEOUT_MILLIS = 30_000;
+  private static final int SIGKILL = 9;
 
   private final ProcessHandle process;
+  private final int pidfd;
   private final int userNamespace;
   private final int mountNamespace;
   private boolean open = true;
 
-  private Holder(ProcessHandle process) throws IOException {
+  private Holder(ProcessHandle process, int pidfd, int userNamespace, int mountNamespace) {
     this.process = process;
-    String namespaces = "/proc/" + process.pid() + "/ns/";
-    this.userNamespace = Libc.open(namespaces + "user");
-    try {
-      this.mountNamespace = Libc.open(namespaces + "mnt");
-    } catch (IOException e) {
-      Libc.close(userNamespace);
-      throw e;
-    }
+    this.pidfd = pidfd;
+    this.userNamespace = userNamespace;
+    this.mountNamespace = mountNamespace;
   }
 
   /**
@@ -51,7 +48,7 @@ final class Holder implements AutoCloseable {
     Program program =
         Program.start(command(config, job, spec, image, home), "ready", READY_TIMEOUT_MILLIS);
     try {
-      return new Holder(program.handle());
+      return find(program.handle().pid(), Program.startMillis(program.handle()));
     } catch (IOException e) {
       program.handle().destroyForcibly();
       throw new Abort(Abort.INTERNAL, "the container ended at once: " + e.getMessage(), e);
@@ -59,15 +56,28 @@ final class Holder implements AutoCloseable {
   }
 
   /**
-   * Takes over a holder that an earlier launcher started.
+   * Takes over a holder that was started before, by an earlier launcher too.
    *
-   * @throws IOException when it is gone
+   * @param startMillis when it started, milliseconds since 1970
+   * @throws IOException when it is gone, also when its pid is another's now
    */
   static Holder find(long pid, long startMillis) throws IOException {
-    ProcessHandle process =
-        Program.find(pid, startMillis)
-            .orElseThrow(() -> new IOException("holder " + pid + " is gone"));
-    return new Holder(process);
+    List<Integer> opened = new ArrayList<>();
+    try {
+      opened.add(Libc.openProcess(pid));
+      // The pidfd first: if that process is alive in the end, all the rest was of it.
+      ProcessHandle process = Program.find(pid, startMillis).orElse(null);
+      for (String kind : List.of("user", "mnt")) {
+        opened.add(Libc.open("/proc/" + pid + "/ns/" + kind));
+      }
+      if (process == null || !Libc.signal(opened.get(0), 0)) {
+        throw new IOException("holder " + pid + " is gone");
+      }
+      return new Holder(process, opened.get(0), opened.get(1), opened.get(2));
+    } catch (IOException e) {
+      opened.forEach(Libc::close);
+      throw e;
+    }
   }
 
   private static List<String> command(
@@ -129,9 +139,10 @@ final class Holder implements AutoCloseable {
   public synchronized void close() {
     if (open) {
       open = false;
+      Libc.signal(pidfd, SIGKILL);
+      Libc.close(pidfd);
       Libc.close(userNamespace);
       Libc.close(mountNamespace);
-      process.destroyForcibly();
     }
   }
 }

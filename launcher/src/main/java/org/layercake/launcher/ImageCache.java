@@ -15,10 +15,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutionException;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.layercake.store.Digest;
+import org.layercake.store.FetchListener;
 import org.layercake.store.StoreException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -32,7 +34,19 @@ final class ImageCache {
 
   /** Writes an image's verified bytes into an empty file. */
   interface Fetcher {
-    void fetch(FileChannel target) throws StoreException, IOException, Abort;
+    void fetch(FileChannel target, FetchListener listener)
+        throws StoreException, IOException, Abort;
+  }
+
+  /** A fetch under way, and all who wait for it. */
+  private static final class Flight implements FetchListener {
+    private final CompletableFuture<Void> landed = new CompletableFuture<>();
+    private final List<FetchListener> waiting = new CopyOnWriteArrayList<>();
+
+    @Override
+    public void fetched(long bytesDone) {
+      waiting.forEach(listener -> listener.fetched(bytesDone));
+    }
   }
 
   /** A promise that the image file stays until closed. Closing twice is harmless. */
@@ -64,7 +78,7 @@ final class ImageCache {
   private final long budgetBytes;
   // All guarded by this. A digest in `fetching` has its bytes reserved against the budget.
   private final Map<Digest, Integer> leases = new HashMap<>();
-  private final Map<Digest, CompletableFuture<Void>> fetching = new HashMap<>();
+  private final Map<Digest, Flight> fetching = new HashMap<>();
   private final Map<Digest, Long> reservedBytes = new HashMap<>();
 
   ImageCache(CacheLayout layout, long budgetBytes) {
@@ -77,11 +91,13 @@ final class ImageCache {
    * being fetched waits for that fetch.
    *
    * @param bytes size of the image file
+   * @param listener told of the fetch, whoever asked for it first
    * @throws Abort {@link Abort#CANNOT_CREATE} when the budget or the disk has no room
    */
-  Lease lease(Digest digest, long bytes, Fetcher fetcher) throws Abort, InterruptedException {
-    CompletableFuture<Void> mine = null;
-    CompletableFuture<Void> flight;
+  Lease lease(Digest digest, long bytes, FetchListener listener, Fetcher fetcher)
+      throws Abort, InterruptedException {
+    Flight mine = null;
+    Flight flight;
     Lease lease;
     synchronized (this) {
       lease = pin(digest);
@@ -96,17 +112,18 @@ final class ImageCache {
           lease.close();
           throw e;
         }
-        mine = new CompletableFuture<>();
+        mine = new Flight();
         flight = mine;
         fetching.put(digest, mine);
         reservedBytes.put(digest, bytes);
       }
+      flight.waiting.add(listener);
     }
     if (mine != null) {
       fetch(digest, fetcher, mine);
     }
     try {
-      flight.get();
+      flight.landed.get();
       return lease;
     } catch (ExecutionException e) {
       lease.close();
@@ -131,7 +148,7 @@ final class ImageCache {
     return new Lease(digest);
   }
 
-  private void fetch(Digest digest, Fetcher fetcher, CompletableFuture<Void> flight) {
+  private void fetch(Digest digest, Fetcher fetcher, Flight flight) {
     Throwable failure = null;
     Path staged = layout.staging(digest);
     try {
@@ -141,7 +158,7 @@ final class ImageCache {
               StandardOpenOption.CREATE,
               StandardOpenOption.TRUNCATE_EXISTING,
               StandardOpenOption.WRITE)) {
-        fetcher.fetch(target);
+        fetcher.fetch(target, flight);
         target.force(true);
       }
       Files.move(staged, layout.image(digest), StandardCopyOption.ATOMIC_MOVE);
@@ -154,9 +171,9 @@ final class ImageCache {
       reservedBytes.remove(digest);
     }
     if (failure == null) {
-      flight.complete(null);
+      flight.landed.complete(null);
     } else {
-      flight.completeExceptionally(failure);
+      flight.landed.completeExceptionally(failure);
     }
   }
 

@@ -56,23 +56,27 @@ final class Images implements AutoCloseable {
   Mounted mount(Spec spec, String user, Consumer<String> progress)
       throws Abort, InterruptedException {
     try {
+      progress.accept("looking up " + spec.image() + " in " + config.store().place());
       ImageStore images = store();
       Image image = images.resolve(spec.image(), user);
       FetchProgress listener =
-          new FetchProgress(spec.image().toString(), image.manifest().size(), progress);
+          new FetchProgress(
+              spec.image() + " from " + config.store().place(), image.manifest().size(), progress);
       ImageCache.Lease lease =
           cache.lease(
               image.digest(),
               image.manifest().size(),
-              target -> images.fetch(image, target, listener));
-      if (listener.millis() > 0) {
-        log.info(
-            "event=fetched image={} digest={} bytes={} millis={}",
-            spec.image(),
-            image.digest(),
-            image.manifest().size(),
-            listener.millis());
-      }
+              listener,
+              (target, flight) -> {
+                images.fetch(image, target, flight);
+                log.info(
+                    "event=fetched image={} digest={} bytes={} millis={}",
+                    spec.image(),
+                    image.digest(),
+                    image.manifest().size(),
+                    listener.millis());
+              });
+      progress.accept("mounting " + spec.image());
       return mount(image.digest(), image.manifest().config().environment(), lease);
     } catch (StoreException e) {
       throw Abort.of(e);

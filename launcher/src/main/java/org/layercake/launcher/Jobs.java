@@ -103,9 +103,7 @@ final class Jobs {
 
   /** Starts the registered container's holder; a job without one is none of our business. */
   void start(JobKey key) throws Abort {
-    registerIfNoted(key);
-    Job job = jobs.get(key);
-    String spec = job == null ? "" : registeredSpec(job);
+    String spec = announcedSpec(key);
     if (!spec.isEmpty()) {
       enter(key, spec);
     }
@@ -124,18 +122,12 @@ final class Jobs {
       throw new Abort(
           Abort.NO_PERMISSION, "job " + key.job() + " is not on this node, or has ended here");
     }
-    Container container =
-        withJob(
-            key,
-            job -> {
-              String wanted = specText.isEmpty() ? job.registeredSpec : specText;
-              if (wanted.isEmpty()) {
-                forgetIfIdle(key, job);
-                throw new Abort(
-                    Abort.NO_INPUT, "job " + key.job() + " has no container on this node");
-              }
-              return container(key, job, Spec.parse(wanted), user);
-            });
+    String wanted = specText.isEmpty() ? announcedSpec(key) : specText;
+    if (wanted.isEmpty()) {
+      throw new Abort(Abort.NO_INPUT, "job " + key.job() + " has no container on this node");
+    }
+    Spec spec = Spec.parse(wanted);
+    Container container = withJob(key, job -> container(key, job, spec, user));
     CompletableFuture<Holder> unused = container.start();
     return container;
   }
@@ -147,15 +139,25 @@ final class Jobs {
    */
   Place ofSession(Libc.Peer peer, long claimed) throws Abort {
     JobKey key = jobOfSession(peer, claimed);
-    registerIfNoted(key);
+    String spec = announcedSpec(key);
     boolean othersHave =
         jobs.keySet().stream().anyMatch(k -> k.uid() == peer.uid() && !k.equals(key));
-    Job job = jobs.get(key); // a job without a container is never announced
-    String spec = job == null ? "" : registeredSpec(job);
-    if (spec.isEmpty() && job != null) {
-      spec = newestSpec(job);
+    if (spec.isEmpty()) {
+      spec = newestSpec(key);
     }
     return new Place(key.job(), spec.isEmpty() ? null : enter(key, spec), othersHave);
+  }
+
+  /** What the job was announced with; empty for a job without a container of its own. */
+  private String announcedSpec(JobKey key) throws Abort {
+    registerIfNoted(key);
+    Job job = jobs.get(key);
+    if (job == null) {
+      return "";
+    }
+    synchronized (job) {
+      return job.registeredSpec;
+    }
   }
 
   /** Takes up what a job's prolog left for a launcher that did not run at the time. */
@@ -191,11 +193,14 @@ final class Jobs {
   }
 
   /** Of the container that was started last; empty when there is none. */
-  private static String newestSpec(Job job) {
-    return job.containers.values().stream()
-        .max(Comparator.comparingLong(Container::startMillis))
-        .map(container -> container.spec().text())
-        .orElse("");
+  private String newestSpec(JobKey key) {
+    Job job = jobs.get(key);
+    return job == null
+        ? ""
+        : job.containers.values().stream()
+            .max(Comparator.comparingLong(Container::startMillis))
+            .map(container -> container.spec().text())
+            .orElse("");
   }
 
   /** Ends all that the job has on this node. */
@@ -392,12 +397,6 @@ final class Jobs {
           return act.on(job);
         }
       }
-    }
-  }
-
-  private static String registeredSpec(Job job) {
-    synchronized (job) {
-      return job.registeredSpec;
     }
   }
 

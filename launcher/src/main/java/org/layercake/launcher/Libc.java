@@ -16,7 +16,8 @@ import jnr.ffi.types.ssize_t;
 
 /**
  * The few calls of glibc that the JDK has no word for: Unix sockets with peer pid and descriptor
- * passing (unix(7)), lazy unmount (umount2(2)), the password database by uid (getpwuid(3)).
+ * passing (unix(7)), processes by descriptor (pidfd_open(2)), lazy unmount (umount2(2)), the
+ * password database by uid (getpwuid(3)).
  *
  * <p>Structures are laid out by hand for 64-bit Linux; this is the only class that knows them.
  */
@@ -33,6 +34,9 @@ final class Libc {
   private static final int MSG_NOSIGNAL = 0x4000;
   private static final int O_CLOEXEC = 0x80000;
   private static final int MNT_DETACH = 2;
+  // By number, because glibc has functions for them only since 2.36; the same on all machines.
+  private static final long SYS_PIDFD_SEND_SIGNAL = 424;
+  private static final long SYS_PIDFD_OPEN = 434;
   private static final int EINTR = 4;
   private static final int ENOENT = 2;
   private static final int EINVAL = 22;
@@ -70,6 +74,8 @@ final class Libc {
     int open(String path, int flags);
 
     int close(int fd);
+
+    long syscall(long number, long first, long second, long third, long fourth);
 
     int umount2(String target, int flags);
 
@@ -237,6 +243,25 @@ final class Libc {
   /** Opens a path read-only, close-on-exec; meant for the magic links of proc(5), /proc/PID/ns. */
   static int open(String path) throws IOException {
     return check(LIBC.open(path, O_CLOEXEC), "open", path);
+  }
+
+  /**
+   * A descriptor of a process, which means that process for ever, whoever has its pid later;
+   * pidfd_open(2).
+   *
+   * @throws IOException when there is no process with that pid
+   */
+  static int openProcess(long pid) throws IOException {
+    return check((int) LIBC.syscall(SYS_PIDFD_OPEN, pid, 0, 0, 0), "open process", pid);
+  }
+
+  /**
+   * Sends a signal, or with 0 only asks; pidfd_send_signal(2).
+   *
+   * @return whether the process is still there
+   */
+  static boolean signal(int pidfd, int signal) {
+    return LIBC.syscall(SYS_PIDFD_SEND_SIGNAL, pidfd, signal, 0, 0) == 0;
   }
 
   /** Detaches a mount now; the kernel ends it when its last user goes. No mount is no error. */

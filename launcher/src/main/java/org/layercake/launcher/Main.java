@@ -62,6 +62,7 @@ public final class Main {
         jobs.recover();
         Runtime.getRuntime().addShutdownHook(new Thread(() -> stop(server, stopped), "stop"));
         log.info("event=start socket={}", layout.socket());
+        workers.execute(Proctrack::report);
         server.serve();
       }
     } finally {

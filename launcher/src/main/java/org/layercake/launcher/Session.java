@@ -15,7 +15,10 @@ final class Session implements Runnable {
   private static final int SEND_MILLIS = 5_000;
   // For HELLO and request together: a client that sends byte by byte gets no more time.
   private static final long REQUEST_NANOS = 5_000_000_000L;
-  private static final long PROGRESS_MILLIS = 1_000;
+  private static final long LIFE_MILLIS = 1_000;
+  // Lines for the user: after 1 s, then ever more rarely, down to one in 10 s.
+  private static final long FIRST_LINE_MILLIS = 1_000;
+  private static final long MAX_LINE_MILLIS = 10_000;
 
   private final int connection;
   private final Libc.Peer peer;
@@ -113,14 +116,18 @@ final class Session implements Runnable {
   /** Waits as long as the client does: a client that is gone shows when progress is sent. */
   private Holder await(Container container) throws Abort, IOException, InterruptedException {
     CompletableFuture<Holder> holder = container.start();
-    String told = "";
+    long waitedMillis = 0;
+    long nextLineMillis = FIRST_LINE_MILLIS;
     while (true) {
       try {
-        return holder.get(PROGRESS_MILLIS, TimeUnit.MILLISECONDS);
+        return holder.get(LIFE_MILLIS, TimeUnit.MILLISECONDS);
       } catch (TimeoutException e) {
-        String line = container.progress();
-        send(new Reply.Progress(line.equals(told) ? "" : line));
-        told = line;
+        waitedMillis += LIFE_MILLIS;
+        boolean isTime = waitedMillis >= nextLineMillis;
+        send(new Reply.Progress(isTime ? container.progress() : ""));
+        if (isTime) {
+          nextLineMillis += Math.min(nextLineMillis, MAX_LINE_MILLIS);
+        }
       } catch (ExecutionException e) {
         Throwable cause = e.getCause();
         if (cause instanceof Abort abort) {

@@ -12,10 +12,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -48,7 +50,8 @@ class ImageCacheTest {
                   cache.lease(
                       digest(1),
                       BYTES,
-                      target -> {
+                      done -> {},
+                      (target, listener) -> {
                         fetches.incrementAndGet();
                         target.write(ByteBuffer.wrap(content(1)));
                       })));
@@ -61,6 +64,34 @@ class ImageCacheTest {
   }
 
   @Test
+  void whoeverWaitsForAFetchHearsOfIt() throws Exception {
+    CountDownLatch waits = new CountDownLatch(1);
+    AtomicLong heard = new AtomicLong();
+    ExecutorService askers = Executors.newFixedThreadPool(2);
+    Future<ImageCache.Lease> first =
+        askers.submit(
+            () ->
+                cache.lease(
+                    digest(1),
+                    BYTES,
+                    done -> {},
+                    (target, listener) -> {
+                      while (heard.get() == 0) { // until the second is there
+                        waits.countDown();
+                        listener.fetched(BYTES / 2);
+                      }
+                      target.write(ByteBuffer.wrap(content(1)));
+                    }));
+    waits.await();
+    Future<ImageCache.Lease> second =
+        askers.submit(() -> cache.lease(digest(1), BYTES, heard::set, (target, listener) -> {}));
+    first.get().close();
+    second.get().close();
+    askers.shutdown();
+    assertEquals(BYTES / 2, heard.get());
+  }
+
+  @Test
   void aFailedFetchLeavesNothingAndTheNextOneSucceeds() throws Exception {
     assertThrows(
         Abort.class,
@@ -68,7 +99,8 @@ class ImageCacheTest {
             cache.lease(
                 digest(1),
                 BYTES,
-                target -> {
+                done -> {},
+                (target, listener) -> {
                   target.write(ByteBuffer.wrap(new byte[10]));
                   throw new IOException("broken");
                 }));
@@ -108,7 +140,8 @@ class ImageCacheTest {
                 cache.lease(
                     digest(1),
                     BYTES,
-                    target -> {
+                    done -> {},
+                    (target, listener) -> {
                       throw new IOException("No space left on device");
                     }));
     assertEquals(Abort.CANNOT_CREATE, abort.exitCode());
@@ -123,7 +156,11 @@ class ImageCacheTest {
   }
 
   private ImageCache.Lease lease(int seed) throws Exception {
-    return cache.lease(digest(seed), BYTES, target -> target.write(ByteBuffer.wrap(content(seed))));
+    return cache.lease(
+        digest(seed),
+        BYTES,
+        done -> {},
+        (target, listener) -> target.write(ByteBuffer.wrap(content(seed))));
   }
 
   private long files() throws IOException {
