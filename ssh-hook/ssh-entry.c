@@ -153,6 +153,8 @@ int main(int argc, char **argv)
 	struct lc_container container;
 	struct lc_transfer host = {-1, -1, -1};
 
+	/* A session of sshd without ForceCommand does not have it either. */
+	unsetenv("SSH_ORIGINAL_COMMAND");
 	if (ask(run_directory, &container)) {
 		host = lc_transfer_open(program);
 		enter(&container);

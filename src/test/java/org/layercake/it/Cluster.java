@@ -61,6 +61,11 @@ final class Cluster {
     return run(List.of("on", node, "sh", "-c", script), null);
   }
 
+  /** Allocates with salloc and runs a script of sh where the job is driven from. */
+  static Result salloc(String user, String options, String script) {
+    return as(user, "salloc -Q " + options + " sh -c \"$(cat <<'JOB'\n" + script + "\nJOB\n)\"");
+  }
+
   /** Any other verb of the cluster command. */
   static Result cluster(String... words) {
     return run(List.of(words), null);
@@ -95,6 +100,20 @@ final class Cluster {
   /** Waits until the jobs of earlier tests have left every node. */
   static void awaitNoJobs() {
     await("no job is left", () -> as("alice", "squeue -h").text().isEmpty());
+  }
+
+  /** Does something while a node has a slow way from the store, 5 MB/s: a fetch can be watched. */
+  static void withSlowLink(String node, Runnable act) {
+    String[] qdisc = {"net", "tc", "qdisc", "replace", "dev", node, "root"};
+    List<String> slow = new ArrayList<>(List.of(qdisc));
+    slow.addAll(List.of("tbf", "rate", "40mbit", "burst", "64kb", "latency", "400ms"));
+    run(slow, null).text();
+    try {
+      act.run();
+    } finally {
+      qdisc[3] = "delete";
+      run(List.of(qdisc), null).text();
+    }
   }
 
   /** Asserts that no node was drained or went down. */

@@ -33,6 +33,13 @@ final class Images {
     return Cluster.as(user, BUSYBOX_TREE.replace("@NAME@", name).replace("@EXTRA@", extra)).text();
   }
 
+  /** The digest of a user's image, {@code sha256:} and hex. */
+  static String digest(String user, String name) {
+    return Cluster.as(user, "layercake inspect --json " + name)
+        .text()
+        .replaceAll("(?s).*\"digest\"\\s*:\\s*\"(sha256:[0-9a-f]{64}).*", "$1");
+  }
+
   /**
    * Pushes the Debian image (python3-mpi4py, openmpi-bin) as {@code debian}, once for all tests.
    */

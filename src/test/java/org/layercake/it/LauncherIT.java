@@ -52,10 +52,7 @@ class LauncherIT {
     Cluster.await(
         "two holders",
         () -> Cluster.on("n1", "pgrep -x layercake-pause | wc -l").text().equals("2"));
-    String digest =
-        Cluster.as("alice", "layercake inspect --json launcher")
-            .text()
-            .replaceAll("(?s).*\"digest\"\\s*:\\s*\"sha256:([0-9a-f]{64}).*", "$1");
+    String digest = Images.digest("alice", "launcher").substring("sha256:".length());
     assertEquals(
         "1", Cluster.on("n1", "grep -c /run/layercake/images/" + digest + " /proc/mounts").text());
     assertEquals(

@@ -6,9 +6,19 @@ final class Protocol {
 
   /** A python3 command that asks to enter a job's container and prints the final reply. */
   static String enter(long job, String spec) {
-    return python(
+    return ask(
         "spec = b\"" + spec + "\"",
-        "body = struct.pack(\">BIIH\", 0x13, " + job + ", 0, len(spec)) + spec",
+        "body = struct.pack(\">BIIH\", 0x13, " + job + ", 0, len(spec)) + spec");
+  }
+
+  /** The same for the container of an ssh session that says it is of that job. */
+  static String session(long job) {
+    return ask("body = struct.pack(\">BI\", 0x14, " + job + ")");
+  }
+
+  private static String ask(String... body) {
+    return python(
+        String.join("\n", body),
         "s.sendall(bytes.fromhex(\"00000003010001\") + struct.pack(\">I\", len(body)) + body)",
         "f = s.makefile(\"rb\")",
         "while True:",

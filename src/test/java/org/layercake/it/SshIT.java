@@ -132,7 +132,7 @@ class SshIT {
     Process alices = Cluster.start("alice", "srun -w n1 --ch-image=ssh-other sleep 1000");
     Cluster.await("the task runs", () -> Cluster.on("n1", "pgrep -x sleep -u alice").exit() == 0);
     String script = "ssh n1 'cat /etc/os-release; id -un'";
-    List<String> lines = salloc("bob", "-w n1 --ch-image=ssh", script).lines();
+    List<String> lines = Cluster.salloc("bob", "-w n1 --ch-image=ssh", script).lines();
     assertEquals(List.of("ID=layercake-ssh", "bob"), lines);
     Cluster.as("alice", "scancel --me").text();
     Cluster.await("srun ends", () -> !alices.isAlive());
@@ -223,7 +223,7 @@ class SshIT {
       Cluster.Result result = Cluster.as("alice", "ssh n1 echo in");
       result.refused(255, "launcher");
       assertEquals("", result.out());
-      assertEquals("bob", salloc("bob", "-w n1", "ssh n1 id -un").text());
+      assertEquals("bob", Cluster.salloc("bob", "-w n1", "ssh n1 id -un").text());
       assertEquals(0, Cluster.on("n1", "PAM_USER=root /usr/lib/layercake/pam-hook").exit(), "root");
     } finally {
       assertEquals(0, Cluster.cluster("launcher", "n1", "start").exit());
@@ -283,12 +283,6 @@ class SshIT {
   }
 
   private static Cluster.Result salloc(String options, String script) {
-    return salloc("alice", options, script);
-  }
-
-  /** Runs a script where the job is driven from. */
-  private static Cluster.Result salloc(String user, String options, String script) {
-    return Cluster.as(
-        user, "salloc -Q " + options + " sh -c \"$(cat <<'JOB'\n" + script + "\nJOB\n)\"");
+    return Cluster.salloc("alice", options, script);
   }
 }
