@@ -113,6 +113,9 @@ class PrivilegeIT {
       assertTrue(asked.contains("ABORT 77") || asked.contains("ABORT 66"), asked);
       asked = Cluster.as("bob", "srun -w n1 " + Protocol.enter(Long.parseLong(jobId), "")).out();
       assertTrue(asked.contains("ABORT"), asked);
+      // A session of bob's job that says it is of alice's is still of his own, which has none.
+      asked = Cluster.as("bob", "srun -w n1 " + Protocol.session(Long.parseLong(jobId))).text();
+      assertEquals("type 43", asked);
     } finally {
       Cluster.as("alice", "scancel --me");
       Cluster.await("alice's job ends", () -> !job.isAlive());

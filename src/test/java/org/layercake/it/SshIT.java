@@ -12,7 +12,7 @@ import org.junit.jupiter.api.Test;
 class SshIT {
   @BeforeAll
   static void pushImages() {
-    Images.busybox("alice", "ssh", "ln -s busybox \"$d/bin/stty\"");
+    Images.busybox("alice", "ssh", "");
     Images.busybox("alice", "ssh-other", "");
     Images.busybox("bob", "ssh", "");
   }
@@ -63,56 +63,6 @@ class SshIT {
     assertEquals(42, result.exit());
     assertEquals("oops", result.err().strip());
     assertEquals("", result.out());
-  }
-
-  @Test
-  void theWholeOfLongBinaryInputAndOutputPasses() {
-    Cluster.Result result =
-        salloc(
-            "-w n1 --ch-image=ssh",
-            """
-            head -c 50000000 /dev/urandom >$HOME/bytes
-            ssh n1 cat <$HOME/bytes | cmp - $HOME/bytes && echo same
-            rm $HOME/bytes
-            """);
-    assertEquals("same", result.text());
-    assertEquals("", result.err());
-  }
-
-  @Test
-  void sftpScpAndRsyncSeeTheContainersFilesThoughTheImageHasNone() {
-    Cluster.Result result =
-        salloc(
-            "-w n1 --ch-image=ssh",
-            """
-            cd $HOME; rm -rf sftp; mkdir sftp; cd sftp; echo up >here
-            printf 'put here sftp/there\\nget /etc/os-release\\n' | sftp -q -b - n1 >/dev/null
-            scp -q n1:/etc/os-release by-scp
-            scp -q -O n1:/etc/os-release by-old-scp
-            scp -q -O here "n1:'sftp/old there'"
-            rsync -q n1:/etc/os-release by-rsync
-            cat there os-release by-scp by-old-scp by-rsync 'old there'
-            """);
-    String release = "ID=layercake-ssh";
-    assertEquals(List.of("up", release, release, release, release, "up"), result.lines());
-    assertEquals("", result.err());
-  }
-
-  @Test
-  void anInteractiveSessionHasATerminalOfTheRightSizeAndALoginShell() {
-    Cluster.Result result =
-        salloc(
-            "-w n1 --ch-image=ssh",
-            """
-            cd $HOME; rm -f typed.out
-            printf 'stty size; tty; . /etc/os-release; echo $0 $ID\\nexit 7\\n' >typed
-            (cat typed; until [ -e typed.out ]; do sleep 0.1; done) |
-              script -qec 'stty rows 33 cols 77; ssh -t n1; echo exit $?; touch typed.out' /dev/null
-            """);
-    assertTrue(result.out().contains("33 77"), result.out());
-    assertTrue(result.out().contains("/dev/pts/"), result.out());
-    assertTrue(result.out().contains("-sh layercake-ssh"), result.out());
-    assertTrue(result.out().contains("exit 7"), result.out());
   }
 
   @Test
@@ -172,6 +122,38 @@ class SshIT {
   }
 
   @Test
+  void fromAJobsOwnNodesTheSessionIsInThatJob() {
+    Cluster.as("alice", "rm -f $HOME/first $HOME/second $HOME/done").text();
+    Process second =
+        Cluster.start(
+            "alice",
+            """
+            until [ -e $HOME/first ]; do sleep 0.1; done
+            salloc -Q -w n1 --ch-image=ssh-other sh -c '
+              srun true; touch $HOME/second; until [ -e $HOME/done ]; do sleep 0.1; done'
+            """);
+    List<String> lines =
+        salloc(
+                "-N2 --ch-image=ssh",
+                """
+                touch $HOME/first; until [ -e $HOME/second ]; do sleep 0.1; done
+                srun -N1 -w n2 --ch-image=none ssh -tt n1 'cat /etc/os-release; echo $SLURM_JOB_ID'
+                ssh -tt n1 'cat /etc/os-release'
+                touch $HOME/done; echo $SLURM_JOB_ID
+                """)
+            .lines();
+    String job = lines.get(lines.size() - 1);
+    assertTrue(
+        lines.get(0).startsWith("layercake: this session is in job " + job + ", in ssh:latest"),
+        lines.toString());
+    assertEquals(List.of("ID=layercake-ssh", job), lines.subList(1, 3));
+    // From the login node there is no telling, and the newest, by Slurm's measure, is the other.
+    assertTrue(lines.get(3).contains(", in ssh-other:latest (other jobs"), lines.toString());
+    assertEquals("ID=layercake-ssh-other", lines.get(4));
+    Cluster.await("the second job ends", () -> !second.isAlive());
+  }
+
+  @Test
   void aClaimedJobDoesNotCountAgainstTheOneThatAdopted() {
     // .bashrc is read on the host, before ssh-entry: all that a user can say is said there.
     Cluster.as("alice", "echo 'export SLURM_JOB_ID=4000000' >$HOME/.bashrc").text();
@@ -180,6 +162,105 @@ class SshIT {
           "ID=layercake-ssh", salloc("-w n1 --ch-image=ssh", "ssh n1 cat /etc/os-release").text());
     } finally {
       Cluster.as("alice", "rm $HOME/.bashrc").text();
+    }
+  }
+
+  @Test
+  void whatTheUsersFilesAndVariablesSayDoesNotChangeWhereTheSessionIs() {
+    Cluster.as(
+            "alice",
+            """
+            cd $HOME; rm -f rc.out
+            echo 'echo ran >$HOME/rc.out' >.ssh/rc
+            echo SLURM_JOB_ID=4000000 >.ssh/environment
+            echo 'readlink /proc/self/ns/mnt >$HOME/bashrc.out' >.bashrc
+            """)
+        .text();
+    try {
+      List<String> lines =
+          salloc(
+                  "-w n1 --ch-image=ssh",
+                  """
+                  echo $SLURM_JOB_ID
+                  SLURM_JOB_ID=4000000 ssh -o SendEnv=SLURM_JOB_ID n1 'echo $SLURM_JOB_ID; cat /etc/os-release; ls $HOME/rc.out'
+                  """)
+              .out()
+              .lines()
+              .toList();
+      assertEquals(List.of(lines.get(0), lines.get(0), "ID=layercake-ssh"), lines);
+      // The one that counts for users: what is in .bashrc runs on the host, as in a plain session.
+      assertEquals(
+          Cluster.on("n1", "readlink /proc/self/ns/mnt").text(),
+          Cluster.as("alice", "cat $HOME/bashrc.out").text());
+    } finally {
+      Cluster.as("alice", "rm -f $HOME/.bashrc $HOME/.ssh/rc $HOME/.ssh/environment").text();
+    }
+  }
+
+  @Test
+  void forwardingNeedsAJobAndIsTheNodesOwn() {
+    String script = "ssh -W 127.0.0.1:22 n1 </dev/null | head -c 8";
+    assertEquals("SSH-2.0-", salloc("-w n1 --ch-image=ssh", script).text());
+    Cluster.Result result = Cluster.as("bob", "ssh -W 127.0.0.1:22 n1 </dev/null");
+    assertEquals("", result.out());
+    assertEquals(255, result.exit());
+  }
+
+  @Test
+  void aSessionWaitsForItsContainerAndOnlyATerminalIsTold() {
+    Images.busybox("alice", "ssh-slow", "head -c 30000000 /dev/urandom >$d/bytes");
+    Cluster.withSlowLink(
+        "n1",
+        () -> {
+          String script = "ssh -tt n1 cat /etc/os-release";
+          String out = salloc("-w n1 --ch-image=ssh-slow", script).text();
+          assertTrue(
+              out.startsWith("layercake: fetching ssh-slow:latest from pool layercake: "), out);
+          assertTrue(out.endsWith("ID=layercake-ssh-slow"), out);
+        });
+    Images.busybox("alice", "ssh-slow", "head -c 30000001 /dev/urandom >$d/bytes");
+    Cluster.withSlowLink(
+        "n1",
+        () -> {
+          Cluster.Result result = salloc("-w n1 --ch-image=ssh-slow", "ssh n1 cat /etc/os-release");
+          assertEquals("ID=layercake-ssh-slow\n", result.out());
+          assertEquals("", result.err());
+        });
+  }
+
+  @Test
+  void administratorsAndRootAlwaysGetOntoTheBareNode() {
+    String key =
+        Cluster.as(
+                "root",
+                "cd; mkdir -p .ssh; ssh-keygen -q -t ed25519 -N '' -f .ssh/it; cat .ssh/it.pub")
+            .text();
+    Cluster.on("n1", "mkdir -p /root/.ssh && echo '" + key + "' >/root/.ssh/authorized_keys")
+        .text();
+    assertEquals(0, Cluster.cluster("launcher", "n1", "stop").exit());
+    String where = "'. /etc/os-release; echo $ID $USER'";
+    try {
+      assertEquals("debian dana", Cluster.as("dana", "ssh n1 " + where).text());
+      assertEquals("debian root", Cluster.as("root", "ssh -i /root/.ssh/it n1 " + where).text());
+    } finally {
+      assertEquals(0, Cluster.cluster("launcher", "n1", "start").exit());
+      Cluster.on("n1", "rm -r /root/.ssh").text();
+      Cluster.as("root", "rm -r /root/.ssh").text();
+    }
+  }
+
+  @Test
+  void aSiteMayKeepSessionsOfJobsWithoutContainerOut() {
+    String change = " /etc/ssh/sshd_config && kill -HUP $(cat /run/sshd.pid)";
+    Cluster.on("n1", "sed -i 's/ssh-entry/& --containers-only/'" + change).text();
+    try {
+      Cluster.Result result = salloc("-w n1", "ssh n1 echo in");
+      result.refused(77, "has no container", "--ch-image");
+      assertEquals("", result.out());
+      assertEquals(
+          "ID=layercake-ssh", salloc("-w n1 --ch-image=ssh", "ssh n1 cat /etc/os-release").text());
+    } finally {
+      Cluster.on("n1", "sed -i 's/ --containers-only//'" + change).text();
     }
   }
 
