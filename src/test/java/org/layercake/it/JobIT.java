@@ -4,7 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.util.Collections;
 import java.util.List;
 import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
@@ -76,13 +75,6 @@ class JobIT {
     List<String> lines = salloc("-w n1 -n1 --ch-image=job-a", step + step + "wait").lines();
     assertEquals(2, lines.size());
     assertEquals(lines.get(0), lines.get(1));
-  }
-
-  @Test
-  void fiftyStepsAtOnceAllSucceed() {
-    String script = "for i in $(seq 50); do srun --overlap -n1 " + WHERE + " & done; wait";
-    List<String> lines = salloc("-w n1 -n1 --ch-image=job-a", script).lines();
-    assertEquals(Collections.nCopies(50, IN_A), lines);
   }
 
   @Test
