@@ -201,7 +201,6 @@ static int read_defaults(spank_context_t context, struct lc_request *request,
 			 struct lc_error *error)
 {
 	const char *image = getenv("SLURM_CH_IMAGE"), *mounts = getenv("SLURM_CH_MOUNT");
-	bool root = false;
 
 	if (image != NULL && image[0] != '\0' && strcmp(image, NO_IMAGE) != 0 &&
 	    lc_request_set_image(request, image, error) < 0)
@@ -209,10 +208,8 @@ static int read_defaults(spank_context_t context, struct lc_request *request,
 	/* Without any image they are for other jobs. */
 	if (request->image == NULL && asked.image == NULL)
 		return 0;
-	if (read_switch("SLURM_CH_ROOT", &root, error) < 0)
-		return -1;
-	request->root |= root;
-	if (is_sbatch(context) && read_switch("SLURM_CH_BATCH", &asked_for_batch, error) < 0)
+	if (read_switch("SLURM_CH_ROOT", &request->root, error) < 0 ||
+	    (is_sbatch(context) && read_switch("SLURM_CH_BATCH", &asked_for_batch, error) < 0))
 		return -1;
 	if (mounts != NULL && mounts[0] != '\0' && asked.mount_count == 0)
 		return lc_request_add_mounts(request, mounts, error);
@@ -318,7 +315,7 @@ static void tell_launcher(const char *act, uint32_t job, bool matters,
 {
 	struct lc_error error;
 
-	if (lc_tell(socket_path, request, timeout_millis, &error) == 0)
+	if (lc_tell(socket_path, request, false, timeout_millis, &error) == 0)
 		return;
 	if (matters)
 		slurm_error("layercake: cannot %s job %u: %s", act, job, error.text);

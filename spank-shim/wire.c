@@ -2,7 +2,9 @@
 #include "wire.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -214,6 +216,7 @@ struct connection {
 	int fd;
 	int64_t deadline_millis; /* CLOCK_MONOTONIC */
 	int fds[2];		 /* received, -1 when not */
+	bool gone;		 /* nobody is at the other end, or not any more */
 	uint8_t type;
 	size_t size; /* of the payload */
 	uint8_t payload[LC_FRAME_MAX];
@@ -272,6 +275,7 @@ static int open_connection(struct connection *connection, const char *path, int 
 	int result;
 
 	connection->fds[0] = connection->fds[1] = -1;
+	connection->gone = false;
 	connection->deadline_millis = now_millis() + timeout_millis;
 	connection->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (connection->fd < 0)
@@ -284,9 +288,10 @@ static int open_connection(struct connection *connection, const char *path, int 
 			return silent(error);
 		result = connect(connection->fd, (struct sockaddr *)&address, sizeof(address));
 	} while (result < 0 && errno == EINTR);
-	if (result < 0)
-		return errno == EAGAIN ? silent(error) : unreachable(error, path, errno);
-	return 0;
+	if (result < 0 && errno == EAGAIN)
+		return silent(error);
+	connection->gone = result < 0;
+	return result < 0 ? unreachable(error, path, errno) : 0;
 }
 
 static void close_connection(struct connection *connection)
@@ -366,9 +371,11 @@ static int receive(struct connection *connection, uint8_t *bytes, size_t size,
 			continue;
 		if (n < 0 && errno == EAGAIN)
 			return silent(error);
-		if (n <= 0)
+		if (n <= 0) {
+			connection->gone = true;
 			return lc_fail(error, LC_UNREACHABLE,
 				       "the launcher on %s went away (try again)", node_name());
+		}
 		if (take_descriptors(connection, &message) < 0)
 			return malformed(error);
 		bytes += n;
@@ -392,8 +399,11 @@ static int receive_frame(struct connection *connection, struct lc_error *error)
 	return receive(connection, connection->payload, connection->size, error);
 }
 
-int lc_tell(const char *socket_path, const struct lc_frames *request, int timeout_millis,
-	    struct lc_error *error)
+/* How long to leave a launcher that is gone alone before it is asked anew. */
+enum { NAP_MILLIS = 100 };
+
+static int tell_once(const char *socket_path, const struct lc_frames *request, int timeout_millis,
+		     bool *gone, struct lc_error *error)
 {
 	struct connection connection;
 	int result = -1;
@@ -412,8 +422,24 @@ int lc_tell(const char *socket_path, const struct lc_frames *request, int timeou
 	else
 		malformed(error);
 out:
+	*gone = connection.gone;
 	close_connection(&connection);
 	return result;
+}
+
+int lc_tell(const char *socket_path, const struct lc_frames *request, bool patient,
+	    int timeout_millis, struct lc_error *error)
+{
+	int64_t deadline_millis = now_millis() + timeout_millis;
+
+	for (;;) {
+		bool gone;
+		int left_millis = (int)(deadline_millis - now_millis());
+		int result = tell_once(socket_path, request, left_millis, &gone, error);
+		if (result == 0 || !gone || !patient || left_millis <= NAP_MILLIS)
+			return result;
+		poll(NULL, 0, NAP_MILLIS);
+	}
 }
 
 static int show_progress(struct connection *connection, lc_progress *progress, void *context,
@@ -446,22 +472,33 @@ static int accept_container(struct connection *connection, struct lc_container *
 	return 0;
 }
 
-/* Returns 1 when the launcher sends to the host. */
-static int ask(const char *socket_path, const struct lc_frames *request, lc_progress *progress,
-	       void *context, struct lc_container *container, struct lc_error *error)
+struct question {
+	const char *socket_path;
+	const struct lc_frames *request;
+	int silence_millis; /* a launcher that says nothing for so long is given up */
+	int absence_millis; /* and so is one that does not run for so long in all */
+	lc_progress *progress;
+	void *context;
+};
+
+/* Returns 1 when the launcher sends to the host; sets `gone` when there is none to ask. */
+static int ask_once(const struct question *question, struct lc_container *container, bool *gone,
+		    struct lc_error *error)
 {
 	struct connection connection;
 	int result = -1;
 
-	if (open_connection(&connection, socket_path, LC_SILENCE_MILLIS, error) < 0 ||
-	    send_frames(&connection, request, error) < 0)
+	if (open_connection(&connection, question->socket_path, question->silence_millis, error) <
+		0 ||
+	    send_frames(&connection, question->request, error) < 0)
 		goto out;
 	for (;;) {
-		connection.deadline_millis = now_millis() + LC_SILENCE_MILLIS;
+		connection.deadline_millis = now_millis() + question->silence_millis;
 		if (receive_frame(&connection, error) < 0)
 			break;
 		if (connection.type == LC_PROGRESS) {
-			if (show_progress(&connection, progress, context, error) < 0)
+			if (show_progress(&connection, question->progress, question->context,
+					  error) < 0)
 				break;
 			continue;
 		}
@@ -476,8 +513,33 @@ static int ask(const char *socket_path, const struct lc_frames *request, lc_prog
 		break;
 	}
 out:
+	*gone = connection.gone;
 	close_connection(&connection);
 	return result;
+}
+
+/*
+ * A launcher may be restarted at any moment, and requests may be repeated: so one that is gone is
+ * given some time to come back, and is asked anew.
+ */
+static int ask(const struct question *question, struct lc_container *container,
+	       struct lc_error *error)
+{
+	enum { SPEAK_MILLIS = 1000 };
+	char line[128];
+
+	for (int absent_millis = 0;; absent_millis += NAP_MILLIS) {
+		bool gone;
+		int result = ask_once(question, container, &gone, error);
+		if (result >= 0 || !gone || absent_millis >= question->absence_millis)
+			return result;
+		if (absent_millis == SPEAK_MILLIS) {
+			snprintf(line, sizeof(line),
+				 "waiting for the launcher on %s, which does not run", node_name());
+			question->progress(line, question->context);
+		}
+		poll(NULL, 0, NAP_MILLIS);
+	}
 }
 
 int lc_ask_to_enter(const char *socket_path, uint32_t job, uint32_t step, const char *spec,
@@ -485,18 +547,26 @@ int lc_ask_to_enter(const char *socket_path, uint32_t job, uint32_t step, const 
 		    struct lc_error *error)
 {
 	struct lc_frames request;
+	const struct question question = {socket_path,	     &request, LC_SILENCE_MILLIS,
+					  LC_ABSENCE_MILLIS, progress, context};
 
 	lc_frames_enter(&request, job, step, spec);
-	int result = ask(socket_path, &request, progress, context, container, error);
+	int result = ask(&question, container, error);
 	/* A step that asked for a container never runs on the host. */
 	return result > 0 ? malformed(error) : result;
 }
 
-int lc_ask_for_session(const char *socket_path, uint32_t job, lc_progress *progress, void *context,
-		       struct lc_container *container, struct lc_error *error)
+int lc_ask_for_session(const char *socket_path, uint32_t job, bool patient, lc_progress *progress,
+		       void *context, struct lc_container *container, struct lc_error *error)
 {
 	struct lc_frames request;
+	const struct question question = {socket_path,
+					  &request,
+					  patient ? LC_SILENCE_MILLIS : LC_IMPATIENCE_MILLIS,
+					  patient ? LC_ABSENCE_MILLIS : 0,
+					  progress,
+					  context};
 
 	lc_frames_session(&request, job);
-	return ask(socket_path, &request, progress, context, container, error);
+	return ask(&question, container, error);
 }

@@ -4,13 +4,17 @@
 
 #include "error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 enum {
-	LC_FRAME_MAX = 65536,	  /* type and payload */
-	LC_SPEC_MAX = 16384,	  /* without the NUL */
-	LC_SILENCE_MILLIS = 30000 /* a launcher that says nothing for so long is given up */
+	LC_FRAME_MAX = 65536, /* type and payload */
+	LC_SPEC_MAX = 16384,  /* without the NUL */
+	/* A launcher is given up that says nothing for so long, or does not run for so long. */
+	LC_SILENCE_MILLIS = 30000,
+	LC_ABSENCE_MILLIS = 10000,
+	LC_IMPATIENCE_MILLIS = 3000, /* instead of the first, when it is not needed */
 };
 
 enum lc_type {
@@ -57,13 +61,17 @@ int lc_parse_entered(const uint8_t *payload, size_t size, struct lc_container *c
 /* Always -1: the error is the one the launcher sent, or that it sent nonsense. */
 int lc_parse_abort(const uint8_t *payload, size_t size, struct lc_error *error);
 
-/* Sends a request and waits for OK, all within the time given. */
-int lc_tell(const char *socket_path, const struct lc_frames *request, int timeout_millis,
-	    struct lc_error *error);
+/*
+ * Sends a request and waits for OK, all within the time given. Patient: a launcher that is gone may
+ * come back within it.
+ */
+int lc_tell(const char *socket_path, const struct lc_frames *request, bool patient,
+	    int timeout_millis, struct lc_error *error);
 
 /*
- * Asks to enter and waits as long as the launcher shows signs of life. On success the caller owns
- * the container and gives it back with lc_container_clear.
+ * Asks to enter and waits as long as the launcher shows signs of life; one that is restarted
+ * meanwhile is asked anew. On success the caller owns the container and gives it back with
+ * lc_container_clear.
  */
 int lc_ask_to_enter(const char *socket_path, uint32_t job, uint32_t step, const char *spec,
 		    lc_progress *progress, void *context, struct lc_container *container,
@@ -72,10 +80,10 @@ int lc_ask_to_enter(const char *socket_path, uint32_t job, uint32_t step, const 
 /*
  * Asks for the container of an ssh session in the same way. The job is the one that
  * pam_slurm_adopt picked, 0 when it said none. Returns 1, with no container to clear, when that job
- * has none on this node.
+ * has none on this node. Not patient: no launcher is no reason to wait.
  */
-int lc_ask_for_session(const char *socket_path, uint32_t job, lc_progress *progress, void *context,
-		       struct lc_container *container, struct lc_error *error);
+int lc_ask_for_session(const char *socket_path, uint32_t job, bool patient, lc_progress *progress,
+		       void *context, struct lc_container *container, struct lc_error *error);
 
 void lc_container_clear(struct lc_container *container);
 

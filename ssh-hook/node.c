@@ -4,16 +4,53 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-uint32_t lc_job_of(const char *value)
+/* The number that a text begins with, when it ends at `end`; else 0. */
+static uint32_t parse_job(const char *text, char end)
 {
-	char *end;
+	char *rest;
 
-	if (value == NULL || value[0] < '1' || value[0] > '9')
+	if (text[0] < '1' || text[0] > '9')
 		return 0;
 	errno = 0;
-	unsigned long number = strtoul(value, &end, 10);
-	return errno == 0 && *end == '\0' && number < UINT32_MAX ? (uint32_t)number : 0;
+	unsigned long number = strtoul(text, &rest, 10);
+	return errno == 0 && *rest == end && number < UINT32_MAX ? (uint32_t)number : 0;
+}
+
+uint32_t lc_job_of_variable(const char *value)
+{
+	return value != NULL ? parse_job(value, '\0') : 0;
+}
+
+uint32_t lc_job_of_cgroups(FILE *cgroups)
+{
+	/* .../job_42/step_extern with cgroup v1, .../job_42/step_extern/user/task_special with v2
+	 */
+	static const char before[] = "/job_";
+	uint32_t job = 0;
+	char *line = NULL;
+	size_t size = 0;
+
+	while (job == 0 && getline(&line, &size, cgroups) > 0) {
+		const char *found = strstr(line, before);
+		if (found != NULL)
+			job = parse_job(found + sizeof(before) - 1, '/');
+	}
+	free(line);
+	return job;
+}
+
+uint32_t lc_session_job(void)
+{
+	FILE *cgroups = fopen("/proc/self/cgroup", "re");
+	uint32_t job = 0;
+
+	if (cgroups != NULL) {
+		job = lc_job_of_cgroups(cgroups);
+		fclose(cgroups);
+	}
+	return job != 0 ? job : lc_job_of_variable(getenv("SLURM_JOB_ID"));
 }
 
 const char *lc_socket_path(const char *run_directory, char *path, size_t size)

@@ -22,7 +22,7 @@ int main(int argc, char **argv)
 	const char *run_directory = argc > 1 ? argv[1] : LC_RUN_DIRECTORY;
 	const char *name = getenv("PAM_USER"), *type = getenv("PAM_TYPE");
 	const struct passwd *user = name != NULL ? getpwnam(name) : NULL;
-	uint32_t job = lc_job_of(getenv("SLURM_JOB_ID"));
+	uint32_t job = lc_session_job();
 	struct lc_frames request;
 	struct lc_error error;
 	char path[256];
@@ -33,10 +33,12 @@ int main(int argc, char **argv)
 		return 0;
 	if (lc_socket_path(run_directory, path, sizeof(path)) == NULL)
 		return 0; /* ssh-entry says it */
-	lc_frames_start(&request, job, user->pw_uid);
-	if (lc_tell(path, &request, START_MILLIS, &error) == 0 || error.code != LC_UNREACHABLE ||
-	    lc_find_note(run_directory, job, user->pw_uid) == LC_NO_NOTE)
+	if (lc_find_note(run_directory, job, user->pw_uid) == LC_NO_NOTE)
 		return 0;
+	lc_frames_start(&request, job, user->pw_uid);
+	if (lc_tell(path, &request, true, START_MILLIS, &error) == 0 ||
+	    error.code != LC_UNREACHABLE)
+		return 0; /* ssh-entry will say what is wrong */
 	printf("layercake: %s\n", error.text);
 	return 1;
 }

@@ -50,7 +50,8 @@ static void show_progress(const char *line, void *context)
 /* Returns whether there is a container; ends the session when that cannot be told. */
 static bool ask(const char *run_directory, struct lc_container *container)
 {
-	uint32_t job = lc_job_of(getenv("SLURM_JOB_ID"));
+	uint32_t job = lc_session_job();
+	bool contained = lc_find_note(run_directory, job, getuid()) != LC_NO_NOTE;
 	char path[256];
 	struct lc_error error;
 
@@ -59,9 +60,9 @@ static bool ask(const char *run_directory, struct lc_container *container)
 			run_directory);
 		refuse(&error);
 	}
-	int result = lc_ask_for_session(path, job, show_progress, NULL, container, &error);
-	if (result < 0 && (error.code != LC_UNREACHABLE ||
-			   lc_find_note(run_directory, job, getuid()) != LC_NO_NOTE))
+	int result =
+	    lc_ask_for_session(path, job, contained, show_progress, NULL, container, &error);
+	if (result < 0 && (error.code != LC_UNREACHABLE || contained))
 		refuse(&error);
 	return result == 0;
 }

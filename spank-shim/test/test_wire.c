@@ -160,6 +160,12 @@ static int enter(struct lc_container *container, struct lc_error *error)
 	return lc_ask_to_enter(socket_path, 42, 0, "image=deb:12", hear, NULL, container, error);
 }
 
+/* As who does not wait for a launcher that is gone. */
+static int join(struct lc_container *container, struct lc_error *error)
+{
+	return lc_ask_for_session(socket_path, 42, false, hear, NULL, container, error);
+}
+
 static int count_fds(void)
 {
 	int count = 0;
@@ -216,7 +222,7 @@ static void answered(const char *bytes, size_t size, int code, const char *part)
 	struct lc_error error = {0};
 	pid_t child = answer(bytes, size, NULL, 0, false);
 
-	if (!CHECK(enter(&container, &error) < 0 && error.code == code &&
+	if (!CHECK(join(&container, &error) < 0 && error.code == code &&
 		   strstr(error.text, part) != NULL))
 		printf("  code %d, %s\n", error.code, error.text);
 	finish(child);
@@ -244,17 +250,43 @@ static void test_sessions(void)
 	size_t size = read_vector("host", bytes);
 	pid_t child = answer(bytes, size, NULL, 0, false);
 
-	CHECK(lc_ask_for_session(socket_path, 42, hear, NULL, &container, &error) == 1);
+	CHECK(join(&container, &error) == 1);
 	finish(child);
 	child = answer(bytes, size, NULL, 0, false);
 	CHECK(enter(&container, &error) < 0 && error.code == LC_INTERNAL); /* not for steps */
 	finish(child);
 	child = answer("\0\0\0\2\x43\0", 6, NULL, 0, false);
-	CHECK(lc_ask_for_session(socket_path, 42, hear, NULL, &container, &error) < 0);
+	CHECK(join(&container, &error) < 0);
 	CHECK(error.code == LC_INTERNAL);
 	finish(child);
-	CHECK(lc_ask_for_session(socket_path, 42, hear, NULL, &container, &error) < 0);
+	CHECK(join(&container, &error) < 0);
 	CHECK(error.code == LC_UNREACHABLE);
+}
+
+static void test_a_restarted_launcher_is_asked_anew(void)
+{
+	static const char busy[] = "\0\0\0\x08\x41\0\5fetch";
+	uint8_t bytes[4096];
+	int fds[2] = {open("/dev/null", O_RDONLY | O_CLOEXEC),
+		      open("/dev/zero", O_RDONLY | O_CLOEXEC)};
+	size_t size = read_vector("entered", bytes);
+	struct lc_container container;
+	struct lc_error error;
+	pid_t first = answer(busy, sizeof(busy) - 1, NULL, 0, false);
+	pid_t second = fork();
+
+	if (second == 0) {
+		usleep(300000);
+		waitpid(answer(bytes, size, fds, 2, false), NULL, 0);
+		_exit(0);
+	}
+	if (CHECK(enter(&container, &error) == 0))
+		lc_container_clear(&container);
+	CHECK(strcmp(heard, "fetch|") == 0);
+	waitpid(second, NULL, 0);
+	finish(first);
+	close(fds[0]);
+	close(fds[1]);
 }
 
 static void test_telling(void)
@@ -264,24 +296,24 @@ static void test_telling(void)
 
 	lc_frames_release(&frames, 42);
 	pid_t child = answer("\0\0\0\1\x40", 5, NULL, 0, false);
-	CHECK(lc_tell(socket_path, &frames, 2000, &error) == 0);
+	CHECK(lc_tell(socket_path, &frames, false, 2000, &error) == 0);
 	finish(child);
 	child = answer("\0\0\0\x0c\x4f\x42\0\x08no image", 16, NULL, 0, false);
-	CHECK(lc_tell(socket_path, &frames, 2000, &error) < 0 && error.code == 66);
+	CHECK(lc_tell(socket_path, &frames, false, 2000, &error) < 0 && error.code == 66);
 	finish(child);
 	child = answer("\0\0\0\2\x40\0", 6, NULL, 0, false);
-	CHECK(lc_tell(socket_path, &frames, 2000, &error) < 0 && error.code == LC_INTERNAL);
+	CHECK(lc_tell(socket_path, &frames, false, 2000, &error) < 0 && error.code == LC_INTERNAL);
 	finish(child);
 	child = answer("", 0, NULL, 0, true);
-	CHECK(lc_tell(socket_path, &frames, 200, &error) < 0);
+	CHECK(lc_tell(socket_path, &frames, false, 200, &error) < 0);
 	CHECK(error.code == LC_UNREACHABLE && strstr(error.text, "does not answer") != NULL);
 	finish(child);
-	CHECK(lc_tell(socket_path, &frames, 200, &error) < 0);
+	CHECK(lc_tell(socket_path, &frames, false, 200, &error) < 0);
 	CHECK(error.code == LC_UNREACHABLE && strstr(error.text, "is not running") != NULL);
 	char path[300];
 	memset(path, 'x', sizeof(path));
 	path[sizeof(path) - 1] = '\0';
-	CHECK(lc_tell(path, &frames, 200, &error) < 0 && error.code == LC_MISCONFIGURED);
+	CHECK(lc_tell(path, &frames, false, 200, &error) < 0 && error.code == LC_MISCONFIGURED);
 }
 
 int main(int argc, char **argv)
@@ -293,6 +325,7 @@ int main(int argc, char **argv)
 	test_entering();
 	test_bad_answers();
 	test_sessions();
+	test_a_restarted_launcher_is_asked_anew();
 	test_telling();
 	return summary();
 }

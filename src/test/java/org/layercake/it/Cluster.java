@@ -33,10 +33,17 @@ final class Cluster {
       return text().lines().toList();
     }
 
-    /** Asserts a refusal: the exit code, and words of its one line on stderr. */
+    /**
+     * Asserts a refusal: the exit code, and words of its one line on stderr. What was waited for
+     * until then does not count.
+     */
     void refused(int code, String... words) {
       assertEquals(code, exit, () -> "stdout: " + out + "\nstderr: " + err);
-      List<String> ours = err.lines().filter(line -> line.contains("layercake: ")).toList();
+      List<String> ours =
+          err.lines()
+              .filter(line -> line.contains("layercake: "))
+              .filter(line -> !line.matches("layercake: (looking up|waiting for) .*"))
+              .toList();
       assertEquals(1, ours.size(), () -> "one line of ours in: " + err);
       for (String word : words) {
         if (!ours.get(0).contains(word)) {
@@ -114,6 +121,15 @@ final class Cluster {
       qdisc[3] = "delete";
       run(List.of(qdisc), null).text();
     }
+  }
+
+  /** Ends what a test may have left, and asserts that it did no harm to the nodes. */
+  static void endJobs() {
+    for (String user : List.of("alice", "bob")) {
+      as(user, "scancel --me");
+    }
+    await("no job is left", () -> as("root", "squeue -h").text().isEmpty());
+    assertNodesAreWell();
   }
 
   /** Asserts that no node was drained or went down. */

@@ -28,9 +28,7 @@ class JobIT {
 
   @AfterEach
   void noJobIsLeftAndNoNodeIsDrained() {
-    Cluster.as("alice", "scancel --me");
-    Cluster.awaitNoJobs();
-    Cluster.assertNodesAreWell();
+    Cluster.endJobs();
   }
 
   @Test
@@ -253,7 +251,7 @@ class JobIT {
   @Test
   void fetchingBeginsOnAllNodesWithTheAllocation() {
     Images.busybox("alice", "job-early", "head -c 3000000 /dev/urandom >$d/bytes");
-    Process job = Cluster.start("alice", "salloc -Q -N2 --ch-image=job-early sleep 1000");
+    Process job = Cluster.start("alice", "salloc -Q -K -N2 --ch-image=job-early sleep 1000");
     String file =
         "/var/cache/layercake/images/"
             + Images.digest("alice", "job-early").replace("sha256:", "")

@@ -115,6 +115,37 @@ class LauncherIT {
   }
 
   @Test
+  void aStepThatFindsNoLauncherWaitsForTheNext() {
+    assertEquals(0, Cluster.cluster("launcher", "n1", "stop").exit());
+    Process job = Cluster.start("alice", "srun -w n1 --ch-image=launcher echo ran");
+    try {
+      Cluster.await(
+          "the task waits", () -> Cluster.on("n1", "pgrep -f 'slurmstepd: .*\\.0]'").exit() == 0);
+    } finally {
+      assertEquals(0, Cluster.cluster("launcher", "n1", "start").exit());
+    }
+    Cluster.await("the step ends", () -> !job.isAlive());
+    assertEquals(0, job.exitValue());
+  }
+
+  @Test
+  void aFetchThatDiedWithItsLauncherIsBegunAnewByTheNext() {
+    Images.busybox("alice", "launcher-slow", "head -c 30000000 /dev/urandom >$d/bytes");
+    Cluster.withSlowLink(
+        "n1",
+        () -> {
+          Process job =
+              Cluster.start("alice", "srun -w n1 --ch-image=launcher-slow cat /etc/os-release");
+          String staging = "find /var/cache/layercake/staging -size +2M | grep -q .";
+          Cluster.await("half of it is there", () -> Cluster.on("n1", staging).exit() == 0);
+          assertEquals(0, Cluster.cluster("launcher", "n1", "kill").exit());
+          assertEquals(0, Cluster.cluster("launcher", "n1", "start").exit());
+          Cluster.await("the step ends", () -> !job.isAlive());
+          assertEquals(0, job.exitValue());
+        });
+  }
+
+  @Test
   void theHolderIsInTheJobsExternStep() {
     Process job = Cluster.start("alice", "srun -w n1 --ch-image=launcher sleep 1000");
     Cluster.await(

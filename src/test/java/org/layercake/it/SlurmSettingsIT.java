@@ -21,8 +21,7 @@ class SlurmSettingsIT {
 
   @AfterEach
   void slurmIsAsItWasAndNoNodeIsDrained() {
-    Cluster.as("alice", "scancel --me");
-    Cluster.awaitNoJobs();
+    Cluster.endJobs();
     assertEquals(0, Cluster.cluster("slurm").exit());
     Cluster.assertNodesAreWell();
   }
@@ -35,7 +34,7 @@ class SlurmSettingsIT {
         Cluster.as("alice", "srun -w n1 --ch-image=settings cat /etc/os-release").text());
     Cluster.await("the holder ends with its job", () -> Cluster.on("n1", HOLDER).exit() == 1);
 
-    Process job = Cluster.start("alice", "salloc -Q -w n1 --ch-image=settings sleep 1000");
+    Process job = Cluster.start("alice", "salloc -Q -K -w n1 --ch-image=settings sleep 1000");
     Cluster.await("the holder runs", () -> Cluster.on("n1", HOLDER).exit() == 0);
     assertEquals(0, Cluster.cluster("launcher", "n1", "kill").exit());
     Cluster.as("alice", "scancel --me").text();
@@ -97,8 +96,7 @@ class SlurmSettingsIT {
       Cluster.await("the holders are gone", () -> Cluster.on("n1", HOLDER).exit() == 1);
       assertTrue(Cluster.on("n1", "grep layercake/images /proc/mounts").out().isEmpty());
     } finally {
-      Cluster.as("alice", "scancel --me");
-      Cluster.awaitNoJobs();
+      Cluster.endJobs();
       assertEquals(0, Cluster.cluster("slurm").exit());
       for (String node : List.of("n1", "n2")) {
         Cluster.await(

@@ -20,9 +20,7 @@ class SshClientsIT {
 
   @AfterEach
   void noJobIsLeftAndNoNodeIsDrained() {
-    Cluster.as("alice", "scancel --me");
-    Cluster.awaitNoJobs();
-    Cluster.assertNodesAreWell();
+    Cluster.endJobs();
   }
 
   @Test

@@ -20,10 +20,7 @@ class SshIT {
 
   @AfterEach
   void noJobIsLeftAndNoNodeIsDrained() {
-    Cluster.as("alice", "scancel --me");
-    Cluster.as("bob", "scancel --me");
-    Cluster.await("no job is left", () -> Cluster.as("root", "squeue -h").text().isEmpty());
-    Cluster.assertNodesAreWell();
+    Cluster.endJobs();
   }
 
   @Test
@@ -276,7 +273,7 @@ class SshIT {
     assertEquals(0, Cluster.cluster("launcher", "n1", "stop").exit());
     Process job;
     try {
-      job = Cluster.start("alice", "salloc -Q -w n1 --ch-image=ssh sleep 1000");
+      job = Cluster.start("alice", "salloc -Q -K -w n1 --ch-image=ssh sleep 1000");
       Cluster.await(
           "the job runs",
           () -> Cluster.as("alice", "squeue -h -t R -o %i --me").text().length() > 0);
@@ -298,7 +295,7 @@ class SshIT {
 
   @Test
   void withoutLauncherOnlyJobsWithContainersAreRefused() {
-    Process holding = Cluster.start("alice", "salloc -Q -w n1 --ch-image=ssh srun sleep 1000");
+    Process holding = Cluster.start("alice", "salloc -Q -K -w n1 --ch-image=ssh srun sleep 1000");
     Cluster.await("the task runs", () -> Cluster.on("n1", "pgrep -x sleep -u alice").exit() == 0);
     assertEquals(0, Cluster.cluster("launcher", "n1", "stop").exit());
     try {
@@ -309,6 +306,24 @@ class SshIT {
       assertEquals(0, Cluster.on("n1", "PAM_USER=root /usr/lib/layercake/pam-hook").exit(), "root");
     } finally {
       assertEquals(0, Cluster.cluster("launcher", "n1", "start").exit());
+    }
+    assertEquals("ID=layercake-ssh", Cluster.as("alice", "ssh n1 cat /etc/os-release").text());
+    Cluster.as("alice", "scancel --me").text();
+    Cluster.await("salloc ends", () -> !holding.isAlive());
+  }
+
+  @Test
+  void aLauncherThatHangsKeepsOutOnlyWhoHasAContainer() {
+    Process holding = Cluster.start("alice", "salloc -Q -K -w n1 --ch-image=ssh srun sleep 1000");
+    Cluster.await("the task runs", () -> Cluster.on("n1", "pgrep -x sleep -u alice").exit() == 0);
+    Cluster.on("n1", "kill -STOP $(cat /run/layercake/launcher.pid)").text();
+    try {
+      Cluster.Result result = Cluster.as("alice", "ssh n1 echo in");
+      result.refused(255, "does not answer");
+      assertEquals("", result.out());
+      assertEquals("bob", Cluster.salloc("bob", "-w n1", "ssh n1 id -un").text());
+    } finally {
+      Cluster.on("n1", "kill -CONT $(cat /run/layercake/launcher.pid)").text();
     }
     assertEquals("ID=layercake-ssh", Cluster.as("alice", "ssh n1 cat /etc/os-release").text());
     Cluster.as("alice", "scancel --me").text();

@@ -118,15 +118,18 @@ final class Session implements Runnable {
     CompletableFuture<Holder> holder = container.start();
     long waitedMillis = 0;
     long nextLineMillis = FIRST_LINE_MILLIS;
+    String told = "";
     while (true) {
       try {
         return holder.get(LIFE_MILLIS, TimeUnit.MILLISECONDS);
       } catch (TimeoutException e) {
         waitedMillis += LIFE_MILLIS;
-        boolean isTime = waitedMillis >= nextLineMillis;
-        send(new Reply.Progress(isTime ? container.progress() : ""));
-        if (isTime) {
-          nextLineMillis += Math.min(nextLineMillis, MAX_LINE_MILLIS);
+        String line = container.progress();
+        boolean tell = waitedMillis >= nextLineMillis && !line.equals(told);
+        send(new Reply.Progress(tell ? line : ""));
+        if (tell) {
+          told = line;
+          nextLineMillis = waitedMillis + Math.min(waitedMillis, MAX_LINE_MILLIS);
         }
       } catch (ExecutionException e) {
         Throwable cause = e.getCause();
