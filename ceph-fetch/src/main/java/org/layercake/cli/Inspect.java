@@ -3,8 +3,11 @@ package org.layercake.cli;
 import com.fasterxml.jackson.core.JsonGenerator;
 import java.io.IOException;
 import java.io.PrintStream;
+import java.util.List;
+import java.util.Map;
 import java.util.concurrent.Callable;
 import org.layercake.store.Image;
+import org.layercake.store.ImageConfig;
 import org.layercake.store.ImageName;
 import org.layercake.store.ImageStore;
 import org.layercake.store.Manifest;
@@ -50,6 +53,20 @@ final class Inspect extends StoreCommand implements Callable<Integer> {
     for (String variable : manifest.config().environment()) {
       out.println("environment   " + variable);
     }
+    ImageConfig.Run run = manifest.config().run();
+    printUnlessEmpty(out, "directory     ", run.directory());
+    printUnlessEmpty(out, "entry point   ", String.join(" ", run.entryPoint()));
+    printUnlessEmpty(out, "command       ", String.join(" ", run.command()));
+    printUnlessEmpty(out, "user          ", run.user());
+    run.labels()
+        .forEach((name, value) -> printUnlessEmpty(out, "label         ", name + "=" + value));
+  }
+
+  /** Text of whoever made the image: nothing that would move a terminal's cursor. */
+  private static void printUnlessEmpty(PrintStream out, String title, String value) {
+    if (!value.isEmpty()) {
+      out.println(title + value.replaceAll("\\p{IsControl}", "?"));
+    }
   }
 
   private String place(Image image) {
@@ -70,11 +87,26 @@ final class Inspect extends StoreCommand implements Callable<Integer> {
     out.writeNumberField("chunks", manifest.chunks().size());
     out.writeStringField("chunker", manifest.chunker());
     out.writeStringField("architecture", manifest.config().architecture());
-    out.writeArrayFieldStart("environment");
-    for (String variable : manifest.config().environment()) {
-      out.writeString(variable);
+    write("environment", manifest.config().environment(), out);
+    ImageConfig.Run run = manifest.config().run();
+    out.writeStringField("directory", run.directory());
+    write("entryPoint", run.entryPoint(), out);
+    write("command", run.command(), out);
+    out.writeStringField("user", run.user());
+    out.writeObjectFieldStart("labels");
+    for (Map.Entry<String, String> label : run.labels().entrySet()) {
+      out.writeStringField(label.getKey(), label.getValue());
+    }
+    out.writeEndObject();
+    out.writeEndObject();
+  }
+
+  private static void write(String name, List<String> strings, JsonGenerator out)
+      throws IOException {
+    out.writeArrayFieldStart(name);
+    for (String string : strings) {
+      out.writeString(string);
     }
     out.writeEndArray();
-    out.writeEndObject();
   }
 }

@@ -8,6 +8,7 @@ import static org.layercake.store.StoreException.Kind.INVALID;
 import static org.layercake.store.StoreException.Kind.NOT_FOUND;
 
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.nio.charset.Charset;
@@ -68,6 +69,7 @@ public final class Layercake implements Runnable {
             System.getenv(),
             System.getProperty("user.name"),
             Path.of(System.getProperty("user.home")),
+            System.in,
             System.out,
             System.err);
     System.exit(run(session, args));
@@ -150,5 +152,10 @@ public final class Layercake implements Runnable {
 
   /** What a command is run with: everything that comes from outside but its arguments. */
   record Session(
-      Map<String, String> environment, String user, Path home, PrintStream out, PrintStream err) {}
+      Map<String, String> environment,
+      String user,
+      Path home,
+      InputStream in,
+      PrintStream out,
+      PrintStream err) {}
 }

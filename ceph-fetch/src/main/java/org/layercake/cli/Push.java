@@ -2,7 +2,6 @@ package org.layercake.cli;
 
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
-import org.layercake.store.ImageConfig;
 import org.layercake.store.ImageName;
 import org.layercake.store.ImageStore;
 import org.layercake.store.PushResult;
@@ -23,6 +22,7 @@ import picocli.CommandLine.Parameters;
     footerHeading = "%nExamples:%n",
     footer = {
       "  layercake push debian.tar.zst deb:12",
+      "  docker save pytorch | layercake push - pytorch:2",
       "  layercake push ./rootfs mytools",
       "  layercake push image.sqfs site/python:3.11     (with an administrator's key)"
     })
@@ -30,7 +30,10 @@ final class Push extends StoreCommand implements Callable<Integer> {
   @Parameters(
       index = "0",
       paramLabel = "SOURCE",
-      description = "A squashfs file, a directory, or a tar file (plain, gz, xz or zst).")
+      description =
+          "A squashfs file, a directory, a tar file (plain, gz, xz or zst), an image in layers"
+              + " (OCI layout, or what docker save and podman save write), or - for such a file on"
+              + " the standard input.")
   private Path source;
 
   @Parameters(
@@ -52,15 +55,14 @@ final class Push extends StoreCommand implements Callable<Integer> {
         Progress progress = new Progress(session().err())) {
       store.checkPush(name, user());
       SquashfsTools tools = new SquashfsTools(scratch, progress);
-      Path image = tools.squashfs(source);
-      ImageConfig config = tools.config(image, source);
-      progress.begin("pushing " + name, image.toFile().length());
+      SquashfsTools.Packed packed = tools.pack(source, session().in());
+      progress.begin("pushing " + name, packed.image().toFile().length());
       PushResult result =
           store.push(
-              image,
+              packed.image(),
               name,
               user(),
-              config,
+              packed.config(),
               repair ? ImageStore.Existing.VERIFY : ImageStore.Existing.TRUST,
               (done, fresh) -> progress.reach(done));
       progress.end();

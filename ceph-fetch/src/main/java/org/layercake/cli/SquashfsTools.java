@@ -9,7 +9,9 @@ import static org.layercake.store.StoreException.Kind.INTERNAL;
 import static org.layercake.store.StoreException.Kind.MISCONFIGURED;
 import static org.layercake.store.StoreException.Kind.NOT_FOUND;
 
+import java.io.BufferedOutputStream;
 import java.io.File;
+import java.io.FilterInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -18,10 +20,15 @@ import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.zip.GZIPInputStream;
 import org.layercake.store.ImageConfig;
 import org.layercake.store.StoreException;
 
@@ -57,7 +64,7 @@ final class SquashfsTools {
           "-no-progress",
           "-quiet");
 
-  private static final int HEADER_BYTES = 512;
+  private static final int HEADER_BYTES = 1 << 16;
   private static final int TAR_MAGIC_OFFSET = 257;
   private static final int TAR_BLOCK = 512;
   private static final int TAR_END_BYTES = 2 * TAR_BLOCK;
@@ -124,58 +131,263 @@ final class SquashfsTools {
     }
   }
 
-  /** The source itself if it is a squashfs file, else one made of it. */
-  Path squashfs(Path source) throws StoreException, IOException {
-    if (Files.isDirectory(source)) {
-      return pack(source);
+  /** What there is to push. */
+  record Packed(Path image, ImageConfig config) {}
+
+  /**
+   * The source itself if it is a squashfs file, else one made of it, and what the image says about
+   * how to run it.
+   *
+   * @param source a file or directory; "-" for {@code stdin}
+   */
+  Packed pack(Path source, InputStream stdin) throws StoreException, IOException {
+    if (source.toString().equals("-")) {
+      Path spooled = scratch.file("stdin");
+      Files.copy(stdin, spooled);
+      return pack(spooled, Path.of("the standard input"));
     }
-    byte[] header = header(source);
+    return pack(source, source);
+  }
+
+  private Packed pack(Path source, Path name) throws StoreException, IOException {
+    if (Files.isDirectory(source)) {
+      return LayeredImage.isLayout(source)
+          ? packLayers(source, name)
+          : plain(packTree(source), name);
+    }
+    byte[] header = header(source, name);
     Form form = Form.of(header);
     return switch (form) {
-      case SQUASHFS -> checkComplete(source, header);
-      case TAR, GZIP, XZ, ZSTD -> packTar(source, form);
+      case SQUASHFS -> plain(checkComplete(source, name, header), name);
+      case TAR, GZIP, XZ, ZSTD -> packArchive(source, name, form, header);
       case UNKNOWN ->
-          throw badSource(
-              source, "not a squashfs or tar file (plain, gz, xz, zst) nor a directory");
+          throw badSource(name, "not a squashfs or tar file (plain, gz, xz, zst) nor a directory");
     };
   }
 
-  /** What the image says about how to run it. */
-  ImageConfig config(Path image, Path source) throws StoreException, IOException {
-    String architecture = System.getProperty("os.arch").replace("amd64", "x86_64");
-    try {
-      return new ImageConfig(environment(image, source), architecture);
-    } catch (IllegalArgumentException e) {
-      throw badSource(source, "its /ch/environment has " + e.getMessage());
+  private Packed plain(Path image, Path name) throws StoreException, IOException {
+    return new Packed(image, config(image, name, new ArrayList<>(), ImageConfig.Run.NONE, ""));
+  }
+
+  /** A tar of a file tree, or of an image's layers. */
+  private Packed packArchive(Path source, Path name, Form form, byte[] header)
+      throws StoreException, IOException {
+    byte[] first = form == Form.TAR ? header : firstBytes(source, form);
+    if (!LayeredImage.mayBegin(first)) {
+      return plain(packTar(source, name, form), name);
+    }
+    Path tar = form == Form.TAR ? source : decompressed(source, name, form);
+    return packLayers(tar, name);
+  }
+
+  private byte[] firstBytes(Path source, Form form) throws StoreException, IOException {
+    Run run =
+        start(List.of(form.decompressor, "-dc"), ProcessBuilder.Redirect.from(source.toFile()));
+    try (InputStream plain = run.process().getInputStream()) {
+      return plain.readNBytes(HEADER_BYTES);
+    } finally {
+      run.process().destroyForcibly();
     }
   }
 
-  private static byte[] header(Path source) throws StoreException, IOException {
+  private Path decompressed(Path source, Path name, Form form) throws StoreException, IOException {
+    Path tar = scratch.file("archive.tar");
+    Run run =
+        start(List.of(form.decompressor, "-dc"), ProcessBuilder.Redirect.from(source.toFile()));
+    try (InputStream plain = run.process().getInputStream()) {
+      Files.copy(plain, tar);
+    }
+    if (run.await() != 0) {
+      throw badSource(name, run.complaint());
+    }
+    return tar;
+  }
+
+  private Packed packLayers(Path source, Path name) throws StoreException, IOException {
+    try {
+      Optional<LayeredImage> found = LayeredImage.read(source, this::decompress);
+      if (found.isEmpty()) {
+        return plain(packTar(source, name, Form.TAR), name);
+      }
+      LayeredImage layered = found.get();
+      progress.say("packing " + name + " (" + layered.layers().size() + " layers)");
+      Layers merged = Layers.read(layered.layers());
+      Path image = scratch.file("image.sqfs");
+      Run mksquashfs = start(mksquashfs("-", image), ProcessBuilder.Redirect.PIPE);
+      writeTree(merged, mksquashfs.process());
+      requirePacked(mksquashfs, name);
+      zeroRootTime(image);
+      return new Packed(image, layeredConfig(image, name, layered.config()));
+    } catch (FileSystemException e) {
+      throw e;
+    } catch (IOException e) {
+      throw badSource(name, e.getMessage());
+    }
+  }
+
+  /** When mksquashfs wants no more, its complaint says more than our broken pipe. */
+  private static void writeTree(Layers merged, Process mksquashfs) throws IOException {
+    boolean[] refused = new boolean[1];
+    OutputStream pipe = mksquashfs.getOutputStream();
+    OutputStream out =
+        new OutputStream() {
+          @Override
+          public void write(int b) throws IOException {
+            write(new byte[] {(byte) b}, 0, 1);
+          }
+
+          @Override
+          public void write(byte[] bytes, int offset, int length) throws IOException {
+            try {
+              pipe.write(bytes, offset, length);
+            } catch (IOException e) {
+              refused[0] = true;
+              throw e;
+            }
+          }
+        };
+    try (out) {
+      merged.write(new BufferedOutputStream(out, 1 << 20));
+      pipe.close();
+    } catch (IOException e) {
+      if (!refused[0]) {
+        mksquashfs.destroyForcibly();
+        throw e;
+      }
+    }
+  }
+
+  /** Layers are gzip, as a rule, or zstd; what else there is, is the tar itself. */
+  private InputStream decompress(InputStream compressed) throws IOException {
+    compressed.mark(HEADER_BYTES);
+    byte[] header = compressed.readNBytes(HEADER_BYTES);
+    compressed.reset();
+    Form form = Form.of(header);
+    if (form == Form.GZIP) {
+      return new GZIPInputStream(compressed, 1 << 16);
+    }
+    return form.decompressor == null ? compressed : throughProgram(form.decompressor, compressed);
+  }
+
+  /** Feeds a program in a thread of its own, whose failure is the reader's. */
+  private InputStream throughProgram(String program, InputStream compressed) throws IOException {
+    Run run;
+    try {
+      run = start(List.of(program, "-dc"), ProcessBuilder.Redirect.PIPE);
+    } catch (StoreException e) {
+      throw new IOException(e.getMessage(), e);
+    }
+    AtomicReference<IOException> failure = new AtomicReference<>();
+    Thread feeder =
+        new Thread(
+            () -> {
+              try (OutputStream stdin = run.process().getOutputStream()) {
+                compressed.transferTo(stdin);
+              } catch (IOException e) {
+                failure.set(e);
+              }
+            },
+            "feed-" + program);
+    feeder.setDaemon(true);
+    feeder.start();
+    return new FilterInputStream(run.process().getInputStream()) {
+      @Override
+      public int read(byte[] bytes, int offset, int length) throws IOException {
+        int count = in.read(bytes, offset, length);
+        if (count < 0) {
+          requireGoodEnd();
+        }
+        return count;
+      }
+
+      private void requireGoodEnd() throws IOException {
+        try {
+          feeder.join();
+          if (run.process().waitFor() != 0) {
+            throw new IOException(run.complaint(), failure.get());
+          }
+          if (failure.get() != null) {
+            throw failure.get();
+          }
+        } catch (InterruptedException e) {
+          Thread.currentThread().interrupt();
+          throw new IOException("interrupted", e);
+        }
+      }
+
+      @Override
+      public void close() throws IOException {
+        run.process().destroyForcibly();
+        super.close();
+      }
+    };
+  }
+
+  private ImageConfig layeredConfig(Path image, Path name, JsonTree document)
+      throws StoreException, IOException {
+    JsonTree config = document.get("config");
+    List<String> variables = new ArrayList<>();
+    for (JsonTree variable : config.get("Env").items()) {
+      addVariable(variable.text(), variables);
+    }
+    try {
+      ImageConfig.Run run =
+          new ImageConfig.Run(
+              config.get("WorkingDir").text(),
+              texts(config.get("Entrypoint")),
+              texts(config.get("Cmd")),
+              config.get("User").text(),
+              new TreeMap<>(config.get("Labels").strings()));
+      return config(image, name, variables, run, document.get("architecture").text());
+    } catch (IllegalArgumentException e) {
+      throw badSource(name, "it has " + e.getMessage());
+    }
+  }
+
+  private static List<String> texts(JsonTree array) {
+    return array.items().stream().map(JsonTree::text).toList();
+  }
+
+  /** Adds what the image's own file says to what its configuration does. */
+  private ImageConfig config(
+      Path image, Path name, List<String> variables, ImageConfig.Run run, String architecture)
+      throws StoreException, IOException {
+    variables.addAll(environment(image, name));
+    String machine = architecture.isEmpty() ? System.getProperty("os.arch") : architecture;
+    try {
+      return new ImageConfig(
+          variables, machine.replace("amd64", "x86_64").replace("arm64", "aarch64"), run);
+    } catch (IllegalArgumentException e) {
+      throw badSource(name, "its environment has " + e.getMessage());
+    }
+  }
+
+  private static byte[] header(Path source, Path name) throws StoreException, IOException {
     if (!Files.exists(source)) {
       throw new StoreException(
-          NOT_FOUND, "cannot push " + source + ": no such file or directory (check the path)");
+          NOT_FOUND, "cannot push " + name + ": no such file or directory (check the path)");
     }
     if (!Files.isRegularFile(source)) {
-      throw badSource(source, "neither a file nor a directory");
+      throw badSource(name, "neither a file nor a directory");
     }
     try (InputStream in = Files.newInputStream(source)) {
       return in.readNBytes(HEADER_BYTES);
     } catch (AccessDeniedException e) {
       throw new StoreException(
-          DENIED, "cannot push " + source + ": permission denied (make it readable for you)", e);
+          DENIED, "cannot push " + name + ": permission denied (make it readable for you)", e);
     }
   }
 
-  private static Path checkComplete(Path source, byte[] header) throws StoreException, IOException {
+  private static Path checkComplete(Path source, Path name, byte[] header)
+      throws StoreException, IOException {
     ByteBuffer superblock = littleEndian(header);
     long size = superblock.getLong(SQUASHFS_SIZE_OFFSET);
     if (superblock.getShort(SQUASHFS_MAJOR_OFFSET) != 4) {
-      throw badSource(source, "not a squashfs file of version 4");
+      throw badSource(name, "not a squashfs file of version 4");
     }
     if (size < 0 || size > Files.size(source)) {
       throw badSource(
-          source,
-          "truncated: its superblock says " + size + " bytes, it has " + Files.size(source));
+          name, "truncated: its superblock says " + size + " bytes, it has " + Files.size(source));
     }
     return source;
   }
@@ -184,7 +396,7 @@ final class SquashfsTools {
     return ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
   }
 
-  private Path pack(Path directory) throws StoreException, IOException {
+  private Path packTree(Path directory) throws StoreException, IOException {
     progress.say("packing " + directory);
     Path image = scratch.file("image.sqfs");
     Run mksquashfs =
@@ -195,15 +407,14 @@ final class SquashfsTools {
   }
 
   /** Through this program rather than a pipe: only the stream's end tells a truncated tar. */
-  private Path packTar(Path source, Form form) throws StoreException, IOException {
-    progress.say("packing " + source);
+  private Path packTar(Path source, Path name, Form form) throws StoreException, IOException {
+    progress.say("packing " + name);
     Path image = scratch.file("image.sqfs");
     Run mksquashfs = start(mksquashfs("-", image), ProcessBuilder.Redirect.PIPE);
-    if (feed(source, form, mksquashfs.process()) == Fed.TRUNCATED) {
-      throw badSource(source, "it ends too early, without a tar file's end mark: truncated");
+    if (feed(source, name, form, mksquashfs.process()) == Fed.TRUNCATED) {
+      throw badSource(name, "it ends too early, without a tar file's end mark: truncated");
     }
-    requirePacked(mksquashfs, source);
-    refuseLayers(image, source);
+    requirePacked(mksquashfs, name);
     zeroRootTime(image);
     return image;
   }
@@ -216,7 +427,8 @@ final class SquashfsTools {
     REFUSED
   }
 
-  private Fed feed(Path source, Form form, Process mksquashfs) throws StoreException, IOException {
+  private Fed feed(Path source, Path name, Form form, Process mksquashfs)
+      throws StoreException, IOException {
     if (form.decompressor == null) {
       try (InputStream tar = Files.newInputStream(source)) {
         return feed(tar, mksquashfs);
@@ -229,7 +441,7 @@ final class SquashfsTools {
       fed = feed(tar, mksquashfs);
     }
     if (decompressor.await() != 0 && fed != Fed.REFUSED) {
-      throw badSource(source, decompressor.complaint());
+      throw badSource(name, decompressor.complaint());
     }
     return fed;
   }
@@ -323,17 +535,6 @@ final class SquashfsTools {
     throw badSource(source, complaint);
   }
 
-  /** Archives of layers are no root file system; pushed as they are, they would fail in the job. */
-  private void refuseLayers(Path image, Path source) throws StoreException, IOException {
-    if (cat(image, source, "oci-layout") != null
-        || (cat(image, source, "manifest.json") != null
-            && cat(image, source, "repositories") != null)) {
-      throw badSource(
-          source,
-          "an archive of image layers, not a file tree; flatten it: docker export, ch-convert");
-    }
-  }
-
   private List<String> environment(Path image, Path source) throws StoreException, IOException {
     List<String> variables = new ArrayList<>();
     byte[] file = cat(image, source, "ch/environment");
@@ -344,16 +545,19 @@ final class SquashfsTools {
       throw badSource(source, "its /ch/environment is longer than " + MAX_ENVIRONMENT_BYTES);
     }
     for (String line : new String(file, StandardCharsets.UTF_8).lines().toList()) {
-      String variable = unquoted(line);
-      if (ImageConfig.isVariable(variable) && variable.indexOf('\ufffd') < 0) {
-        variables.add(variable);
-      } else if (!line.isBlank()) {
-        progress.say(
-            "layercake: left out of the image's environment: "
-                + line.replaceAll("\\p{IsControl}", "?"));
-      }
+      addVariable(unquoted(line), variables);
     }
     return variables;
+  }
+
+  private void addVariable(String variable, List<String> variables) {
+    if (ImageConfig.isVariable(variable) && variable.indexOf('\ufffd') < 0) {
+      variables.add(variable);
+    } else if (!variable.isBlank()) {
+      progress.say(
+          "layercake: left out of the image's environment: "
+              + variable.replaceAll("\\p{IsControl}", "?"));
+    }
   }
 
   /** As ch-run reads the file: single quotes around a value are not part of it. */

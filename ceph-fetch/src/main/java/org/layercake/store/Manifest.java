@@ -12,6 +12,9 @@ import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import java.util.regex.Pattern;
 
 /**
@@ -98,10 +101,10 @@ public record Manifest(String chunker, long size, ImageConfig config, List<Chunk
     json.writeNumberField("size", size);
     json.writeStringField("architecture", config.architecture());
     json.writeArrayFieldStart("environment");
-    for (String variable : config.environment()) {
-      json.writeString(variable);
+    writeStrings(json, config.environment());
+    if (!config.run().equals(ImageConfig.Run.NONE)) {
+      writeRun(json, config.run());
     }
-    json.writeEndArray();
     json.writeArrayFieldStart("chunks");
     for (Chunk chunk : chunks) {
       json.writeStartArray();
@@ -111,6 +114,29 @@ public record Manifest(String chunker, long size, ImageConfig config, List<Chunk
     }
     json.writeEndArray();
     json.writeEndObject();
+  }
+
+  private static void writeRun(JsonGenerator json, ImageConfig.Run run) throws IOException {
+    json.writeObjectFieldStart("run");
+    json.writeStringField("directory", run.directory());
+    json.writeArrayFieldStart("entryPoint");
+    writeStrings(json, run.entryPoint());
+    json.writeArrayFieldStart("command");
+    writeStrings(json, run.command());
+    json.writeStringField("user", run.user());
+    json.writeObjectFieldStart("labels");
+    for (Map.Entry<String, String> label : run.labels().entrySet()) {
+      json.writeStringField(label.getKey(), label.getValue());
+    }
+    json.writeEndObject();
+    json.writeEndObject();
+  }
+
+  private static void writeStrings(JsonGenerator json, List<String> strings) throws IOException {
+    for (String string : strings) {
+      json.writeString(string);
+    }
+    json.writeEndArray();
   }
 
   private static Manifest read(StrictReader json) throws IOException {
@@ -127,16 +153,39 @@ public record Manifest(String chunker, long size, ImageConfig config, List<Chunk
     json.field("architecture");
     String architecture = json.string(MAX_BYTES);
     json.field("environment");
-    List<String> environment = new ArrayList<>();
-    json.expect(JsonToken.START_ARRAY);
-    while (json.next() != JsonToken.END_ARRAY) {
-      environment.add(json.currentString(MAX_BYTES));
+    List<String> environment = json.strings();
+    ImageConfig.Run run = ImageConfig.Run.NONE;
+    json.expect(JsonToken.FIELD_NAME);
+    if (json.currentNameIs("run")) {
+      run = readRun(json);
+      json.expect(JsonToken.FIELD_NAME);
     }
-    json.field("chunks");
+    json.requireName("chunks");
     List<Chunk> chunks = readChunks(json);
     json.expect(JsonToken.END_OBJECT);
     json.expectEnd();
-    return new Manifest(chunker, size, new ImageConfig(environment, architecture), chunks);
+    return new Manifest(chunker, size, new ImageConfig(environment, architecture, run), chunks);
+  }
+
+  private static ImageConfig.Run readRun(StrictReader json) throws IOException {
+    json.expect(JsonToken.START_OBJECT);
+    json.field("directory");
+    String directory = json.string(MAX_BYTES);
+    json.field("entryPoint");
+    List<String> entryPoint = json.strings();
+    json.field("command");
+    List<String> command = json.strings();
+    json.field("user");
+    String user = json.string(MAX_BYTES);
+    json.field("labels");
+    json.expect(JsonToken.START_OBJECT);
+    SortedMap<String, String> labels = new TreeMap<>();
+    while (json.next() == JsonToken.FIELD_NAME) {
+      labels.put(json.currentName(), json.string(MAX_BYTES));
+    }
+    json.expectCurrent(JsonToken.END_OBJECT);
+    json.expect(JsonToken.END_OBJECT);
+    return new ImageConfig.Run(directory, entryPoint, command, user, labels);
   }
 
   private static List<Chunk> readChunks(StrictReader json) throws IOException {
@@ -188,9 +237,30 @@ public record Manifest(String chunker, long size, ImageConfig config, List<Chunk
 
     void field(String name) throws IOException {
       expect(JsonToken.FIELD_NAME);
-      if (!json.currentName().equals(name)) {
+      requireName(name);
+    }
+
+    void requireName(String name) throws IOException {
+      if (!currentNameIs(name)) {
         throw new IOException("field \"" + name + "\" is missing");
       }
+    }
+
+    boolean currentNameIs(String name) throws IOException {
+      return json.currentName().equals(name);
+    }
+
+    String currentName() throws IOException {
+      return json.currentName();
+    }
+
+    List<String> strings() throws IOException {
+      List<String> strings = new ArrayList<>();
+      expect(JsonToken.START_ARRAY);
+      while (next() != JsonToken.END_ARRAY) {
+        strings.add(currentString(MAX_BYTES));
+      }
+      return strings;
     }
 
     long number() throws IOException {

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
@@ -31,6 +32,7 @@ class LayercakeTest {
   private final ByteArrayOutputStream out = new ByteArrayOutputStream();
   private final ByteArrayOutputStream err = new ByteArrayOutputStream();
   private final Map<String, String> environment = new HashMap<>();
+  private byte[] stdin = new byte[0];
   private Path tree;
 
   @BeforeEach
@@ -164,10 +166,13 @@ class LayercakeTest {
   }
 
   @Test
-  void archiveOfLayersIsRefused() throws Exception {
-    Files.writeString(tree.resolve("oci-layout"), "{}");
-    assertEquals(65, layercake("push", tar().toString(), "oci"), this::said);
-    assertTrue(said().contains("layers"), this::said);
+  void aTarOnTheStandardInputIsTheSameImage() throws Exception {
+    Path tar = tar();
+    layercake("push", tar.toString(), "reference");
+    String reference = printed().replaceAll(".*@(\\S+) .*\n", "$1");
+    stdin = run("gzip", "-c", tar.toString());
+    assertEquals(0, layercake("push", "-", "piped"), this::said);
+    assertTrue(printed().contains(reference + " "), this::said);
   }
 
   @Test
@@ -271,6 +276,7 @@ class LayercakeTest {
             environment,
             "alice",
             work,
+            new ByteArrayInputStream(stdin),
             new PrintStream(out, true, UTF_8),
             new PrintStream(err, true, UTF_8)),
         arguments);

@@ -8,6 +8,7 @@ import static org.layercake.store.StoreContract.assertKind;
 
 import java.util.Collections;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -97,6 +98,27 @@ class ManifestTest {
     assertRefused(EXAMPLE.replace("gear-1 262144 1048576 4194304", ""));
     assertRefused(EXAMPLE.replace("x86_64", "x86/64"));
     assertRefused(EXAMPLE.replace("x86_64", ""));
+  }
+
+  @Test
+  void whatOtherRuntimesWouldDoIsKeptAndLeftOutWhenThereIsNothing() throws Exception {
+    String run =
+        "\"run\":{\"directory\":\"/w\",\"entryPoint\":[\"/bin/sh\"],\"command\":[\"-c\",\"a\\nb\"],"
+            + "\"user\":\"1000\",\"labels\":{\"a\":\"1\",\"b\":\"\\u001B\"}},";
+    String text = EXAMPLE.replace("\"chunks\"", run + "\"chunks\"");
+    ImageConfig.Run kept = Manifest.parse(text.getBytes(UTF_8)).config().run();
+    assertEquals(List.of("-c", "a\nb"), kept.command());
+    assertEquals(Map.of("a", "1", "b", "\u001b"), kept.labels());
+    assertEquals(ImageConfig.Run.NONE, Manifest.parse(EXAMPLE.getBytes(UTF_8)).config().run());
+    assertRefused(text.replace("/w", "\\ud83c"));
+    assertRefused(text.replace("\"a\":\"1\",", "\"c\":\"1\","));
+    assertRefused(text.replace("\"user\":\"1000\",", ""));
+    assertRefused(text.replace("1000", "x".repeat(48 * 1024)));
+    assertRefused(
+        EXAMPLE.replace(
+            "\"chunks\"",
+            "\"run\":{\"directory\":\"\",\"entryPoint\":[],\"command\":[],\"user\":\"\","
+                + "\"labels\":{}},\"chunks\""));
   }
 
   @Test

@@ -1,0 +1,305 @@
+package org.layercake.cli;
+
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.PrintStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** Images in layers, pushed, and compared with what other tools make of the same image. */
+class LayersTest {
+  private static final Path LAYOUT_MAKER = Path.of("src/test/resources/oci_layout.py");
+
+  @TempDir Path work;
+
+  private final ByteArrayOutputStream out = new ByteArrayOutputStream();
+  private final ByteArrayOutputStream err = new ByteArrayOutputStream();
+  private Path layout;
+
+  @BeforeEach
+  void makeStore() throws Exception {
+    Path store = Files.createDirectory(work.resolve("store"));
+    Files.writeString(work.resolve("store.conf"), "store = directory\ndirectory = " + store + "\n");
+    Files.createDirectory(work.resolve("tmp"));
+    layout = work.resolve("layout");
+  }
+
+  @AfterEach
+  void noTemporaryFileIsLeft() throws Exception {
+    try (Stream<Path> left = Files.list(work.resolve("tmp"))) {
+      assertEquals(List.of(), left.toList());
+    }
+  }
+
+  @Test
+  void theTreeIsTheOneThatAnotherToolUnpacks() throws Exception {
+    makeLayout("good", "65000");
+    push(layout);
+    Path image = work.resolve("pulled.sqfs");
+    assertEquals(0, layercake("pull", "t", image.toString()), this::said);
+    run("unsquashfs", "-quiet", "-no-progress", "-d", work.resolve("ours").toString(), image + "");
+    run("umoci", "unpack", "--rootless", "--image", layout + ":t", work.resolve("umoci") + "");
+    assertEquals(listing(work.resolve("umoci/rootfs")), listing(work.resolve("ours")));
+  }
+
+  @Test
+  void theFormOfTheArchiveDoesNotMatter() throws Exception {
+    makeLayout("good", "300");
+    String digest = push(layout);
+    Path layoutTar = work.resolve("layout.tar");
+    run("tar", "-C", layout.toString(), "-cf", layoutTar.toString(), ".");
+    assertEquals(digest, push(layoutTar));
+    run("zstd", "-q", layoutTar.toString());
+    assertEquals(digest, push(work.resolve("layout.tar.zst")));
+    assertEquals(digest, push(saved()));
+  }
+
+  @Test
+  void theConfigurationIsKept() throws Exception {
+    makeLayout("good", "10");
+    push(layout);
+    assertEquals(0, layercake("inspect", "t"));
+    for (String line :
+        List.of(
+            "architecture  x86_64",
+            "environment   PATH=/opt/bin:/bin",
+            "environment   A=b c",
+            "directory     /work",
+            "entry point   /bin/sh",
+            "command       -c true",
+            "user          1000",
+            "label         org.example=x y")) {
+      assertTrue(out.toString(UTF_8).contains(line + "\n"), this::said);
+    }
+  }
+
+  @Test
+  void layersInZstdAreTheSameImage() throws Exception {
+    makeLayout("good", "10");
+    String digest = push(layout);
+    Path other = work.resolve("zstd");
+    String script =
+        "skopeo --insecure-policy copy -q --dest-compress-format zstd oci:%s:t oci:%s:t";
+    run("sh", "-c", script.formatted(layout, other));
+    assertEquals(digest, push(other));
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "climbing, has \"..\" in its name",
+    "absolute, has an absolute name",
+    "missing-link, 'leads to \"nothing\", which is no file'",
+    "endless-link, too many symbolic links",
+  })
+  void namesAndLinksThatGoNowhereAreRefused(String layers, String reason) throws Exception {
+    makeLayout(layers, "0");
+    assertRefused(layout, reason);
+  }
+
+  @Test
+  void linksThatLeadOutStayInsideTheImage() throws Exception {
+    makeLayout("leading-out", "0");
+    push(layout);
+    Path image = work.resolve("pulled.sqfs");
+    layercake("pull", "t", image.toString());
+    String files = new String(run("unsquashfs", "-lc", image.toString()), UTF_8);
+    assertTrue(files.contains("squashfs-root/out\n"), files);
+    assertTrue(files.contains("squashfs-root/tmp/out\n"), files);
+    assertFalse(Files.exists(Path.of("/tmp/out")));
+  }
+
+  @Test
+  void damagedLayersAreRefused() throws Exception {
+    makeLayout("good", "10");
+    Path blobs = layout.resolve("blobs/sha256");
+    Path layer = largest(blobs);
+    byte[] bytes = Files.readAllBytes(layer);
+    for (byte[] damaged :
+        List.of(
+            Arrays.copyOf(bytes, bytes.length / 2),
+            Arrays.copyOf(bytes, bytes.length + 10),
+            new byte[0],
+            "garbage".getBytes(UTF_8))) {
+      Files.write(layer, damaged);
+      assertRefused(layout, "");
+    }
+    Files.delete(layer);
+    assertRefused(layout, "lacks the file \"blobs/sha256/" + layer.getFileName());
+    Files.createSymbolicLink(layer, Path.of("/etc/passwd"));
+    assertRefused(layout, "lacks the file \"blobs/sha256/" + layer.getFileName());
+  }
+
+  @Test
+  void aDamagedSavedImageIsRefused() throws Exception {
+    makeLayout("good", "10");
+    Path saved = saved();
+    byte[] bytes = Files.readAllBytes(saved);
+    int at = new String(bytes, ISO_8859_1).indexOf("linked data");
+    bytes[at] ^= 1;
+    Files.write(saved, bytes);
+    assertRefused(saved, "does not match its digest");
+    Files.write(saved, Arrays.copyOf(bytes, bytes.length / 2));
+    assertRefused(saved, "truncated");
+  }
+
+  @Test
+  void ofSeveralImagesNoneIsChosen() throws Exception {
+    makeLayout("good", "10");
+    Path index = layout.resolve("index.json");
+    String one = Files.readString(index);
+    String image = one.substring(one.indexOf('[') + 1, one.lastIndexOf(']'));
+    Files.writeString(index, one.replace(image, image + "," + image.replace("\"t\"", "\"u\"")));
+    assertRefused(layout, "holds 2 images for amd64: t, u");
+    Files.writeString(index, one.replace(image, image + "," + otherMachine(image)));
+    push(layout);
+    Files.writeString(index, "{\"manifests\": []}");
+    assertRefused(layout, "lists no image");
+    Files.writeString(index, "[".repeat(100_000));
+    assertRefused(layout, "is no JSON");
+  }
+
+  @Test
+  void tarBombsAreRefusedEarly() {
+    byte[] small = TarReader.header("f", '0', "0000644", 0);
+    IOException many =
+        assertThrows(IOException.class, () -> Layers.read(List.of(() -> endless(small))));
+    assertTrue(many.getMessage().startsWith("more than "), many.getMessage());
+  }
+
+  @Test
+  void sparseFilesAreRefused() throws Exception {
+    Path tree = Files.createDirectory(work.resolve("tree"));
+    run("sh", "-c", "cd " + tree + " && truncate -s 10T s");
+    for (String format : List.of("gnu", "posix")) {
+      Path tar = work.resolve(format + ".tar");
+      run("tar", "-S", "--format", format, "-C", tree.toString(), "-cf", tar.toString(), ".");
+      IOException refused =
+          assertThrows(
+              IOException.class, () -> Layers.read(List.of(() -> Files.newInputStream(tar))));
+      assertTrue(refused.getMessage().contains("is sparse"), refused.getMessage());
+    }
+  }
+
+  private void makeLayout(String layers, String files) throws Exception {
+    run("python3", LAYOUT_MAKER.toString(), layout.toString(), layers, files);
+  }
+
+  /** What docker save would write. */
+  private Path saved() throws Exception {
+    Path saved = work.resolve("saved.tar");
+    run(
+        "skopeo",
+        "--insecure-policy",
+        "copy",
+        "-q",
+        "oci:" + layout + ":t",
+        "docker-archive:" + saved + ":t:t");
+    return saved;
+  }
+
+  private static String otherMachine(String image) {
+    return image.substring(0, image.lastIndexOf('}'))
+        + ", \"platform\": {\"architecture\": \"s390x\", \"os\": \"linux\"}}";
+  }
+
+  private static Path largest(Path directory) throws IOException {
+    try (Stream<Path> files = Files.list(directory)) {
+      return files
+          .max((a, b) -> Long.compare(a.toFile().length(), b.toFile().length()))
+          .orElseThrow();
+    }
+  }
+
+  private static InputStream endless(byte[] block) {
+    return new InputStream() {
+      private int at;
+
+      @Override
+      public int read() {
+        return block[at++ % block.length] & 0xff;
+      }
+
+      @Override
+      public int read(byte[] bytes, int offset, int length) {
+        int count = Math.min(length, block.length - at % block.length);
+        System.arraycopy(block, at % block.length, bytes, offset, count);
+        at = (at + count) % block.length;
+        return count;
+      }
+    };
+  }
+
+  /** Type, mode, time, links and content of every file; not what the tools need not agree on. */
+  private String listing(Path tree) throws Exception {
+    String script =
+        "cd \"$0\"; find . -mindepth 1 -printf '%y %m %T@ %n %s %P -> %l\\n'"
+            + " | sed -E 's/^(d [0-9]+ [0-9.]+) [0-9]+ [0-9]+/\\1/; s/^(l [0-9]+) [0-9.]+/\\1/'"
+            + " | sort; find . -type f -print0 | sort -z | xargs -0 sha256sum";
+    return new String(run("sh", "-c", script, tree.toString()), ISO_8859_1);
+  }
+
+  /** Pushes as {@code t} and gives the digest. */
+  private String push(Path source) {
+    assertEquals(0, layercake("push", source.toString(), "t"), this::said);
+    return out.toString(UTF_8).replaceAll("(?s).*@(\\S+) .*", "$1");
+  }
+
+  private void assertRefused(Path source, String reason) {
+    assertEquals(65, layercake("push", source.toString(), "bad"), this::said);
+    List<String> lines =
+        err.toString(UTF_8).lines().filter(line -> !line.startsWith("packing ")).toList();
+    assertEquals(1, lines.size(), this::said);
+    assertTrue(lines.get(0).startsWith("layercake: cannot push " + source + ": "), this::said);
+    assertTrue(lines.get(0).contains(reason), this::said);
+    assertEquals(66, layercake("inspect", "bad"));
+  }
+
+  private int layercake(String... arguments) {
+    out.reset();
+    err.reset();
+    return Layercake.run(
+        new Layercake.Session(
+            Map.of(
+                "LAYERCAKE_CONFIG", work.resolve("store.conf").toString(),
+                "TMPDIR", work.resolve("tmp").toString()),
+            "alice",
+            work,
+            InputStream.nullInputStream(),
+            new PrintStream(out, true, UTF_8),
+            new PrintStream(err, true, UTF_8)),
+        arguments);
+  }
+
+  private String said() {
+    return out.toString(UTF_8) + err.toString(UTF_8);
+  }
+
+  private byte[] run(String... command) throws IOException, InterruptedException {
+    ProcessBuilder builder =
+        new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT);
+    builder.environment().putAll(Collections.singletonMap("LC_ALL", "C"));
+    Process process = builder.start();
+    byte[] output = process.getInputStream().readAllBytes();
+    assertEquals(0, process.waitFor(), String.join(" ", command));
+    return output;
+  }
+}

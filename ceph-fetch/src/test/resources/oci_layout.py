@@ -1,0 +1,113 @@
+"""oci_layout.py DIRECTORY CASE [FILES]: writes an OCI image layout for a test, without any container tool."""
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import sys
+import tarfile
+
+DEEP = "deep/" + "/".join(["d" * 50] * 6)
+
+
+def d(path, mode=0o755):
+    return path, tarfile.DIRTYPE, mode, b"", ""
+
+
+def f(path, data=b"", mode=0o644):
+    return path, tarfile.REGTYPE, mode, data, ""
+
+
+def link(path, target):
+    return path, tarfile.SYMTYPE, 0o777, b"", target
+
+
+def hard(path, target):
+    return path, tarfile.LNKTYPE, 0o644, b"", target
+
+
+def good(files):
+    """Each way in which a layer can change what is below."""
+    many = [d("many"), *(d("many/%02d" % n) for n in range(100))]
+    many += [f("many/%02d/f%05d" % (n % 100, n), b"%d " % n * (n % 97)) for n in range(files)]
+    odd = [f("new\nline", b"nl"), f("bad\udcff\udcfe", b"bytes"), d("d\udcc3x"), f("d\udcc3x/" + "y" * 120, b"both")]
+    return [
+        [d("bin"), f("bin/sh", b"#!shell\n", 0o755), d("etc"), f("etc/keep", b"keep"), f("etc/gone"), d("var"),
+         d("var/cache"), f("var/cache/a"), d("var/cache/b"), f("var/cache/b/c"), f("file2dir", b"was a file"),
+         d("dir2file"), f("dir2file/x"), d("usr"), d("usr/lib"), link("lib", "usr/lib"),
+         f("orig", b"linked data" * 1000), f("long" + "n" * 150), *odd, *many],
+        [f("etc/.wh.gone"), f("var/cache/.wh..wh..opq"), f("var/cache/new", b"new"), hard("link1", "orig"),
+         d("file2dir"), f("file2dir/inside", b"inside")],
+        [f(".wh.dir2file"), f("dir2file", b"now a file"), f("usr/lib/so", b"so", 0o4755), f("etc/keep", b"changed")],
+        [f(".wh.orig"), hard("link2", "link1"), f("file2dir", b"a file again"), d("etc", 0o700)],
+        [f(".wh.file2dir"), d("file2dir"), f("file2dir/again", b"again"), f("many/07/.wh.f00007"), d("deep"),
+         *(d(DEEP[: 4 + 51 * n]) for n in range(1, 7)), f(DEEP + "/leaf", b"leaf"), link("sym", "../../../etc/keep"),
+         f(".wh.never-was")],
+    ]
+
+
+CASES = {
+    "good": good,
+    "climbing": lambda files: [[f("a/../../out")]],
+    "absolute": lambda files: [[f("/etc/out")]],
+    "missing-link": lambda files: [[hard("a", "nothing")]],
+    "endless-link": lambda files: [[link("a", "b"), link("b", "a"), f("a/x")]],
+    # Followed inside the image, these are files below its root.
+    "leading-out": lambda files: [[link("up", "../../.."), link("top", "/tmp")], [f("up/out"), f("top/out")]],
+}
+
+
+def tar(entries):
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w", format=tarfile.PAX_FORMAT, errors="surrogateescape") as archive:
+        for path, kind, mode, content, target in entries:
+            info = tarfile.TarInfo(path)
+            info.type, info.mode, info.linkname, info.size = kind, mode, target, len(content)
+            info.mtime = 1000000000 + len(path)
+            archive.addfile(info, io.BytesIO(content))
+    return data.getvalue()
+
+
+def main(out, case, files="300"):
+    os.makedirs(out + "/blobs/sha256")
+
+    def blob(content, media):
+        digest = hashlib.sha256(content).hexdigest()
+        with open(out + "/blobs/sha256/" + digest, "wb") as file:
+            file.write(content)
+        return {"mediaType": "application/vnd.oci.image." + media, "digest": "sha256:" + digest, "size": len(content)}
+
+    def document(content, media):
+        return blob(json.dumps(content).encode(), media + ".v1+json")
+
+    tars = [tar(entries) for entries in CASES[case](int(files))]
+    config = {
+        "architecture": "amd64",
+        "os": "linux",
+        "config": {
+            "Env": ["PATH=/opt/bin:/bin", "A=b c"],
+            "WorkingDir": "/work",
+            "Entrypoint": ["/bin/sh"],
+            "Cmd": ["-c", "true"],
+            "User": "1000",
+            "Labels": {"org.example": "x y"},
+        },
+        "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(t).hexdigest() for t in tars]},
+        "history": [{"created_by": "test"} for _ in tars],
+    }
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": document(config, "config"),
+        "layers": [blob(gzip.compress(t, mtime=0), "layer.v1.tar+gzip") for t in tars],
+    }
+    named = document(manifest, "manifest")
+    named["annotations"] = {"org.opencontainers.image.ref.name": "t"}
+    with open(out + "/index.json", "w") as file:
+        json.dump({"schemaVersion": 2, "manifests": [named]}, file)
+    with open(out + "/oci-layout", "w") as file:
+        file.write('{"imageLayoutVersion":"1.0.0"}')
+
+
+main(*sys.argv[1:])
