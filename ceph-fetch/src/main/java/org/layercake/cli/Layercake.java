@@ -18,6 +18,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Map;
 import org.layercake.store.StoreException;
+import picocli.AutoComplete;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ParameterException;
@@ -37,6 +38,7 @@ import picocli.CommandLine.ParameterException;
       TagCommand.class,
       Rm.class,
       Key.class,
+      AutoComplete.GenerateCompletion.class,
     },
     footerHeading = "%nExamples:%n",
     footer = {

@@ -6,42 +6,23 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.io.ByteArrayInputStream;
-import java.io.ByteArrayOutputStream;
-import java.io.IOException;
-import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Random;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** The command as users know it, on a directory store, with the real squashfs-tools. */
-class LayercakeTest {
-  @TempDir Path work;
-
-  private final ByteArrayOutputStream out = new ByteArrayOutputStream();
-  private final ByteArrayOutputStream err = new ByteArrayOutputStream();
-  private final Map<String, String> environment = new HashMap<>();
-  private byte[] stdin = new byte[0];
+/** The command as users know it. */
+class LayercakeTest extends CommandTest {
   private Path tree;
 
   @BeforeEach
-  void makeStoreAndTree() throws Exception {
-    Path store = Files.createDirectory(work.resolve("store"));
-    Path config = work.resolve("store.conf");
-    Files.writeString(config, "store = directory\ndirectory = " + store + "\n");
-    environment.put("LAYERCAKE_CONFIG", config.toString());
-    environment.put("TMPDIR", Files.createDirectory(work.resolve("tmp")).toString());
+  void makeTree() throws Exception {
     tree = work.resolve("tree");
     Files.createDirectories(tree.resolve("bin"));
     Files.createDirectories(tree.resolve("ch"));
@@ -51,13 +32,6 @@ class LayercakeTest {
     byte[] data = new byte[3 << 20];
     new Random(1).nextBytes(data);
     Files.write(tree.resolve("data"), data);
-  }
-
-  @AfterEach
-  void noTemporaryFileIsLeft() throws Exception {
-    try (Stream<Path> left = Files.list(work.resolve("tmp"))) {
-      assertEquals(List.of(), left.toList());
-    }
   }
 
   @Test
@@ -93,7 +67,7 @@ class LayercakeTest {
   void tarFilesOfAllKindsAreTheSameImage(String suffix, String compressor) throws Exception {
     Path tar = tar();
     layercake("push", tar.toString(), "reference");
-    String reference = printed().replaceAll(".*@(\\S+) .*\n", "$1");
+    String reference = pushedDigest();
     Path source = tar;
     if (compressor != null) {
       source = work.resolve("t.tar." + suffix);
@@ -169,7 +143,7 @@ class LayercakeTest {
   void aTarOnTheStandardInputIsTheSameImage() throws Exception {
     Path tar = tar();
     layercake("push", tar.toString(), "reference");
-    String reference = printed().replaceAll(".*@(\\S+) .*\n", "$1");
+    String reference = pushedDigest();
     stdin = run("gzip", "-c", tar.toString());
     assertEquals(0, layercake("push", "-", "piped"), this::said);
     assertTrue(printed().contains(reference + " "), this::said);
@@ -254,6 +228,20 @@ class LayercakeTest {
     assertEquals(64, layercake("key", "$(reboot)"));
   }
 
+  @Test
+  void completionScriptCompletesCommandsAndOptions() throws Exception {
+    assertEquals(0, layercake("generate-completion"), this::said);
+    Path script = Files.writeString(work.resolve("completion"), printed());
+    String complete =
+        "source '%s'; COMP_WORDS=(layercake %s); COMP_CWORD=%d; _complete_layercake;"
+            + " echo \"${COMPREPLY[@]}\"";
+    assertEquals(
+        "push pull\n", new String(run("bash", "-c", complete.formatted(script, "pu", 1)), UTF_8));
+    assertTrue(
+        new String(run("bash", "-c", complete.formatted(script, "push --re", 2)), UTF_8)
+            .contains("--repair"));
+  }
+
   private Path tar() throws Exception {
     Path tar = work.resolve("t.tar");
     run("tar", "-C", tree.toString(), "-cf", tar.toString(), ".");
@@ -268,40 +256,9 @@ class LayercakeTest {
     return Arrays.copyOf(tar, (end + 511) / 512 * 512);
   }
 
-  private int layercake(String... arguments) {
-    out.reset();
-    err.reset();
-    return Layercake.run(
-        new Layercake.Session(
-            environment,
-            "alice",
-            work,
-            new ByteArrayInputStream(stdin),
-            new PrintStream(out, true, UTF_8),
-            new PrintStream(err, true, UTF_8)),
-        arguments);
-  }
-
-  private String printed() {
-    return out.toString(UTF_8);
-  }
-
-  private String said() {
-    return out.toString(UTF_8) + err.toString(UTF_8);
-  }
-
   private void assertOneLine(String beginning) {
-    List<String> lines =
-        err.toString(UTF_8).lines().filter(line -> !line.startsWith("packing ")).toList();
+    List<String> lines = complaints();
     assertEquals(1, lines.size(), this::said);
     assertTrue(lines.get(0).startsWith(beginning), this::said);
-  }
-
-  private byte[] run(String... command) throws IOException, InterruptedException {
-    Process process =
-        new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
-    byte[] output = process.getInputStream().readAllBytes();
-    assertEquals(0, process.waitFor(), String.join(" ", command));
-    return output;
   }
 }

@@ -7,47 +7,27 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
-import java.util.Collections;
 import java.util.List;
-import java.util.Map;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** Images in layers, pushed, and compared with what other tools make of the same image. */
-class LayersTest {
+class LayersTest extends CommandTest {
   private static final Path LAYOUT_MAKER = Path.of("src/test/resources/oci_layout.py");
 
-  @TempDir Path work;
-
-  private final ByteArrayOutputStream out = new ByteArrayOutputStream();
-  private final ByteArrayOutputStream err = new ByteArrayOutputStream();
   private Path layout;
 
   @BeforeEach
-  void makeStore() throws Exception {
-    Path store = Files.createDirectory(work.resolve("store"));
-    Files.writeString(work.resolve("store.conf"), "store = directory\ndirectory = " + store + "\n");
-    Files.createDirectory(work.resolve("tmp"));
+  void nameLayout() {
     layout = work.resolve("layout");
-  }
-
-  @AfterEach
-  void noTemporaryFileIsLeft() throws Exception {
-    try (Stream<Path> left = Files.list(work.resolve("tmp"))) {
-      assertEquals(List.of(), left.toList());
-    }
   }
 
   @Test
@@ -88,7 +68,7 @@ class LayersTest {
             "command       -c true",
             "user          1000",
             "label         org.example=x y")) {
-      assertTrue(out.toString(UTF_8).contains(line + "\n"), this::said);
+      assertTrue(printed().contains(line + "\n"), this::said);
     }
   }
 
@@ -260,46 +240,15 @@ class LayersTest {
   /** Pushes as {@code t} and gives the digest. */
   private String push(Path source) {
     assertEquals(0, layercake("push", source.toString(), "t"), this::said);
-    return out.toString(UTF_8).replaceAll("(?s).*@(\\S+) .*", "$1");
+    return pushedDigest();
   }
 
   private void assertRefused(Path source, String reason) {
     assertEquals(65, layercake("push", source.toString(), "bad"), this::said);
-    List<String> lines =
-        err.toString(UTF_8).lines().filter(line -> !line.startsWith("packing ")).toList();
+    List<String> lines = complaints();
     assertEquals(1, lines.size(), this::said);
     assertTrue(lines.get(0).startsWith("layercake: cannot push " + source + ": "), this::said);
     assertTrue(lines.get(0).contains(reason), this::said);
     assertEquals(66, layercake("inspect", "bad"));
-  }
-
-  private int layercake(String... arguments) {
-    out.reset();
-    err.reset();
-    return Layercake.run(
-        new Layercake.Session(
-            Map.of(
-                "LAYERCAKE_CONFIG", work.resolve("store.conf").toString(),
-                "TMPDIR", work.resolve("tmp").toString()),
-            "alice",
-            work,
-            InputStream.nullInputStream(),
-            new PrintStream(out, true, UTF_8),
-            new PrintStream(err, true, UTF_8)),
-        arguments);
-  }
-
-  private String said() {
-    return out.toString(UTF_8) + err.toString(UTF_8);
-  }
-
-  private byte[] run(String... command) throws IOException, InterruptedException {
-    ProcessBuilder builder =
-        new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT);
-    builder.environment().putAll(Collections.singletonMap("LC_ALL", "C"));
-    Process process = builder.start();
-    byte[] output = process.getInputStream().readAllBytes();
-    assertEquals(0, process.waitFor(), String.join(" ", command));
-    return output;
   }
 }

@@ -1,0 +1,90 @@
+package org.layercake.cli;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Tests that run the command as alice, on a directory store, with the real squashfs-tools. */
+abstract class CommandTest {
+  @TempDir Path work;
+
+  final Map<String, String> environment = new HashMap<>();
+  byte[] stdin = new byte[0];
+
+  private final ByteArrayOutputStream out = new ByteArrayOutputStream();
+  private final ByteArrayOutputStream err = new ByteArrayOutputStream();
+
+  @BeforeEach
+  void makeStore() throws IOException {
+    Path store = Files.createDirectory(work.resolve("store"));
+    Path config = work.resolve("store.conf");
+    Files.writeString(config, "store = directory\ndirectory = " + store + "\n");
+    environment.put("LAYERCAKE_CONFIG", config.toString());
+    environment.put("TMPDIR", Files.createDirectory(work.resolve("tmp")).toString());
+  }
+
+  @AfterEach
+  void noTemporaryFileIsLeft() throws IOException {
+    try (Stream<Path> left = Files.list(work.resolve("tmp"))) {
+      assertEquals(List.of(), left.toList());
+    }
+  }
+
+  int layercake(String... arguments) {
+    out.reset();
+    err.reset();
+    return Layercake.run(
+        new Layercake.Session(
+            environment,
+            "alice",
+            work,
+            new ByteArrayInputStream(stdin),
+            new PrintStream(out, true, UTF_8),
+            new PrintStream(err, true, UTF_8)),
+        arguments);
+  }
+
+  /** What the last command wrote on stdout. */
+  String printed() {
+    return out.toString(UTF_8);
+  }
+
+  /** All that it wrote, for messages. */
+  String said() {
+    return out.toString(UTF_8) + err.toString(UTF_8);
+  }
+
+  /** What it complained of. */
+  List<String> complaints() {
+    return err.toString(UTF_8).lines().filter(line -> !line.startsWith("packing ")).toList();
+  }
+
+  /** The digest that a push has printed. */
+  String pushedDigest() {
+    return printed().replaceAll("(?s).*@(\\S+) .*", "$1");
+  }
+
+  /** Runs another program and gives its stdout. */
+  static byte[] run(String... command) throws IOException, InterruptedException {
+    ProcessBuilder builder =
+        new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT);
+    builder.environment().put("LC_ALL", "C");
+    Process process = builder.start();
+    byte[] output = process.getInputStream().readAllBytes();
+    assertEquals(0, process.waitFor(), String.join(" ", command));
+    return output;
+  }
+}
