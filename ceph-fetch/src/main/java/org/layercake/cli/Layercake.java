@@ -36,6 +36,8 @@ import picocli.CommandLine.ParameterException;
       Ls.class,
       Inspect.class,
       TagCommand.class,
+      Du.class,
+      Verify.class,
       Rm.class,
       Key.class,
       AutoComplete.GenerateCompletion.class,

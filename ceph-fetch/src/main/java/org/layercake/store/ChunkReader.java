@@ -13,6 +13,7 @@ import java.util.Collections;
 import java.util.Deque;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicReference;
@@ -21,8 +22,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Reads an image's chunks into a file: a window of reads in flight, driven by the calling thread;
- * finished ones are verified and written by workers. One object per fetch.
+ * Reads an image's chunks, into a file or only to verify them: a window of reads in flight, driven
+ * by the calling thread; finished ones are verified and written by workers. One object per fetch.
  */
 final class ChunkReader {
   /** At 1 MiB a chunk, enough for 100 Gbit/s at 1 ms, and no more than an OSD has to queue. */
@@ -37,7 +38,7 @@ final class ChunkReader {
   private final BufferPool buffers;
   private final ExecutorService workers;
   private final Image image;
-  private final FileChannel target;
+  private final Optional<FileChannel> target;
   private final FetchListener listener;
 
   private final Deque<Read> inFlight = new ArrayDeque<>();
@@ -53,7 +54,7 @@ final class ChunkReader {
       BufferPool buffers,
       ExecutorService workers,
       Image image,
-      FileChannel target,
+      Optional<FileChannel> target,
       FetchListener listener) {
     this.store = store;
     this.buffers = buffers;
@@ -173,10 +174,13 @@ final class ChunkReader {
   }
 
   private void write(Read read) throws IOException {
+    if (target.isEmpty()) {
+      return;
+    }
     ByteBuffer buffer = read.buffer().position(0);
     long offset = read.chunk().offset();
     while (buffer.hasRemaining()) {
-      offset += target.write(buffer, offset);
+      offset += target.get().write(buffer, offset);
     }
   }
 

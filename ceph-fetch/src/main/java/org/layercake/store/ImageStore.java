@@ -13,6 +13,7 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -20,6 +21,7 @@ import java.util.TreeSet;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Predicate;
 
 /**
  * Images in a store. Safe for use by many threads; keep one per process, it holds the connection.
@@ -31,6 +33,14 @@ import java.util.concurrent.TimeUnit;
 public final class ImageStore implements AutoCloseable {
   /** A tag as listed. */
   public record Tagged(String domain, ImageName name, Digest digest, long size) {}
+
+  /**
+   * What the images of a domain take.
+   *
+   * @param ownBytes by image: of chunks that no other image of the domain has
+   * @param usedBytes of all images together, each chunk once
+   */
+  public record Usage(List<Tagged> images, Map<Digest, Long> ownBytes, long usedBytes) {}
 
   /** What a push does about chunks that are in the store already. */
   public enum Existing {
@@ -195,7 +205,16 @@ public final class ImageStore implements AutoCloseable {
    */
   public void fetch(Image image, FileChannel target, FetchListener listener)
       throws StoreException, IOException {
-    new ChunkReader(store, buffers, workers, image, target, listener).run();
+    new ChunkReader(store, buffers, workers, image, Optional.of(target), listener).run();
+  }
+
+  /**
+   * Reads every chunk and compares it with its digest, as {@link #fetch} does, and keeps nothing.
+   *
+   * @throws StoreException of kind CORRUPT naming the first that is missing or damaged
+   */
+  public void verify(Image image, FetchListener listener) throws StoreException, IOException {
+    new ChunkReader(store, buffers, workers, image, Optional.empty(), listener).run();
   }
 
   /** Refuses early what {@link #push} would refuse at its end, as far as that can be known. */
@@ -275,6 +294,37 @@ public final class ImageStore implements AutoCloseable {
       }
     }
     return all;
+  }
+
+  /** What the user's own images take; not what was removed and is still in the store. */
+  public Usage usage(String user) throws StoreException {
+    List<Tagged> images =
+        list(user).stream().filter(image -> image.domain().equals(domain(user))).toList();
+    Map<Digest, Map<Digest, Integer>> chunks = new HashMap<>(); // of each image, by digest
+    Map<Digest, Integer> holders = new HashMap<>(); // of each chunk
+    Map<Digest, Integer> all = new HashMap<>();
+    for (Tagged image : images) {
+      if (!chunks.containsKey(image.digest())) {
+        Map<Digest, Integer> own = new HashMap<>();
+        resolve(image.name(), user)
+            .manifest()
+            .chunks()
+            .forEach(chunk -> own.put(chunk.digest(), chunk.length()));
+        own.keySet().forEach(chunk -> holders.merge(chunk, 1, Integer::sum));
+        chunks.put(image.digest(), own);
+        all.putAll(own);
+      }
+    }
+    Map<Digest, Long> ownBytes = new HashMap<>();
+    chunks.forEach((image, own) -> ownBytes.put(image, sum(own, chunk -> holders.get(chunk) == 1)));
+    return new Usage(images, ownBytes, sum(all, chunk -> true));
+  }
+
+  private static long sum(Map<Digest, Integer> chunks, Predicate<Digest> wanted) {
+    return chunks.entrySet().stream()
+        .filter(chunk -> wanted.test(chunk.getKey()))
+        .mapToLong(Map.Entry::getValue)
+        .sum();
   }
 
   /** Points {@code target} at the image that {@code source} names. Both lie in one domain. */

@@ -229,6 +229,36 @@ class LayercakeTest extends CommandTest {
   }
 
   @Test
+  void duSaysWhatEachImageTakesAloneAndAllTogether() throws Exception {
+    layercake("push", tree.toString(), "a");
+    layercake("tag", "a", "alias");
+    Files.write(tree.resolve("extra"), new byte[] {1});
+    layercake("push", tree.toString(), "b");
+    assertEquals(0, layercake("du"), this::said);
+    List<String> lines = printed().lines().toList();
+    assertEquals(5, lines.size(), this::said);
+    for (String line : lines.subList(1, 4)) {
+      assertTrue(line.matches(" +3\\.1 MB +1\\.\\d MB  alice/(a|alias|b):latest"), this::said);
+    }
+    assertTrue(lines.get(4).matches(" +[34]\\.\\d MB +together.*"), this::said);
+    assertEquals(0, layercake("du", "--json"));
+    assertTrue(printed().contains("\"alone\" : "), this::said);
+  }
+
+  @Test
+  void verifyFindsADamagedChunkAndRepairMendsIt() throws Exception {
+    layercake("push", tree.toString(), "a");
+    assertEquals(0, layercake("verify", "a"), this::said);
+    assertTrue(printed().contains(" is whole: "), this::said);
+    try (Stream<Path> files = Files.list(work.resolve("store/u.alice/c"))) {
+      Files.write(files.findFirst().orElseThrow(), new byte[7]);
+    }
+    assertEquals(74, layercake("verify", "a"), this::said);
+    assertEquals(0, layercake("push", "--repair", tree.toString(), "a"), this::said);
+    assertEquals(0, layercake("verify", "a"), this::said);
+  }
+
+  @Test
   void completionScriptCompletesCommandsAndOptions() throws Exception {
     assertEquals(0, layercake("generate-completion"), this::said);
     Path script = Files.writeString(work.resolve("completion"), printed());
