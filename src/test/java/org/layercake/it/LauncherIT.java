@@ -71,6 +71,20 @@ class LauncherIT {
   }
 
   @Test
+  void theLogSaysWhichDigestAJobRanAndItCanBeRunAgainWhenTheTagHasMoved() {
+    Images.busybox("alice", "moved", "");
+    String digest = Images.digest("alice", "moved");
+    String job =
+        Cluster.as("alice", "srun -w n1 --ch-image=moved sh -c 'echo $SLURM_JOB_ID'").text();
+    String log = "grep 'event=ready job=" + job + " ' /var/log/layercake-launcher.log";
+    assertTrue(Cluster.on("n1", log).text().contains(" digest=" + digest + " "));
+    Images.busybox("alice", "moved", "echo new >$d/etc/new");
+    String which = " sh -c 'if [ -e /etc/new ]; then echo new; else echo old; fi'";
+    assertEquals("new", Cluster.as("alice", "srun --ch-image=moved" + which).text());
+    assertEquals("old", Cluster.as("alice", "srun --ch-image=moved@" + digest + which).text());
+  }
+
+  @Test
   void afterTheLastJobThereIsNoHolderNoMountAndNoState() {
     Cluster.as("alice", "srun -N2 --ch-image=launcher true").text();
     for (String node : List.of("n1", "n2")) {

@@ -325,10 +325,11 @@ final class Jobs {
       return;
     }
     log.info(
-        "event=ready job={} uid={} image={} holder={}",
+        "event=ready job={} uid={} image={} digest={} holder={}",
         key.job(),
         key.uid(),
         container.spec().image(),
+        container.image().join().digest(),
         holder.pid());
     synchronized (job) {
       job.sawExternStep = true;
