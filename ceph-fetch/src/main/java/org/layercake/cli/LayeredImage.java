@@ -389,11 +389,9 @@ final class LayeredImage {
     @Override
     public int read(byte[] bytes, int offset, int length) throws IOException {
       int count = in.read(bytes, offset, length);
-      if (count < 0) {
-        if (!ended) {
-          ended = true;
-          requireDigest(name, digest, found.digest());
-        }
+      if (count < 0 && !ended) {
+        ended = true;
+        requireDigest(name, digest, found.digest());
       }
       return count;
     }

@@ -180,9 +180,12 @@ final class SquashfsTools {
     return packLayers(tar, name);
   }
 
+  private Run decompress(Path source, Form form) throws StoreException, IOException {
+    return start(List.of(form.decompressor, "-dc"), ProcessBuilder.Redirect.from(source.toFile()));
+  }
+
   private byte[] firstBytes(Path source, Form form) throws StoreException, IOException {
-    Run run =
-        start(List.of(form.decompressor, "-dc"), ProcessBuilder.Redirect.from(source.toFile()));
+    Run run = decompress(source, form);
     try (InputStream plain = run.process().getInputStream()) {
       return plain.readNBytes(HEADER_BYTES);
     } finally {
@@ -192,8 +195,7 @@ final class SquashfsTools {
 
   private Path decompressed(Path source, Path name, Form form) throws StoreException, IOException {
     Path tar = scratch.file("archive.tar");
-    Run run =
-        start(List.of(form.decompressor, "-dc"), ProcessBuilder.Redirect.from(source.toFile()));
+    Run run = decompress(source, form);
     try (InputStream plain = run.process().getInputStream()) {
       Files.copy(plain, tar);
     }
@@ -434,8 +436,7 @@ final class SquashfsTools {
         return feed(tar, mksquashfs);
       }
     }
-    Run decompressor =
-        start(List.of(form.decompressor, "-dc"), ProcessBuilder.Redirect.from(source.toFile()));
+    Run decompressor = decompress(source, form);
     Fed fed;
     try (InputStream tar = decompressor.process().getInputStream()) {
       fed = feed(tar, mksquashfs);

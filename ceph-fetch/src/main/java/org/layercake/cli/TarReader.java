@@ -140,9 +140,12 @@ final class TarReader {
   private static String headerName(byte[] header) {
     String name = text(header, NAME, NAME_BYTES);
     // GNU's older format has other things where POSIX has the prefix.
-    boolean posix = text(header, MAGIC, 6).equals("ustar") && header[MAGIC + 5] == 0;
-    String prefix = posix ? text(header, PREFIX, PREFIX_BYTES) : "";
+    String prefix = isPosix(header) ? text(header, PREFIX, PREFIX_BYTES) : "";
     return prefix.isEmpty() ? name : prefix + "/" + name;
+  }
+
+  private static boolean isPosix(byte[] header) {
+    return text(header, MAGIC, 6).equals("ustar") && header[MAGIC + 5] == 0;
   }
 
   private static String normalized(String name) throws IOException {
@@ -218,26 +221,25 @@ final class TarReader {
       }
       return value;
     }
-    String digits = text(header, offset, NUMBER_BYTES).strip();
+    return octal(header, offset, NUMBER_BYTES, "a malformed number in a header");
+  }
+
+  /** Nothing is 0. */
+  private static long octal(byte[] header, int offset, int length, String complaint)
+      throws IOException {
+    String digits = text(header, offset, length).strip();
     try {
       return digits.isEmpty() ? 0 : Long.parseLong(digits, 8);
     } catch (NumberFormatException e) {
-      throw new IOException("a malformed number in a header", e);
+      throw new IOException(complaint, e);
     }
   }
 
+  /** A sum is never 0: the checksum field itself counts as spaces. */
   private static void requireChecksum(byte[] header) throws IOException {
-    if (number8(header) != checksum(header)) {
-      throw new IOException("not a tar header where one should be: damaged");
-    }
-  }
-
-  private static long number8(byte[] header) throws IOException {
-    String digits = text(header, CHECKSUM, CHECKSUM_BYTES).strip();
-    try {
-      return digits.isEmpty() ? -1 : Long.parseLong(digits, 8);
-    } catch (NumberFormatException e) {
-      throw new IOException("not a tar header where one should be: damaged", e);
+    String complaint = "not a tar header where one should be: damaged";
+    if (octal(header, CHECKSUM, CHECKSUM_BYTES, complaint) != checksum(header)) {
+      throw new IOException(complaint);
     }
   }
 
@@ -260,7 +262,7 @@ final class TarReader {
     put(copy, NAME, NAME_BYTES, path);
     put(copy, LINK, NAME_BYTES, link);
     copy[TYPE] = (byte) type;
-    if (text(copy, MAGIC, 6).equals("ustar") && copy[MAGIC + 5] == 0) {
+    if (isPosix(copy)) {
       put(copy, PREFIX, PREFIX_BYTES, "");
     }
     put(copy, SIZE, NUMBER_BYTES, String.format("%011o", Math.min(bytes, (1L << 33) - 1)));

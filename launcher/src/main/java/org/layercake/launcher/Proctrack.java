@@ -43,7 +43,7 @@ final class Proctrack {
   }
 
   /** The value of ProctrackType in what {@code scontrol show config} prints. */
-  static String type(String config) {
+  private static String type(String config) {
     Matcher matcher = TYPE.matcher(config);
     return matcher.find() ? matcher.group(1) : "unknown";
   }
