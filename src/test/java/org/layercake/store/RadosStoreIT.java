@@ -2,6 +2,7 @@ package org.layercake.store;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.time.InstantSource;
 import java.util.Properties;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -28,13 +29,18 @@ class RadosStoreIT extends StoreContract {
   }
 
   @Override
-  ObjectStore connect() throws Exception {
+  ObjectStore connect(InstantSource clock) throws Exception {
     Properties p = new Properties();
     p.setProperty("pool", POOL);
     p.setProperty("ceph-conf", exported("LAYERCAKE_CLUSTER_CEPH_CONF"));
     p.setProperty("client", "client.admin");
     p.setProperty("keyring", exported("LAYERCAKE_CLUSTER_KEYS") + "/client.admin");
-    return RadosStore.open(StoreConfig.forNode(p));
+    return RadosStore.open(StoreConfig.forNode(p), clock);
+  }
+
+  @Override
+  int raceRounds() {
+    return 3000;
   }
 
   private static String exported(String name) {

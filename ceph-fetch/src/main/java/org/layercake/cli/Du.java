@@ -3,10 +3,12 @@ package org.layercake.cli;
 import com.fasterxml.jackson.core.JsonGenerator;
 import java.io.IOException;
 import java.io.PrintStream;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.layercake.store.ImageStore;
 import org.layercake.store.ImageStore.Tagged;
 import org.layercake.store.ImageStore.Usage;
+import org.layercake.store.Space;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
@@ -17,7 +19,8 @@ import picocli.CommandLine.Option;
       "Says what your images take in the store.",
       "",
       "ALONE is what only that image has, and would be free without it; the rest of its SIZE is shared"
-          + " with others of yours. Two names of one image are one image."
+          + " with others of yours. Two names of one image are one image. What the store holds in all, and its quota,"
+          + " is said where Ceph tells."
     },
     footerHeading = "%nExample:%n",
     footer = "  layercake du")
@@ -29,10 +32,12 @@ final class Du extends StoreCommand implements Callable<Integer> {
   public Integer call() throws Exception {
     try (ImageStore store = openStore()) {
       Usage usage = store.usage(user());
+      Optional<Space> space = store.space();
       if (json) {
-        Json.print(session().out(), out -> write(usage, out));
+        Json.print(session().out(), out -> write(usage, space, out));
       } else {
         print(usage, session().out());
+        space.ifPresent(this::print);
       }
       return 0;
     }
@@ -50,7 +55,20 @@ final class Du extends StoreCommand implements Callable<Integer> {
     out.printf("%8s           together, each piece once%n", Sizes.human(usage.usedBytes()));
   }
 
-  private static void write(Usage usage, JsonGenerator out) throws IOException {
+  /** The pool is everybody's, and so is its quota. */
+  private void print(Space space) {
+    String used = Sizes.human(space.usedBytes());
+    session()
+        .out()
+        .println(
+            space.limitBytes().isPresent()
+                ? "The store holds %s of %s, of all users."
+                    .formatted(used, Sizes.human(space.limitBytes().getAsLong()))
+                : "The store holds " + used + ", of all users; it has no quota.");
+  }
+
+  private static void write(Usage usage, Optional<Space> space, JsonGenerator out)
+      throws IOException {
     out.writeStartObject();
     out.writeArrayFieldStart("images");
     for (Tagged image : usage.images()) {
@@ -63,6 +81,12 @@ final class Du extends StoreCommand implements Callable<Integer> {
     }
     out.writeEndArray();
     out.writeNumberField("used", usage.usedBytes());
+    if (space.isPresent()) {
+      out.writeNumberField("storeUsed", space.get().usedBytes());
+      if (space.get().limitBytes().isPresent()) {
+        out.writeNumberField("storeLimit", space.get().limitBytes().getAsLong());
+      }
+    }
     out.writeEndObject();
   }
 }

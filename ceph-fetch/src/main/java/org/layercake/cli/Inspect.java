@@ -5,12 +5,15 @@ import java.io.IOException;
 import java.io.PrintStream;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.Callable;
+import org.layercake.store.Audience;
 import org.layercake.store.Image;
 import org.layercake.store.ImageConfig;
 import org.layercake.store.ImageName;
 import org.layercake.store.ImageStore;
 import org.layercake.store.Manifest;
+import org.layercake.store.StoreException;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -32,19 +35,30 @@ final class Inspect extends StoreCommand implements Callable<Integer> {
   public Integer call() throws Exception {
     try (ImageStore store = openStore()) {
       Image image = store.resolve(name, user());
+      String audience = audience(store, image);
       if (json) {
-        Json.print(session().out(), out -> write(image, out));
+        Json.print(session().out(), out -> write(image, audience, out));
       } else {
-        print(image, session().out());
+        print(image, audience, session().out());
       }
       return 0;
     }
   }
 
-  private void print(Image image, PrintStream out) {
+  /** Who beside its owner may run it, as share takes it; empty for nobody. */
+  private String audience(ImageStore store, Image image) throws StoreException {
+    boolean own = image.domain().equals(ImageStore.domain(user()));
+    ImageName plain =
+        new ImageName(
+            Optional.empty(), image.name().name(), ImageName.DEFAULT_TAG, Optional.empty());
+    return (own ? store.audience(plain, user()) : Audience.ALL).toString();
+  }
+
+  private void print(Image image, String audience, PrintStream out) {
     Manifest manifest = image.manifest();
     out.println("name          " + image.name().tagged());
     out.println("found in      " + place(image));
+    printUnlessEmpty(out, "shared with   ", audience);
     out.println("digest        " + image.digest());
     out.println(
         "size          " + Sizes.human(manifest.size()) + " (" + manifest.size() + " bytes)");
@@ -77,11 +91,12 @@ final class Inspect extends StoreCommand implements Callable<Integer> {
         : place + " (a bare name: yours first, then the site's)";
   }
 
-  private static void write(Image image, JsonGenerator out) throws IOException {
+  private static void write(Image image, String audience, JsonGenerator out) throws IOException {
     Manifest manifest = image.manifest();
     out.writeStartObject();
     out.writeStringField("name", image.name().toString());
     out.writeStringField("domain", image.domain());
+    out.writeStringField("sharedWith", audience);
     out.writeStringField("digest", image.digest().toString());
     out.writeNumberField("size", manifest.size());
     out.writeNumberField("chunks", manifest.chunks().size());

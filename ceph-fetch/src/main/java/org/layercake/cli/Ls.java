@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonGenerator;
 import java.io.IOException;
 import java.util.List;
 import java.util.concurrent.Callable;
+import org.layercake.store.ImageName;
 import org.layercake.store.ImageStore;
 import org.layercake.store.ImageStore.Tagged;
 import picocli.CommandLine.Command;
@@ -35,7 +36,15 @@ final class Ls extends StoreCommand implements Callable<Integer> {
   private void printLine(Tagged image) {
     session()
         .out()
-        .printf("%-40s %8s  %s%n", image.name(), Sizes.human(image.size()), image.digest());
+        .printf(
+            "%-40s %8s  %s%s%n",
+            image.name(), Sizes.human(image.size()), image.digest(), sharing(image));
+  }
+
+  /** The site's are shared by their nature. */
+  private static String sharing(Tagged image) {
+    boolean own = image.name().owner().filter(owner -> !owner.equals(ImageName.SITE)).isPresent();
+    return own && !image.audience().isNobody() ? "  " + image.audience() : "";
   }
 
   private static void write(List<Tagged> images, JsonGenerator out) throws IOException {
@@ -46,6 +55,7 @@ final class Ls extends StoreCommand implements Callable<Integer> {
       out.writeStringField("domain", image.domain());
       out.writeStringField("digest", image.digest().toString());
       out.writeNumberField("size", image.size());
+      out.writeStringField("sharedWith", image.audience().toString());
       out.writeEndObject();
     }
     out.writeEndArray();

@@ -22,8 +22,14 @@ final class ChunkWriter {
 
   private static final int WINDOW_BYTES = 4 * Chunker.MAX_BYTES;
 
+  /** Says how long the chunk is that begins at {@code from}; see {@link Chunker#cut}. */
+  interface Cutter {
+    int cut(byte[] bytes, int from, int to);
+  }
+
   private final ObjectStore store;
   private final BufferPool buffers;
+  private final Cutter cutter;
   private final String domain;
   private final ImageStore.Existing existing;
   private final PushListener listener;
@@ -38,11 +44,13 @@ final class ChunkWriter {
   ChunkWriter(
       ObjectStore store,
       BufferPool buffers,
+      Cutter cutter,
       String domain,
       ImageStore.Existing existing,
       PushListener listener) {
     this.store = store;
     this.buffers = buffers;
+    this.cutter = cutter;
     this.domain = domain;
     this.existing = existing;
     this.listener = listener;
@@ -85,7 +93,7 @@ final class ChunkWriter {
       if (from == to) {
         return;
       }
-      int length = Chunker.cut(window, from, to);
+      int length = cutter.cut(window, from, to);
       ByteBuffer content = buffers.take().limit(length).put(0, window, from, length);
       submit(workers, content, offset);
       from += length;

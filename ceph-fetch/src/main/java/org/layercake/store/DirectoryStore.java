@@ -8,6 +8,7 @@ import static org.layercake.store.StoreException.Kind.CORRUPT;
 import static org.layercake.store.StoreException.Kind.DENIED;
 import static org.layercake.store.StoreException.Kind.FULL;
 import static org.layercake.store.StoreException.Kind.INTERNAL;
+import static org.layercake.store.StoreException.Kind.INVALID;
 import static org.layercake.store.StoreException.Kind.MISCONFIGURED;
 import static org.layercake.store.StoreException.Kind.NOT_FOUND;
 
@@ -19,17 +20,22 @@ import java.nio.channels.FileLock;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileStore;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.nio.file.attribute.FileTime;
 import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.time.Instant;
+import java.time.InstantSource;
+import java.time.temporal.ChronoUnit;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
@@ -38,6 +44,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.BiConsumer;
 import java.util.stream.Stream;
 
 /**
@@ -51,12 +58,13 @@ final class DirectoryStore implements ObjectStore {
   private static final String STAGING = ".staging";
   private static final String LOCK = ".lock";
   private static final int READERS = 4;
-  private static final Duration STALE_AFTER = Duration.ofDays(1);
+  private static final Duration STALE_AFTER = Duration.ofDays(7);
 
   /** File locks are held by the process: threads need one of their own. */
-  private static final ReentrantLock TAG_LOCK = new ReentrantLock();
+  private static final ReentrantLock THREADS_LOCK = new ReentrantLock();
 
   private final Path root;
+  private final InstantSource clock;
   private final ExecutorService readers =
       Executors.newFixedThreadPool(
           READERS,
@@ -66,17 +74,18 @@ final class DirectoryStore implements ObjectStore {
             return thread;
           });
 
-  private DirectoryStore(Path root) {
+  private DirectoryStore(Path root, InstantSource clock) {
     this.root = root;
+    this.clock = clock;
   }
 
-  static DirectoryStore open(Path root) throws StoreException {
+  static DirectoryStore open(Path root, InstantSource clock) throws StoreException {
     if (!Files.isDirectory(root)) {
       throw new StoreException(
           MISCONFIGURED,
           "cannot open store: directory " + root + " does not exist (set \"directory\")");
     }
-    return new DirectoryStore(root);
+    return new DirectoryStore(root, clock);
   }
 
   @Override
@@ -177,42 +186,145 @@ final class DirectoryStore implements ObjectStore {
   /** The file's modification time is when it was last wanted. */
   @Override
   public boolean touch(String domain, String object) throws StoreException {
-    try {
-      Files.setLastModifiedTime(path(domain, object), FileTime.from(Instant.now()));
-      return true;
-    } catch (NoSuchFileException e) {
+    Path file = path(domain, object);
+    if (!Files.exists(file, NOFOLLOW_LINKS)) {
       return false;
+    }
+    return locked(
+        domain,
+        object,
+        () -> {
+          try {
+            Files.setLastModifiedTime(file, FileTime.from(now()));
+            return true;
+          } catch (NoSuchFileException e) {
+            return false;
+          }
+        });
+  }
+
+  private Instant now() {
+    return clock.instant().truncatedTo(ChronoUnit.SECONDS);
+  }
+
+  @Override
+  public Optional<Trace> trace(String domain, String object) throws StoreException {
+    try {
+      BasicFileAttributes file =
+          Files.readAttributes(path(domain, object), BasicFileAttributes.class, NOFOLLOW_LINKS);
+      return file.isRegularFile()
+          ? Optional.of(new Trace(file.lastModifiedTime().toInstant(), file.size()))
+          : Optional.empty();
+    } catch (NoSuchFileException e) {
+      return Optional.empty();
     } catch (IOException e) {
-      throw failure(e, "write", domain, object);
+      throw failure(e, "read", domain, object);
+    }
+  }
+
+  @Override
+  public boolean remove(String domain, String object, Instant seen) throws StoreException {
+    return locked(
+        domain,
+        object,
+        () -> {
+          boolean untouched =
+              trace(domain, object).filter(trace -> trace.seen().equals(seen)).isPresent();
+          return untouched && Files.deleteIfExists(path(domain, object));
+        });
+  }
+
+  /**
+   * Only one domain, and only by its owner: for anybody else, root above all, its directories are
+   * somebody's who may put a link in their place at any moment.
+   */
+  @Override
+  public void list(Optional<String> domain, BiConsumer<String, String> each) throws StoreException {
+    if (domain.isEmpty()) {
+      throw new StoreException(
+          INVALID, "cannot list all domains of a directory (each owner lists the own one)");
+    }
+    Path directory = root.resolve(domain.get());
+    try {
+      if (!Files.exists(directory, NOFOLLOW_LINKS)) {
+        return;
+      }
+      String owner = Files.getOwner(directory, NOFOLLOW_LINKS).getName();
+      if (!owner.equals(System.getProperty("user.name"))) {
+        throw new StoreException(
+            DENIED,
+            "cannot list " + directory + ": it belongs to " + owner + " (run this as that user)");
+      }
+      for (String kind : List.of("c", "m")) {
+        listFiles(domain.get(), directory.resolve(kind), each);
+      }
+    } catch (IOException e) {
+      throw failure(e, "list", domain.get(), "objects");
+    }
+  }
+
+  private static void listFiles(String domain, Path directory, BiConsumer<String, String> each)
+      throws IOException {
+    try (DirectoryStream<Path> files = Files.newDirectoryStream(directory)) {
+      for (Path file : files) {
+        each.accept(domain, directory.getFileName() + "/" + file.getFileName());
+      }
+    } catch (NoSuchFileException e) {
+      // Nothing was pushed yet.
+    }
+  }
+
+  @Override
+  public Optional<Space> space() throws StoreException {
+    try {
+      FileStore place = Files.getFileStore(root);
+      long total = place.getTotalSpace();
+      return Optional.of(new Space(total - place.getUsableSpace(), OptionalLong.of(total)));
+    } catch (IOException e) {
+      throw failure(e, "ask for the room", ".", "file system");
     }
   }
 
   @Override
   public Optional<byte[]> readTag(String domain, String tag) throws StoreException {
-    return read(domain, "t/" + tag, Tag.MAX_BYTES);
+    return read(domain, "t/" + tag, MAX_TAG_BYTES);
   }
 
   @Override
   public boolean swapTag(
       String domain, String tag, Optional<byte[]> expected, Optional<byte[]> wanted)
       throws StoreException {
-    TAG_LOCK.lock();
+    return locked(
+        domain,
+        tag,
+        () -> {
+          if (!same(readTag(domain, tag), expected)) {
+            return false;
+          }
+          setTag(domain, path(domain, "t/" + tag), wanted);
+          sweepStaging(domain);
+          return true;
+        });
+  }
+
+  private interface Step {
+    boolean run() throws IOException, StoreException;
+  }
+
+  /** What compares and then changes, alone in its domain. */
+  private boolean locked(String domain, String object, Step step) throws StoreException {
+    THREADS_LOCK.lock();
     try {
       prepare(domain);
       try (FileChannel lockFile =
               FileChannel.open(root.resolve(domain).resolve(LOCK), CREATE, WRITE, NOFOLLOW_LINKS);
           FileLock lock = lockFile.lock()) {
-        if (!same(readTag(domain, tag), expected)) {
-          return false;
-        }
-        setTag(domain, path(domain, "t/" + tag), wanted);
-        sweepStaging(domain);
-        return lock.isValid();
+        return step.run() && lock.isValid();
       }
     } catch (IOException e) {
-      throw failure(e, "write tags", domain, tag);
+      throw failure(e, "write", domain, object);
     } finally {
-      TAG_LOCK.unlock();
+      THREADS_LOCK.unlock();
     }
   }
 
@@ -227,7 +339,7 @@ final class DirectoryStore implements ObjectStore {
 
   /** What killed pushes have left. A file that old is nobody's work in progress. */
   private void sweepStaging(String domain) throws IOException {
-    Instant old = Instant.now().minus(STALE_AFTER);
+    Instant old = now().minus(STALE_AFTER);
     try (DirectoryStream<Path> staged =
         Files.newDirectoryStream(root.resolve(domain).resolve(STAGING))) {
       for (Path file : staged) {
@@ -290,6 +402,7 @@ final class DirectoryStore implements ObjectStore {
         file.write(view);
       }
       file.force(true);
+      Files.setLastModifiedTime(staged, FileTime.from(now()));
       whole = true;
       return staged;
     } finally {

@@ -1,5 +1,7 @@
 package org.layercake.store;
 
+import java.util.Optional;
+
 /**
  * A resolved image: found in an access domain, its manifest read and verified.
  *
@@ -7,4 +9,9 @@ package org.layercake.store;
  * @param name as asked for, with the owner it was found under
  * @param digest of the manifest
  */
-public record Image(String domain, ImageName name, Digest digest, Manifest manifest) {}
+public record Image(String domain, ImageName name, Digest digest, Manifest manifest) {
+  /** The name that means this image whatever becomes of its tag. */
+  public ImageName pinned() {
+    return new ImageName(name.owner(), name.name(), name.tag(), Optional.of(digest));
+  }
+}

@@ -12,11 +12,15 @@ import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.SortedMap;
 import java.util.TreeSet;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -31,8 +35,13 @@ import java.util.function.Predicate;
  * may read is checked here, because the launcher's own key reads all.
  */
 public final class ImageStore implements AutoCloseable {
-  /** A tag as listed. */
-  public record Tagged(String domain, ImageName name, Digest digest, long size) {}
+  /**
+   * A tag as listed.
+   *
+   * @param audience who beside its owner may run it
+   */
+  public record Tagged(
+      String domain, ImageName name, Digest digest, long size, Audience audience) {}
 
   /**
    * What the images of a domain take.
@@ -49,6 +58,16 @@ public final class ImageStore implements AutoCloseable {
     VERIFY
   }
 
+  /** The least grace of {@link #collect}; a push relies on it. */
+  public static final Duration MIN_GRACE = Duration.ofDays(1);
+
+  /** Half the grace: the other half is for clocks that disagree. */
+  private static final Duration MAX_UNPUBLISHED = MIN_GRACE.dividedBy(2);
+
+  /** No tag begins with a dot. */
+  private static final String AUDIENCE_KEY = ".share";
+
+  private static final int MAX_ATTEMPTS = 5;
   private static final int MAX_LISTED = 10_000;
   private static final int MAX_LISTED_FOR_HINTS = 1_000;
   private static final int MAX_HINTS = 3;
@@ -56,6 +75,8 @@ public final class ImageStore implements AutoCloseable {
       Math.max(2, Math.min(8, java.lang.Runtime.getRuntime().availableProcessors() / 4));
 
   private final ObjectStore store;
+  private final InstantSource clock;
+  private final ChunkWriter.Cutter cutter;
   private final BufferPool buffers = new BufferPool(ChunkReader.WINDOW + 2 * WORKERS);
   private final ExecutorService workers =
       Executors.newFixedThreadPool(
@@ -66,17 +87,21 @@ public final class ImageStore implements AutoCloseable {
             return thread;
           });
 
-  ImageStore(ObjectStore store) {
+  ImageStore(ObjectStore store, InstantSource clock, ChunkWriter.Cutter cutter) {
     this.store = store;
+    this.clock = clock;
+    this.cutter = cutter;
   }
 
   /** Connects; gives up after 10 s. */
   public static ImageStore open(StoreConfig config) throws StoreException {
-    return new ImageStore(
+    InstantSource clock = InstantSource.system();
+    ObjectStore store =
         switch (config.kind()) {
-          case RADOS -> RadosStore.open(config);
-          case DIRECTORY -> DirectoryStore.open(config.directory().orElseThrow());
-        });
+          case RADOS -> RadosStore.open(config, clock);
+          case DIRECTORY -> DirectoryStore.open(config.directory().orElseThrow(), clock);
+        };
+    return new ImageStore(store, clock, Chunker::cut);
   }
 
   /** Closes the connection. No fetch or push may be under way. */
@@ -92,11 +117,55 @@ public final class ImageStore implements AutoCloseable {
   }
 
   /**
-   * Finds an image for a user: a bare name in the user's own domain first, then in the site's
-   * library; with an owner there only. Other users' images are denied, whether they exist or not.
+   * Finds an image for a user whose own key this store has: a bare name in the user's own domain
+   * first, then in the site's library; with an owner there only. Other users' images are denied,
+   * whether they exist or not.
    */
   public Image resolve(ImageName name, String user) throws StoreException {
-    List<String> owners = owners(name, user);
+    if (foreignOwner(name, user).isPresent()) {
+      throw new StoreException(
+          DENIED,
+          "cannot read image \""
+              + name
+              + "\": your key reads your own images and the site's (if "
+              + name.owner().orElseThrow()
+              + " shares it with you, jobs can: srun --ch-image="
+              + name
+              + ")");
+    }
+    return resolveAmong(owners(name, user), name);
+  }
+
+  /**
+   * Finds an image for a user to run, with a key that reads all: also another user's, if its owner
+   * shares it.
+   *
+   * @param memberOf whether the user is in the group of that name
+   */
+  public Image resolveToRun(ImageName name, String user, Predicate<String> memberOf)
+      throws StoreException {
+    Optional<String> owner = foreignOwner(name, user);
+    if (owner.isEmpty()) {
+      return resolveAmong(owners(name, user), name);
+    }
+    if (!readAudience(domain(owner.get()), name.name()).admits(user, memberOf)
+        || (name.digest().isPresent() && !isTagged(owner.get(), name))) {
+      throw new StoreException(
+          DENIED,
+          "cannot use image \""
+              + name
+              + "\": "
+              + owner.get()
+              + " does not share it with you (ask for: layercake share "
+              + name.name()
+              + " --with "
+              + user
+              + ")");
+    }
+    return resolveAmong(List.of(owner.get()), name);
+  }
+
+  private Image resolveAmong(List<String> owners, ImageName name) throws StoreException {
     for (String owner : owners) {
       Optional<Image> image = find(name.withOwner(owner));
       if (image.isPresent()) {
@@ -108,20 +177,19 @@ public final class ImageStore implements AutoCloseable {
 
   private static List<String> owners(ImageName name, String user) throws StoreException {
     requireUser(user);
-    if (name.owner().isEmpty()) {
-      return List.of(user, ImageName.SITE);
-    }
-    String owner = name.owner().get();
-    if (!owner.equals(user) && !owner.equals(ImageName.SITE)) {
-      throw new StoreException(
-          DENIED,
-          "cannot use image \""
-              + name
-              + "\": the images of "
-              + owner
-              + " are private (ask for a copy, or use one of the site's)");
-    }
-    return List.of(owner);
+    return name.owner().map(List::of).orElse(List.of(user, ImageName.SITE));
+  }
+
+  /** The owner if that is neither the user nor the site. */
+  private static Optional<String> foreignOwner(ImageName name, String user) {
+    return name.owner().filter(owner -> !owner.equals(user) && !owner.equals(ImageName.SITE));
+  }
+
+  /** Who may run what has this name may run what its tags point to, not what else the owner has. */
+  private boolean isTagged(String owner, ImageName name) throws StoreException {
+    Digest digest = name.digest().orElseThrow();
+    return tags(owner, MAX_LISTED).stream()
+        .anyMatch(tag -> tag.name().name().equals(name.name()) && tag.digest().equals(digest));
   }
 
   private Optional<Image> find(ImageName name) throws StoreException {
@@ -240,15 +308,39 @@ public final class ImageStore implements AutoCloseable {
     ImageName target = writable(name, user, "push");
     String domain = domain(target.owner().orElseThrow());
     Optional<Tag> before = readTag(domain, target);
-    ChunkWriter writer = new ChunkWriter(store, buffers, domain, existing, listener);
+    Instant begun = clock.instant();
+    ChunkWriter writer = new ChunkWriter(store, buffers, cutter, domain, existing, listener);
     List<Manifest.Chunk> chunks;
     try (FileChannel source = FileChannel.open(squashfs, StandardOpenOption.READ)) {
       chunks = writer.run(source);
     }
     Manifest manifest = manifest(squashfs, chunks, config);
     Digest digest = storeManifest(domain, manifest, existing);
-    swapTag(domain, target, before, new Tag(digest, manifest.size()));
+    if (Duration.between(begun, clock.instant()).compareTo(MAX_UNPUBLISHED) > 0) {
+      requireKept(domain, target, chunks);
+    }
+    moveTag(domain, target, before, new Tag(digest, manifest.size()));
     return new PushResult(domain, target, digest, manifest.size(), writer.bytesNew());
+  }
+
+  /**
+   * A push so slow that a collection may have taken its first chunks for garbage. Now that there is
+   * a manifest no other will; what was taken before is found out here.
+   */
+  private void requireKept(String domain, ImageName name, List<Manifest.Chunk> chunks)
+      throws StoreException {
+    for (Manifest.Chunk chunk : chunks) {
+      if (!store.touch(domain, chunkObject(chunk.digest()))) {
+        throw new StoreException(
+            UNAVAILABLE,
+            "cannot push "
+                + name
+                + ": it took more than "
+                + MAX_UNPUBLISHED.toHours()
+                + " h, and parts of it were collected as garbage meanwhile (push it again, the rest"
+                + " is there)");
+      }
+    }
   }
 
   private static Manifest manifest(Path file, List<Manifest.Chunk> chunks, ImageConfig config)
@@ -283,17 +375,127 @@ public final class ImageStore implements AutoCloseable {
   /** The user's own images, then the site's, by name. */
   public List<Tagged> list(String user) throws StoreException {
     requireUser(user);
-    List<Tagged> all = new ArrayList<>();
-    for (String owner : List.of(user, ImageName.SITE)) {
-      for (Map.Entry<String, byte[]> entry : store.listTags(domain(owner), MAX_LISTED).entrySet()) {
-        Optional<ImageName> name = nameOfKey(owner, entry.getKey());
-        Optional<Tag> tag = Tag.read(entry.getValue());
-        if (name.isPresent() && tag.isPresent()) {
-          all.add(new Tagged(domain(owner), name.get(), tag.get().digest(), tag.get().size()));
-        }
+    List<Tagged> all = new ArrayList<>(tags(user, MAX_LISTED));
+    all.addAll(tags(ImageName.SITE, MAX_LISTED));
+    return all;
+  }
+
+  private List<Tagged> tags(String owner, int max) throws StoreException {
+    SortedMap<String, byte[]> entries = store.listTags(domain(owner), max);
+    List<Tagged> tags = new ArrayList<>();
+    for (Map.Entry<String, byte[]> entry : entries.entrySet()) {
+      Optional<ImageName> name = nameOfKey(owner, entry.getKey());
+      Optional<Tag> tag = Tag.read(entry.getValue());
+      if (name.isPresent() && tag.isPresent()) {
+        byte[] audience = entries.get(audienceKey(name.get().name()));
+        tags.add(
+            new Tagged(
+                domain(owner),
+                name.get(),
+                tag.get().digest(),
+                tag.get().size(),
+                owner.equals(ImageName.SITE) ? Audience.ALL : audience(audience)));
       }
     }
-    return all;
+    return tags;
+  }
+
+  /** Who beside the user may run the user's own image of that name, whatever its tag. */
+  public Audience audience(ImageName name, String user) throws StoreException {
+    return readAudience(shareable(name, user), name.name());
+  }
+
+  /**
+   * Changes who beside the user may run the user's own image of that name, whatever its tag.
+   *
+   * @param change from who may now to who may then
+   */
+  public Audience share(ImageName name, String user, AudienceChange change) throws StoreException {
+    String domain = shareable(name, user);
+    requireTagged(domain, name, user);
+    String key = audienceKey(name.name());
+    for (int attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      Optional<byte[]> before = store.readTag(domain, key);
+      Audience wanted = change.apply(audience(before.orElse(null)));
+      Optional<byte[]> after = wanted.isNobody() ? Optional.empty() : Optional.of(wanted.bytes());
+      if (store.swapTag(domain, key, before, after)) {
+        return wanted;
+      }
+    }
+    throw lostRace("share", name);
+  }
+
+  /** What {@link #share} does to an audience. */
+  public interface AudienceChange {
+    Audience apply(Audience now) throws StoreException;
+  }
+
+  private static String shareable(ImageName name, String user) throws StoreException {
+    requireUser(user);
+    if (!name.tag().equals(ImageName.DEFAULT_TAG) || name.digest().isPresent()) {
+      throw new StoreException(
+          INVALID,
+          "cannot share \""
+              + name
+              + "\": a name is shared with all its tags (write "
+              + name.name()
+              + ")");
+    }
+    if (name.owner().filter(owner -> !owner.equals(user)).isPresent()) {
+      throw new StoreException(
+          INVALID,
+          "cannot share \""
+              + name
+              + "\": only your own images are yours to share, and the site's are everybody's");
+    }
+    return domain(user);
+  }
+
+  private void requireTagged(String domain, ImageName name, String user) throws StoreException {
+    if (tags(user, MAX_LISTED).stream().noneMatch(tag -> tag.name().name().equals(name.name()))
+        && store.readTag(domain, audienceKey(name.name())).isEmpty()) {
+      throw notFound(name, List.of(user));
+    }
+  }
+
+  private Audience readAudience(String domain, String name) throws StoreException {
+    return audience(store.readTag(domain, audienceKey(name)).orElse(null));
+  }
+
+  /** What cannot be read admits nobody. */
+  private static Audience audience(byte[] stored) {
+    try {
+      return stored == null ? Audience.NOBODY : Audience.parse(stored);
+    } catch (StoreException e) {
+      return Audience.NOBODY;
+    }
+  }
+
+  /**
+   * Removes what no tag needs any more, and nobody has touched for the grace.
+   *
+   * @param owner of the domain; empty for all domains, with a key that may write them
+   * @param grace at least {@link #MIN_GRACE}
+   * @param dryRun says what would be removed
+   */
+  public List<Garbage> collect(Optional<String> owner, Duration grace, boolean dryRun)
+      throws StoreException {
+    if (grace.compareTo(MIN_GRACE) < 0) {
+      throw new StoreException(
+          INVALID,
+          "cannot collect with a grace of "
+              + grace.toHours()
+              + " h: pushes that are under way need "
+              + MIN_GRACE.toHours()
+              + " h at least");
+    }
+    Instant before = clock.instant().minus(grace);
+    return new GarbageCollector(store, before, dryRun).run(owner.map(ImageStore::domain));
+  }
+
+  /** How full the store's place is; empty if it cannot tell. */
+  public Optional<Space> space() throws StoreException {
+    return store.space();
   }
 
   /** What the user's own images take; not what was removed and is still in the store. */
@@ -342,9 +544,8 @@ public final class ImageStore implements AutoCloseable {
               + "\": they have different owners (pull the image, then push it)");
     }
     Tag tag = new Tag(image.digest(), image.manifest().size());
-    store.touch(domain, manifestObject(image.digest()));
-    swapTag(domain, wanted, readTag(domain, wanted), tag);
-    return new Tagged(domain, wanted, tag.digest(), tag.size());
+    moveTag(domain, wanted, readTag(domain, wanted), tag);
+    return tagged(domain, wanted, tag);
   }
 
   /** Removes a tag; the image's bytes stay until they are pruned. Returns what it pointed to. */
@@ -355,10 +556,16 @@ public final class ImageStore implements AutoCloseable {
     if (before.isEmpty()) {
       throw notFound(name, List.of(target.owner().orElseThrow()));
     }
+    // The grace of what no tag needs begins now.
+    store.touch(domain, manifestObject(before.get().digest()));
     if (!store.swapTag(domain, key(target), before.map(Tag::bytes), Optional.empty())) {
       throw lostRace("remove", target);
     }
-    return new Tagged(domain, target, before.get().digest(), before.get().size());
+    return tagged(domain, target, before.get());
+  }
+
+  private static Tagged tagged(String domain, ImageName name, Tag tag) {
+    return new Tagged(domain, name, tag.digest(), tag.size(), Audience.NOBODY);
   }
 
   /** With its owner filled in: what is written goes to the user's own domain unless said. */
@@ -368,17 +575,48 @@ public final class ImageStore implements AutoCloseable {
           INVALID,
           "cannot " + act + " \"" + name + "\": a digest can not be chosen (leave out the @ part)");
     }
+    if (foreignOwner(name, user).isPresent()) {
+      throw new StoreException(
+          DENIED,
+          "cannot "
+              + act
+              + " \""
+              + name
+              + "\": the images of "
+              + name.owner().orElseThrow()
+              + " are private (choose a name of your own)");
+    }
     return name.withOwner(owners(name, user).get(0));
   }
 
-  private void swapTag(String domain, ImageName name, Optional<Tag> before, Tag wanted)
+  /**
+   * Points a tag at a manifest that was there a moment ago. The last touch proves that it still is:
+   * a collection that has not seen the tag move fails to remove what was touched, and one that was
+   * faster is found out.
+   */
+  private void moveTag(String domain, ImageName name, Optional<Tag> before, Tag wanted)
       throws StoreException {
-    if (before.equals(Optional.of(wanted))
-        || store.swapTag(domain, key(name), before.map(Tag::bytes), Optional.of(wanted.bytes()))
-        || readTag(domain, name).equals(Optional.of(wanted))) {
-      return;
+    if (before.isPresent()) {
+      store.touch(domain, manifestObject(before.get().digest())); // its grace begins now
     }
-    throw lostRace("move tag", name);
+    boolean moved =
+        before.equals(Optional.of(wanted))
+            || store.swapTag(domain, key(name), before.map(Tag::bytes), Optional.of(wanted.bytes()))
+            || readTag(domain, name).equals(Optional.of(wanted));
+    if (!moved) {
+      throw lostRace("move tag", name);
+    }
+    if (!store.touch(domain, manifestObject(wanted.digest()))) {
+      boolean undone =
+          store.swapTag(domain, key(name), Optional.of(wanted.bytes()), before.map(Tag::bytes));
+      throw new StoreException(
+          UNAVAILABLE,
+          "cannot tag \""
+              + name
+              + "\": its image was collected as garbage at the same time"
+              + (undone ? "" : ", and its tag moved")
+              + " (push it again)");
+    }
   }
 
   private static StoreException lostRace(String act, ImageName name) {
@@ -408,12 +646,21 @@ public final class ImageStore implements AutoCloseable {
     return owner.equals(ImageName.SITE) ? "site" : "u." + owner;
   }
 
+  /** The owner of an access domain: a user, or {@code site}. */
+  public static String owner(String domain) {
+    return domain.startsWith("u.") ? domain.substring(2) : domain;
+  }
+
   static String chunkObject(Digest digest) {
     return "c/" + digest.hex();
   }
 
   static String manifestObject(Digest digest) {
     return "m/" + digest.hex();
+  }
+
+  private static String audienceKey(String name) {
+    return name + "/" + AUDIENCE_KEY;
   }
 
   private static String key(ImageName name) {

@@ -1,8 +1,10 @@
 package org.layercake.store;
 
 import java.nio.ByteBuffer;
+import java.time.Instant;
 import java.util.Optional;
 import java.util.SortedMap;
+import java.util.function.BiConsumer;
 
 /**
  * What an image store needs of its back end. Objects are immutable and written whole or not at all;
@@ -26,6 +28,16 @@ interface ObjectStore extends AutoCloseable {
   }
 
   /**
+   * What the store knows of an object without reading it.
+   *
+   * @param seen when it was written or last touched, to the second
+   */
+  record Trace(Instant seen, long bytes) {}
+
+  /** The longest value of a tag. */
+  int MAX_TAG_BYTES = 16 << 10;
+
+  /**
    * Begins to read an object into a direct buffer, from the buffer's index 0, up to its limit.
    *
    * @param primaryOnly never asks a replica, whatever the configuration
@@ -44,6 +56,28 @@ interface ObjectStore extends AutoCloseable {
 
   /** Marks an object as still wanted, so that it is not pruned; false if there is none. */
   boolean touch(String domain, String object) throws StoreException;
+
+  /** Empty if there is none, or if it bears no such time. */
+  Optional<Trace> trace(String domain, String object) throws StoreException;
+
+  /**
+   * Removes an object in one step with the check that nobody has touched it since.
+   *
+   * @param seen what {@link #trace} said
+   * @return false if it was touched, or is not there
+   */
+  boolean remove(String domain, String object, Instant seen) throws StoreException;
+
+  /**
+   * Names each object once, with its domain, in any order. What is there from beginning to end is
+   * named; what comes or goes meanwhile may be.
+   *
+   * @param domain the one to walk; empty for all there are
+   */
+  void list(Optional<String> domain, BiConsumer<String, String> each) throws StoreException;
+
+  /** How full the store's place is; empty if it cannot tell. */
+  Optional<Space> space() throws StoreException;
 
   Optional<byte[]> readTag(String domain, String tag) throws StoreException;
 

@@ -33,10 +33,44 @@ public interface RadosNative {
   int rados_aio_wait_for_complete(Pointer completion);
 
   @IgnoreError
+  void rados_buffer_free(Pointer buffer);
+
+  @IgnoreError
   Pointer rados_create_read_op();
 
   @IgnoreError
   Pointer rados_create_write_op();
+
+  @IgnoreError
+  int rados_getxattr(Pointer io, String oid, String name, Pointer buffer, @size_t long length);
+
+  @IgnoreError
+  int rados_mon_command(
+      Pointer cluster,
+      Pointer commands,
+      @size_t long count,
+      Pointer input,
+      @size_t long inputLength,
+      Pointer outputOut,
+      Pointer outputLengthOut,
+      Pointer statusOut,
+      Pointer statusLengthOut);
+
+  @IgnoreError
+  void rados_nobjects_list_close(Pointer list);
+
+  @IgnoreError
+  int rados_nobjects_list_next2(
+      Pointer list,
+      Pointer objectOut,
+      Pointer keyOut,
+      Pointer namespaceOut,
+      Pointer objectLengthOut,
+      Pointer keyLengthOut,
+      Pointer namespaceLengthOut);
+
+  @IgnoreError
+  int rados_nobjects_list_open(Pointer io, Pointer listOut);
 
   @IgnoreError
   void rados_omap_get_end(Pointer iterator);
@@ -83,7 +117,14 @@ public interface RadosNative {
   void rados_release_write_op(Pointer op);
 
   @IgnoreError
+  int rados_stat(Pointer io, String oid, Pointer sizeOut, Pointer timeOut);
+
+  @IgnoreError
   void rados_write_op_assert_exists(Pointer op);
+
+  @IgnoreError
+  void rados_write_op_cmpxattr(
+      Pointer op, String name, byte operator, Pointer value, @size_t long valueLength);
 
   @IgnoreError
   void rados_write_op_create(Pointer op, int exclusive, String category);
@@ -113,6 +154,9 @@ public interface RadosNative {
 
   @IgnoreError
   int rados_write_op_operate2(Pointer op, Pointer io, String oid, Pointer mtime, int flags);
+
+  @IgnoreError
+  void rados_write_op_remove(Pointer op);
 
   @IgnoreError
   void rados_write_op_set_alloc_hint2(

@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.Map;
 import java.util.SortedMap;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import jnr.ffi.LibraryLoader;
 import jnr.ffi.Memory;
@@ -28,24 +29,42 @@ import jnr.ffi.Runtime;
  * with it that one.
  */
 final class RadosPool implements AutoCloseable {
+  /** The name of a namespace that is all of them, for listing; LIBRADOS_ALL_NSPACES. */
+  static final String EVERYWHERE = "\u0001";
+
   static final int BALANCE_READS = 1;
   static final int LOCALIZE_READS = 2;
 
   private static final int FULL_TRY = 64;
   private static final int CREATE_EXCLUSIVE = 1;
   private static final byte EQUAL = 1;
+  private static final int END_OF_LIST = -2;
+
+  /** What is longer is no tag; it is cut off. */
+  private static final int MAX_ENTRY_BYTES = ObjectStore.MAX_TAG_BYTES + 1;
 
   /** Sequential read, immutable, long lived, incompressible. */
   private static final int CHUNK_HINTS = 4 | 32 | 128 | 512;
 
-  private final Rados cluster;
+  private final Cluster cluster;
   private final String pool;
   private final Map<String, Namespace> namespaces = new ConcurrentHashMap<>();
   private final RadosNative librados = LibraryLoader.create(RadosNative.class).load("rados");
   private final Runtime runtime = Runtime.getRuntime(librados);
   private boolean closed;
 
-  private RadosPool(Rados cluster, String pool) {
+  /** Shows the handle that rados-java keeps to itself. */
+  private static final class Cluster extends Rados {
+    Cluster(String entity) {
+      super("ceph", entity, 0);
+    }
+
+    Pointer handle(Runtime runtime) {
+      return Pointer.wrap(runtime, com.sun.jna.Pointer.nativeValue(clusterPtr));
+    }
+  }
+
+  private RadosPool(Cluster cluster, String pool) {
     this.cluster = cluster;
     this.pool = pool;
   }
@@ -53,7 +72,7 @@ final class RadosPool implements AutoCloseable {
   /** Connects within the given configuration's timeouts; throws what librados says. */
   static RadosPool connect(Path cephConf, String entity, Map<String, String> options, String pool)
       throws RadosFailure {
-    Rados cluster = new Rados("ceph", entity, 0);
+    Cluster cluster = new Cluster(entity);
     boolean connected = false;
     try {
       cluster.confReadFile(cephConf.toFile());
@@ -103,6 +122,43 @@ final class RadosPool implements AutoCloseable {
     } catch (RadosException e) {
       throw new RadosFailure("open pool " + pool, e.getReturnValue());
     }
+  }
+
+  /** Asks the monitors for what they answer in JSON. */
+  String ask(String command) throws RadosFailure {
+    Pointer text = bytes((command + "\0").getBytes(StandardCharsets.US_ASCII));
+    // output, its length, status, its length
+    Pointer out = Memory.allocateDirect(runtime, 4L * Long.BYTES, true);
+    try {
+      check(
+          librados.rados_mon_command(
+              cluster.handle(runtime),
+              array(text),
+              1,
+              null,
+              0,
+              out,
+              out.slice(8),
+              out.slice(16),
+              out.slice(24)),
+          "ask the monitors");
+      return text(out.getPointer(0), out.getLong(8));
+    } finally {
+      Reference.reachabilityFence(text);
+      for (Pointer given : new Pointer[] {out.getPointer(0), out.getPointer(16)}) {
+        if (given != null) {
+          librados.rados_buffer_free(given);
+        }
+      }
+    }
+  }
+
+  private static String text(Pointer bytes, long length) {
+    byte[] copy = new byte[(int) length];
+    if (length > 0) {
+      bytes.get(0, copy, 0, copy.length);
+    }
+    return new String(copy, StandardCharsets.ISO_8859_1);
   }
 
   /** No operation may be under way. */
@@ -246,6 +302,55 @@ final class RadosPool implements AutoCloseable {
           });
     }
 
+    /** Removes an object if the attribute has that value; -ECANCELED if it has another or none. */
+    int removeIf(String object, String attribute, String value) {
+      Pointer bytes = bytes(value.getBytes(StandardCharsets.US_ASCII));
+      return write(
+          object,
+          op -> {
+            librados.rados_write_op_cmpxattr(op, attribute, EQUAL, bytes, value.length());
+            librados.rados_write_op_remove(op);
+          });
+    }
+
+    /** An attribute, cut off after {@code max} bytes: its length, or a negated errno. */
+    int readAttribute(String object, String attribute, ByteBuffer target) {
+      return librados.rados_getxattr(
+          handle, object, attribute, Pointer.wrap(runtime, target), target.limit());
+    }
+
+    /** An object's length in bytes, or a negated errno. */
+    long length(String object) {
+      Pointer out = Memory.allocateDirect(runtime, 2 * Long.BYTES, true);
+      int code = librados.rados_stat(handle, object, out, out.slice(Long.BYTES));
+      return code < 0 ? code : out.getLong(0);
+    }
+
+    /** Tells each object's namespace and name; 0 at the end, or a negated errno. */
+    int list(BiConsumer<String, String> each) {
+      Pointer listOut = Memory.allocateDirect(runtime, Long.BYTES, true);
+      int code = librados.rados_nobjects_list_open(handle, listOut);
+      if (code < 0) {
+        return code;
+      }
+      Pointer list = listOut.getPointer(0);
+      Pointer out = Memory.allocateDirect(runtime, 5L * Long.BYTES, true);
+      try {
+        while (true) {
+          code =
+              librados.rados_nobjects_list_next2(
+                  list, out, null, out.slice(8), out.slice(16), null, out.slice(24));
+          if (code < 0) {
+            return code == END_OF_LIST ? 0 : code;
+          }
+          each.accept(
+              text(out.getPointer(8), out.getLong(24)), text(out.getPointer(0), out.getLong(16)));
+        }
+      } finally {
+        librados.rados_nobjects_list_close(list);
+      }
+    }
+
     private void writeFull(Pointer op, ByteBuffer content, String attribute, String value) {
       int length = content.limit();
       librados.rados_write_op_set_alloc_hint2(op, length, length, CHUNK_HINTS);
@@ -355,7 +460,7 @@ final class RadosPool implements AutoCloseable {
         }
         byte[] keyBytes = new byte[(int) out.getLong(16)];
         key.get(0, keyBytes, 0, keyBytes.length);
-        byte[] value = new byte[(int) out.getLong(24)];
+        byte[] value = new byte[(int) Math.min(out.getLong(24), MAX_ENTRY_BYTES)];
         if (value.length > 0) {
           out.getPointer(8).get(0, value, 0, value.length);
         }

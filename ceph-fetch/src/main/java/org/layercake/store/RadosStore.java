@@ -1,5 +1,6 @@
 package org.layercake.store;
 
+import static java.nio.charset.StandardCharsets.US_ASCII;
 import static org.layercake.store.StoreException.Kind.CORRUPT;
 import static org.layercake.store.StoreException.Kind.DENIED;
 import static org.layercake.store.StoreException.Kind.FULL;
@@ -8,17 +9,25 @@ import static org.layercake.store.StoreException.Kind.MISCONFIGURED;
 import static org.layercake.store.StoreException.Kind.NOT_FOUND;
 import static org.layercake.store.StoreException.Kind.UNAVAILABLE;
 
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonToken;
 import java.io.ByteArrayOutputStream;
+import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
+import java.time.InstantSource;
+import java.time.format.DateTimeParseException;
 import java.time.temporal.ChronoUnit;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.function.BiConsumer;
 import java.util.regex.Pattern;
 import org.layercake.store.RadosPool.RadosFailure;
 
@@ -33,6 +42,7 @@ final class RadosStore implements ObjectStore {
   private static final String SEEN = "seen";
   private static final int READ_STEP_BYTES = 1 << 20;
   private static final int LIST_STEP = 512;
+  private static final int MAX_TIME_BYTES = 32;
   private static final Pattern ENTITY = Pattern.compile("client\\.[!-~]+");
 
   private static final int EPERM = -1;
@@ -42,6 +52,8 @@ final class RadosStore implements ObjectStore {
   private static final int EEXIST = -17;
   private static final int EINVAL = -22;
   private static final int ENOSPC = -28;
+  private static final int ERANGE = -34;
+  private static final int ENODATA = -61;
   private static final int EOPNOTSUPP = -95;
   private static final int ENOTCONN = -107;
   private static final int ESHUTDOWN = -108;
@@ -50,11 +62,15 @@ final class RadosStore implements ObjectStore {
   private static final int ECANCELED = -125;
 
   private final RadosPool pool;
+  private final String poolName;
   private final String entity;
   private final int readFlags;
+  private final InstantSource clock;
 
-  private RadosStore(RadosPool pool, StoreConfig config) {
+  private RadosStore(RadosPool pool, StoreConfig config, InstantSource clock) {
     this.pool = pool;
+    this.poolName = config.pool();
+    this.clock = clock;
     this.entity = config.client();
     this.readFlags =
         switch (config.replicaReads()) {
@@ -64,12 +80,13 @@ final class RadosStore implements ObjectStore {
         };
   }
 
-  static RadosStore open(StoreConfig config) throws StoreException {
+  static RadosStore open(StoreConfig config, InstantSource clock) throws StoreException {
     checkConfig(config);
     try {
       return new RadosStore(
           RadosPool.connect(config.cephConf(), config.client(), options(config), config.pool()),
-          config);
+          config,
+          clock);
     } catch (RadosFailure e) {
       throw notConnected(config, e);
     } catch (LinkageError e) {
@@ -228,6 +245,82 @@ final class RadosStore implements ObjectStore {
   }
 
   @Override
+  public Optional<Trace> trace(String domain, String object) throws StoreException {
+    ByteBuffer value = ByteBuffer.allocateDirect(MAX_TIME_BYTES);
+    int length = namespace(domain).readAttribute(object, SEEN, value);
+    if (length == ENOENT || length == ENODATA || length == ERANGE) {
+      return Optional.empty();
+    }
+    check(length, "read", domain, object);
+    byte[] text = new byte[length];
+    value.get(0, text);
+    long bytes = namespace(domain).length(object);
+    if (bytes == ENOENT) {
+      return Optional.empty();
+    }
+    check((int) Math.min(bytes, Integer.MAX_VALUE), "read", domain, object);
+    return time(new String(text, US_ASCII)).map(seen -> new Trace(seen, bytes));
+  }
+
+  /** Only what we would write ourselves: the removal compares the text. */
+  private static Optional<Instant> time(String text) {
+    try {
+      Instant time = Instant.parse(text);
+      return time.toString().equals(text) ? Optional.of(time) : Optional.empty();
+    } catch (DateTimeParseException e) {
+      return Optional.empty();
+    }
+  }
+
+  @Override
+  public boolean remove(String domain, String object, Instant seen) throws StoreException {
+    int code = namespace(domain).removeIf(object, SEEN, seen.toString());
+    if (code == ECANCELED || code == ENOENT) {
+      return false;
+    }
+    check(code, "remove", domain, object);
+    return true;
+  }
+
+  @Override
+  public void list(Optional<String> domain, BiConsumer<String, String> each) throws StoreException {
+    String place = domain.orElse(RadosPool.EVERYWHERE);
+    check(namespace(place).list(each), "list", domain.orElse("any"), "objects");
+  }
+
+  /** The monitors know how full a pool is from a mgr; without one there is no answer. */
+  @Override
+  public Optional<Space> space() throws StoreException {
+    String command =
+        "{\"prefix\":\"osd pool get-quota\",\"format\":\"json\",\"pool\":\"" + poolName + "\"}";
+    try {
+      return quota(pool.ask(command));
+    } catch (RadosFailure e) {
+      if (e.code() == ENOENT) {
+        return Optional.empty();
+      }
+      throw failure(e.code(), "ask for the quota", "any", poolName);
+    }
+  }
+
+  private static Optional<Space> quota(String json) {
+    Map<String, Long> numbers = new HashMap<>();
+    try (JsonParser parser = new JsonFactory().createParser(json)) {
+      while (parser.nextToken() != null) {
+        if (parser.currentToken() == JsonToken.VALUE_NUMBER_INT) {
+          numbers.put(parser.currentName(), parser.getLongValue());
+        }
+      }
+    } catch (IOException e) {
+      return Optional.empty();
+    }
+    Long used = numbers.get("current_num_bytes");
+    long limit = numbers.getOrDefault("quota_max_bytes", 0L);
+    return Optional.ofNullable(used)
+        .map(u -> new Space(u, limit > 0 ? OptionalLong.of(limit) : OptionalLong.empty()));
+  }
+
+  @Override
   public Optional<byte[]> readTag(String domain, String tag) throws StoreException {
     Map<String, byte[]> found = new HashMap<>();
     int code = namespace(domain).readEntry(TAGS, tag, found);
@@ -288,8 +381,8 @@ final class RadosStore implements ObjectStore {
   }
 
   /** Fixed width, so that values compare as times do. */
-  private static String now() {
-    return Instant.now().truncatedTo(ChronoUnit.SECONDS).toString();
+  private String now() {
+    return clock.instant().truncatedTo(ChronoUnit.SECONDS).toString();
   }
 
   private int check(int code, String act, String domain, String object) throws StoreException {

@@ -15,7 +15,11 @@ import java.nio.channels.NonWritableChannelException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
@@ -24,6 +28,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -47,12 +52,12 @@ public abstract class StoreContract {
   private String domain;
 
   /** A new connection to the store under test. */
-  abstract ObjectStore connect() throws Exception;
+  abstract ObjectStore connect(InstantSource clock) throws Exception;
 
   @BeforeEach
   void open() throws Exception {
-    objects = connect();
-    images = new ImageStore(objects);
+    objects = connect(InstantSource.system());
+    images = new ImageStore(objects, InstantSource.system(), Chunker::cut);
     user =
         "t"
             + ProcessHandle.current().pid()
@@ -404,7 +409,181 @@ public abstract class StoreContract {
         () -> images.tag(ImageName.parse("deb"), ImageName.parse("site/deb"), user));
   }
 
+  @Test
+  void objectIsRemovedOnlyIfNobodyHasTouchedItSince() throws Exception {
+    AtomicLong seconds = new AtomicLong(1_000_000);
+    try (ObjectStore timed = connect(() -> Instant.ofEpochSecond(seconds.get()))) {
+      timed.create(domain, "c/a", direct("12345"));
+      ObjectStore.Trace trace = timed.trace(domain, "c/a").orElseThrow();
+      assertEquals(new ObjectStore.Trace(Instant.ofEpochSecond(1_000_000), 5), trace);
+      seconds.incrementAndGet();
+      assertTrue(timed.touch(domain, "c/a"));
+      assertFalse(timed.remove(domain, "c/a", trace.seen()), "it was touched");
+      Instant seen = timed.trace(domain, "c/a").orElseThrow().seen();
+      assertEquals(Instant.ofEpochSecond(1_000_001), seen);
+      assertTrue(timed.remove(domain, "c/a", seen));
+      assertFalse(timed.remove(domain, "c/a", seen), "it has gone");
+      assertEquals(Optional.empty(), timed.trace(domain, "c/a"));
+      assertFalse(timed.touch(domain, "c/a"));
+    }
+  }
+
+  @Test
+  void objectsOfADomainAreListedOnceEach() throws Exception {
+    List<String> expected = new ArrayList<>();
+    for (int i = 0; i < 300; i++) {
+      String object = (i % 3 == 0 ? "m/" : "c/") + Digest.of(bytes("o" + i)).hex();
+      objects.create(domain, object, direct("x"));
+      expected.add(object);
+    }
+    objects.swapTag(domain, "deb/12", Optional.empty(), Optional.of(bytes("v")));
+    List<String> listed = new ArrayList<>();
+    objects.list(
+        Optional.of(domain),
+        (where, object) -> {
+          assertEquals(domain, where);
+          listed.add(object);
+        });
+    listed.remove("t"); // RADOS keeps tags in an object
+    expected.sort(null);
+    listed.sort(null);
+    assertEquals(expected, listed);
+  }
+
+  @Test
+  void collectionTakesWhatNoTagNeedsAfterItsGrace() throws Exception {
+    AtomicLong hours = new AtomicLong(500_000);
+    InstantSource clock = () -> Instant.ofEpochSecond(hours.get() * 3600);
+    try (ImageStore timed = new ImageStore(connect(clock), clock, Chunker::cut)) {
+      byte[] shared = random(9 << 20, 20);
+      Path old = file("old", shared);
+      byte[] more = Arrays.copyOf(shared, 14 << 20);
+      Arrays.fill(more, 9 << 20, more.length, (byte) 7);
+      push(timed, old, "deb:11");
+      Digest kept = push(timed, file("new", more), "deb:12").digest();
+      hours.addAndGet(1000);
+      assertEquals(new Garbage(domain, 0, 0, 0, 0), collect(timed, false), "both have tags");
+
+      timed.remove(ImageName.parse("deb:11"), user);
+      Garbage waiting = collect(timed, false);
+      assertEquals(0, waiting.objects(), "the grace begins with the removal");
+      assertTrue(waiting.waitingBytes() > 0, waiting.toString());
+
+      hours.addAndGet(25);
+      Garbage would = collect(timed, true);
+      assertEquals(would, collect(timed, true), "a dry run removes nothing");
+      assertEquals(1, would.images());
+      assertTrue(would.bytes() < 9 << 20, "most is shared: " + would);
+      assertEquals(would, collect(timed, false));
+      assertEquals(new Garbage(domain, 0, 0, 0, 0), collect(timed, false));
+      Image image = timed.resolve(ImageName.parse("deb:12"), user);
+      assertEquals(kept, image.digest());
+      timed.verify(image, done -> {});
+      timed.remove(ImageName.parse("deb:12"), user);
+      hours.addAndGet(25);
+      assertTrue(collect(timed, false).bytes() > 9 << 20);
+      assertEquals(
+          List.of(), timed.collect(Optional.of(user), ImageStore.MIN_GRACE, true), "all is gone");
+    }
+  }
+
+  @Test
+  void damagedManifestStopsACollection() throws Exception {
+    Digest digest = push(file("image", random(1 << 20, 21)), "deb:12").digest();
+    objects.overwrite(domain, ImageStore.manifestObject(digest), direct("{}"));
+    StoreException e =
+        assertKind(
+            StoreException.Kind.CORRUPT,
+            () -> images.collect(Optional.of(user), ImageStore.MIN_GRACE, false));
+    assertTrue(e.getMessage().contains(digest.hex()), e.getMessage());
+  }
+
+  @Test
+  void graceTooShortForAPushIsRefused() {
+    assertKind(
+        StoreException.Kind.INVALID,
+        () -> images.collect(Optional.of(user), Duration.ofHours(23), false));
+  }
+
+  /** How many rounds of how many races at once; each round is five acts at once. */
+  abstract int raceRounds();
+
+  @Test
+  void collectionsBesidePushesLoseNothing() throws Exception {
+    int races = 6;
+    AtomicLong collected = new AtomicLong();
+    AtomicLong lost = new AtomicLong();
+    for (Future<Long> race :
+        together(
+            races,
+            i -> {
+              CollectionRace one =
+                  new CollectionRace(this::connect, user + "-" + i, 1000 + i, directory);
+              long objects = one.run(raceRounds() / races);
+              lost.addAndGet(one.lostRaces());
+              return objects;
+            })) {
+      collected.addAndGet(race.get());
+    }
+    System.out.printf("collected %d objects, %d races lost%n", collected.get(), lost.get());
+    assertTrue(collected.get() > raceRounds() / 10, "collected " + collected);
+  }
+
+  @Test
+  void sharedNameIsRunByThoseItIsSharedWithAndNobodyElse() throws Exception {
+    Digest digest = push(file("image", random(1 << 20, 22)), "deb:12").digest();
+    ImageName shared = ImageName.parse(user + "/deb:12");
+    ImageName pinned = ImageName.parse(user + "/deb@" + digest);
+    assertKind(StoreException.Kind.DENIED, () -> images.resolveToRun(shared, "eve", group -> true));
+    share(Audience.user("eve").with(Audience.group("phys")));
+    assertEquals(digest, images.resolveToRun(shared, "eve", group -> false).digest());
+    assertEquals(digest, images.resolveToRun(pinned, "eve", group -> false).digest());
+    assertEquals(digest, images.resolveToRun(shared, "bob", "phys"::equals).digest());
+    assertKind(
+        StoreException.Kind.DENIED, () -> images.resolveToRun(shared, "bob", "chem"::equals));
+    assertKind(StoreException.Kind.DENIED, () -> images.resolve(shared, "eve"));
+    share(Audience.NOBODY);
+    assertKind(StoreException.Kind.DENIED, () -> images.resolveToRun(shared, "eve", group -> true));
+    share(Audience.ALL);
+    assertEquals(digest, images.resolveToRun(shared, "bob", group -> false).digest());
+    assertEquals(Audience.ALL, images.list(user).get(0).audience());
+  }
+
+  @Test
+  void sharingOneNameDoesNotShareTheOthers() throws Exception {
+    push(file("image", random(1 << 20, 23)), "deb:12");
+    Digest secret = push(file("secret", random(1 << 20, 24)), "secret").digest();
+    share(Audience.ALL);
+    for (String name : List.of("/secret", "/deb@" + secret)) {
+      assertKind(
+          StoreException.Kind.DENIED,
+          () -> images.resolveToRun(ImageName.parse(user + name), "eve", group -> true));
+    }
+  }
+
+  @Test
+  void damagedShareAdmitsNobody() throws Exception {
+    push(file("image", random(1 << 20, 25)), "deb:12");
+    objects.swapTag(domain, "deb/.share", Optional.empty(), Optional.of(bytes("al\n")));
+    assertKind(
+        StoreException.Kind.DENIED,
+        () -> images.resolveToRun(ImageName.parse(user + "/deb:12"), "eve", group -> true));
+  }
+
+  private void share(Audience audience) throws Exception {
+    assertEquals(audience, images.share(ImageName.parse("deb"), user, now -> audience));
+    assertEquals(audience, images.audience(ImageName.parse("deb"), user));
+  }
+
+  private Garbage collect(ImageStore store, boolean dryRun) throws Exception {
+    return store.collect(Optional.of(user), ImageStore.MIN_GRACE, dryRun).get(0);
+  }
+
   private PushResult push(Path source, String name) throws Exception {
+    return push(images, source, name);
+  }
+
+  private PushResult push(ImageStore images, Path source, String name) throws Exception {
     return images.push(
         source,
         ImageName.parse(name),

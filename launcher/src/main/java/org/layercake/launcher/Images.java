@@ -1,6 +1,7 @@
 package org.layercake.launcher;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
 import org.layercake.store.Digest;
@@ -31,7 +32,7 @@ final class Images implements AutoCloseable {
   /**
    * An image that is on this node and mounted, until closed.
    *
-   * @param environment the image's own, {@code NAME=VALUE}
+   * @param environment the image's, {@code NAME=VALUE}
    */
   record Mounted(
       Digest digest, List<String> environment, ImageCache.Lease lease, ImageMounts.Mount mount)
@@ -58,7 +59,8 @@ final class Images implements AutoCloseable {
     try {
       progress.accept("looking up " + spec.image() + " in " + config.store().place());
       ImageStore images = store();
-      Image image = images.resolve(spec.image(), user);
+      Image image =
+          images.resolveToRun(spec.image(), user, group -> Groups.of(user).contains(group));
       FetchProgress listener =
           new FetchProgress(
               spec.image() + " from " + config.store().place(), image.manifest().size(), progress);
@@ -77,10 +79,17 @@ final class Images implements AutoCloseable {
                     listener.millis());
               });
       progress.accept("mounting " + spec.image());
-      return mount(image.digest(), image.manifest().config().environment(), lease);
+      return mount(image.digest(), environment(image), lease);
     } catch (StoreException e) {
       throw Abort.of(e);
     }
+  }
+
+  /** The image's own, and which image it is: for a job's log, and to run the same again. */
+  private static List<String> environment(Image image) {
+    List<String> environment = new ArrayList<>(image.manifest().config().environment());
+    environment.add("LAYERCAKE_IMAGE=" + image.pinned());
+    return environment;
   }
 
   private Mounted mount(Digest digest, List<String> environment, ImageCache.Lease lease)

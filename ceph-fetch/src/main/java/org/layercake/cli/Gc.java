@@ -1,0 +1,128 @@
+package org.layercake.cli;
+
+import static org.layercake.store.StoreException.Kind.INVALID;
+
+import com.fasterxml.jackson.core.JsonGenerator;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.layercake.store.Garbage;
+import org.layercake.store.ImageName;
+import org.layercake.store.ImageStore;
+import org.layercake.store.StoreException;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+
+@Command(
+    name = "gc",
+    mixinStandardHelpOptions = true,
+    description = {
+      "Gives back the room of images that have no tag any more.",
+      "",
+      "What was removed, or left by its tag, or pushed only in part, stays for a grace; until then it"
+          + " can be run by its digest. Safe beside pushes and running jobs."
+    },
+    footerHeading = "%nExamples:%n",
+    footer = {
+      "  layercake gc --dry-run",
+      "  layercake gc --grace 1d",
+      "  layercake gc --all        (an administrator, every night)"
+    })
+final class Gc extends StoreCommand implements Callable<Integer> {
+  private static final Pattern GRACE = Pattern.compile("([0-9]{1,5})([hdw])");
+
+  @Option(
+      names = "--grace",
+      paramLabel = "TIME",
+      defaultValue = "7d",
+      description = "How long to keep what has no tag: hours, days or weeks, as in 36h, 7d, 2w.")
+  private String grace;
+
+  @Option(
+      names = "--owner",
+      paramLabel = "OWNER",
+      description = "Of that owner's images, or the site's, instead of yours.")
+  private String owner;
+
+  @Option(
+      names = "--all",
+      description = "Of all images in the pool. The key must be allowed to write them.")
+  private boolean all;
+
+  @Option(names = "--dry-run", description = "Only say what would be given back.")
+  private boolean dryRun;
+
+  @Option(names = "--json", description = "As a JSON array.")
+  private boolean json;
+
+  @Override
+  public Integer call() throws Exception {
+    try (ImageStore store = openStore()) {
+      List<Garbage> result = store.collect(whose(), duration(), dryRun);
+      if (json) {
+        Json.print(session().out(), out -> write(result, out));
+      } else if (result.isEmpty()) {
+        session().out().println("nothing is stored");
+      } else {
+        result.forEach(garbage -> session().out().println(line(garbage)));
+      }
+      return 0;
+    }
+  }
+
+  private Optional<String> whose() throws StoreException {
+    if (all && owner != null) {
+      throw new StoreException(
+          INVALID, "cannot collect: --all and --owner exclude each other (leave one out)");
+    }
+    if (owner != null && !owner.equals(ImageName.SITE) && !ImageName.isUser(owner)) {
+      throw new StoreException(INVALID, "cannot collect: \"" + owner + "\" is no owner's name");
+    }
+    return all ? Optional.empty() : Optional.of(owner == null ? user() : owner);
+  }
+
+  private Duration duration() throws StoreException {
+    Matcher matcher = GRACE.matcher(grace);
+    if (!matcher.matches()) {
+      throw new StoreException(
+          INVALID,
+          "cannot use --grace=" + grace + ": not a number with h, d or w (write, say, 36h or 7d)");
+    }
+    long number = Long.parseLong(matcher.group(1));
+    return switch (matcher.group(2)) {
+      case "h" -> Duration.ofHours(number);
+      case "d" -> Duration.ofDays(number);
+      default -> Duration.ofDays(7 * number);
+    };
+  }
+
+  private String line(Garbage garbage) {
+    return "%s: %s %s of %d images%s"
+        .formatted(
+            ImageStore.owner(garbage.domain()),
+            dryRun ? "would give back" : "gave back",
+            Sizes.human(garbage.bytes()),
+            garbage.images(),
+            garbage.waitingBytes() == 0
+                ? ""
+                : "; " + Sizes.human(garbage.waitingBytes()) + " more after their grace");
+  }
+
+  private static void write(List<Garbage> result, JsonGenerator out) throws IOException {
+    out.writeStartArray();
+    for (Garbage garbage : result) {
+      out.writeStartObject();
+      out.writeStringField("owner", ImageStore.owner(garbage.domain()));
+      out.writeNumberField("images", garbage.images());
+      out.writeNumberField("objects", garbage.objects());
+      out.writeNumberField("bytes", garbage.bytes());
+      out.writeNumberField("waiting", garbage.waitingBytes());
+      out.writeEndObject();
+    }
+    out.writeEndArray();
+  }
+}

@@ -1,0 +1,58 @@
+package org.layercake.cli;
+
+import java.util.List;
+import java.util.concurrent.Callable;
+import org.layercake.store.Audience;
+import org.layercake.store.ImageName;
+import org.layercake.store.ImageStore;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+@Command(
+    name = "share",
+    mixinStandardHelpOptions = true,
+    description = {
+      "Lets others run an image of yours, with all its tags, now and to come.",
+      "",
+      "They name it with you as its owner. They can run it, not read it with layercake, nor change"
+          + " it. Without --with, says who may run it."
+    },
+    footerHeading = "%nExamples:%n",
+    footer = {
+      "  layercake share pytorch --with bob,group:phys",
+      "  srun --ch-image=alice/pytorch:2 ...            (bob, or a member of phys)",
+      "  layercake share pytorch --with all",
+      "  layercake share pytorch"
+    })
+final class Share extends StoreCommand implements Callable<Integer> {
+  @Parameters(index = "0", paramLabel = "NAME", converter = NameConverter.class)
+  private ImageName name;
+
+  @Option(
+      names = "--with",
+      paramLabel = "WHO",
+      split = ",",
+      description =
+          "A user, a group, or \"all\" for every user of the site; several with commas. Where a"
+              + " user and a group have the same name the user is meant: write group:NAME.")
+  private List<String> with = List.of();
+
+  @Override
+  public Integer call() throws Exception {
+    try (ImageStore store = openStore()) {
+      Audience more = Who.parse(with);
+      Audience now =
+          with.isEmpty()
+              ? store.audience(name, user())
+              : store.share(name, user(), before -> before.with(more));
+      session().out().println(sentence(user(), name, now));
+      return 0;
+    }
+  }
+
+  static String sentence(String user, ImageName name, Audience audience) {
+    String image = user + "/" + name.name();
+    return audience.isNobody() ? image + " is private" : image + " is shared with " + audience;
+  }
+}

@@ -1,0 +1,203 @@
+package org.layercake.store;
+
+import static org.layercake.store.StoreException.Kind.CORRUPT;
+import static org.layercake.store.StoreException.Kind.INTERNAL;
+import static org.layercake.store.StoreException.Kind.INVALID;
+
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/**
+ * Mark and sweep, beside pushes that know nothing of it. docs/store-format.md, "Collection", has
+ * the argument why nothing is lost; what it rests on here: objects are listed before tags,
+ * manifests are swept before chunks are judged, and an object goes only if it has not been touched
+ * since its time was read.
+ */
+final class GarbageCollector {
+  /** Each waits for the store most of the time. */
+  private static final int WORKERS = 16;
+
+  private static final int MAX_TAGS = 1_000_000;
+  private static final Pattern OBJECT = Pattern.compile("([cm])/([0-9a-f]{64})");
+  private static final Pattern DOMAIN =
+      Pattern.compile("site|u\\.[A-Za-z0-9_][A-Za-z0-9._-]{0,63}");
+
+  private final ObjectStore store;
+  private final Instant before;
+  private final boolean dryRun;
+
+  /**
+   * @param before what was touched at this time or later stays
+   */
+  GarbageCollector(ObjectStore store, Instant before, boolean dryRun) {
+    this.store = store;
+    this.before = before;
+    this.dryRun = dryRun;
+  }
+
+  /** The objects of a domain by kind. */
+  private record Listed(Set<Digest> manifests, Set<Digest> chunks) {
+    Listed() {
+      this(new HashSet<>(), new HashSet<>());
+    }
+  }
+
+  /** What became of an object that nothing needs. */
+  private record Swept(boolean gone, long bytes, long waitingBytes) {
+    static final Swept KEPT = new Swept(false, 0, 0);
+  }
+
+  List<Garbage> run(Optional<String> domain) throws StoreException {
+    SortedMap<String, Listed> listed = new TreeMap<>();
+    store.list(domain, (where, object) -> note(listed, where, object));
+    List<Garbage> result = new ArrayList<>();
+    ExecutorService workers =
+        Executors.newFixedThreadPool(
+            WORKERS,
+            task -> {
+              Thread thread = new Thread(task, "gc");
+              thread.setDaemon(true);
+              return thread;
+            });
+    try {
+      for (var entry : listed.entrySet()) {
+        result.add(collect(entry.getKey(), entry.getValue(), workers));
+      }
+    } finally {
+      workers.shutdownNow();
+    }
+    return result;
+  }
+
+  private static void note(SortedMap<String, Listed> listed, String domain, String object) {
+    Matcher matcher = OBJECT.matcher(object);
+    if (!matcher.matches() || !DOMAIN.matcher(domain).matches()) {
+      return;
+    }
+    Listed here = listed.computeIfAbsent(domain, d -> new Listed());
+    try {
+      Digest digest = Digest.parseHex(matcher.group(2));
+      (matcher.group(1).equals("m") ? here.manifests() : here.chunks()).add(digest);
+    } catch (StoreException e) {
+      throw new AssertionError("the pattern is that of a digest", e);
+    }
+  }
+
+  private Garbage collect(String domain, Listed listed, ExecutorService workers)
+      throws StoreException {
+    Set<Digest> tagged = tagged(domain);
+    Set<Digest> needed = new HashSet<>();
+    Set<Digest> kept = new HashSet<>(listed.manifests());
+    kept.removeAll(tagged);
+    long images = 0;
+    long bytes = 0;
+    for (Digest manifest : tagged) {
+      if (listed.manifests().contains(manifest)) {
+        chunks(domain, manifest).forEach(chunk -> needed.add(chunk.digest()));
+      }
+    }
+    long waiting = 0;
+    for (Digest manifest : kept) {
+      Swept swept = sweep(domain, ImageStore.manifestObject(manifest));
+      images += swept.gone() ? 1 : 0;
+      bytes += swept.bytes();
+      waiting += swept.waitingBytes();
+      if (!swept.gone()) {
+        for (Manifest.Chunk chunk : chunks(domain, manifest)) {
+          waiting += needed.add(chunk.digest()) ? chunk.length() : 0;
+        }
+      }
+    }
+    List<Digest> unneeded =
+        listed.chunks().stream().filter(chunk -> !needed.contains(chunk)).toList();
+    long objects = images;
+    for (Swept swept : sweepChunks(domain, unneeded, workers)) {
+      objects += swept.gone() ? 1 : 0;
+      bytes += swept.bytes();
+      waiting += swept.waitingBytes();
+    }
+    return new Garbage(domain, images, objects, bytes, waiting);
+  }
+
+  private Set<Digest> tagged(String domain) throws StoreException {
+    SortedMap<String, byte[]> tags = store.listTags(domain, MAX_TAGS);
+    if (tags.size() >= MAX_TAGS) {
+      throw new StoreException(
+          INVALID, "cannot collect in domain " + domain + ": more than " + MAX_TAGS + " tags");
+    }
+    Set<Digest> digests = new HashSet<>();
+    for (byte[] value : tags.values()) {
+      Tag.read(value).ifPresent(tag -> digests.add(tag.digest()));
+    }
+    return digests;
+  }
+
+  /** None if the manifest has gone meanwhile. One that cannot be read may need any chunk. */
+  private List<Manifest.Chunk> chunks(String domain, Digest digest) throws StoreException {
+    String object = ImageStore.manifestObject(digest);
+    Optional<byte[]> bytes = store.read(domain, object, Manifest.MAX_BYTES);
+    if (bytes.isEmpty()) {
+      return List.of();
+    }
+    if (!Digest.of(bytes.get()).equals(digest)) {
+      throw new StoreException(
+          CORRUPT,
+          "cannot collect in domain "
+              + domain
+              + ": manifest "
+              + object
+              + " is damaged, what it needs is unknown (push its image again with --repair, or"
+              + " remove its tags)");
+    }
+    return Manifest.parse(bytes.get()).chunks();
+  }
+
+  private List<Swept> sweepChunks(String domain, List<Digest> chunks, ExecutorService workers)
+      throws StoreException {
+    List<Callable<Swept>> tasks = new ArrayList<>();
+    for (Digest chunk : chunks) {
+      tasks.add(() -> sweep(domain, ImageStore.chunkObject(chunk)));
+    }
+    List<Swept> results = new ArrayList<>();
+    try {
+      for (Future<Swept> result : workers.invokeAll(tasks)) {
+        results.add(result.get());
+      }
+      return results;
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new StoreException(INTERNAL, "cannot collect: interrupted", e);
+    } catch (ExecutionException e) {
+      if (e.getCause() instanceof StoreException failure) {
+        throw failure;
+      }
+      throw new StoreException(INTERNAL, "cannot collect: " + e.getCause(), e);
+    }
+  }
+
+  private Swept sweep(String domain, String object) throws StoreException {
+    Optional<ObjectStore.Trace> trace = store.trace(domain, object);
+    if (trace.isEmpty()) {
+      return Swept.KEPT;
+    }
+    long bytes = trace.get().bytes();
+    if (!trace.get().seen().isBefore(before)) {
+      return new Swept(false, 0, bytes);
+    }
+    boolean gone = dryRun || store.remove(domain, object, trace.get().seen());
+    return gone ? new Swept(true, bytes, 0) : Swept.KEPT;
+  }
+}

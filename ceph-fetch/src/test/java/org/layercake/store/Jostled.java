@@ -1,0 +1,89 @@
+package org.layercake.store;
+
+import java.nio.ByteBuffer;
+import java.time.Instant;
+import java.util.Optional;
+import java.util.SortedMap;
+import java.util.function.BiConsumer;
+
+/** A store whose every operation is preceded by something that takes a while. */
+record Jostled(ObjectStore store, Runnable jostle) implements ObjectStore {
+  @Override
+  public PendingRead startRead(String domain, String object, ByteBuffer target, boolean primaryOnly)
+      throws StoreException {
+    jostle.run();
+    return store.startRead(domain, object, target, primaryOnly);
+  }
+
+  @Override
+  public Optional<byte[]> read(String domain, String object, int maxBytes) throws StoreException {
+    jostle.run();
+    return store.read(domain, object, maxBytes);
+  }
+
+  @Override
+  public boolean create(String domain, String object, ByteBuffer content) throws StoreException {
+    jostle.run();
+    return store.create(domain, object, content);
+  }
+
+  @Override
+  public void overwrite(String domain, String object, ByteBuffer content) throws StoreException {
+    jostle.run();
+    store.overwrite(domain, object, content);
+  }
+
+  @Override
+  public boolean touch(String domain, String object) throws StoreException {
+    jostle.run();
+    return store.touch(domain, object);
+  }
+
+  @Override
+  public Optional<Trace> trace(String domain, String object) throws StoreException {
+    jostle.run();
+    return store.trace(domain, object);
+  }
+
+  @Override
+  public boolean remove(String domain, String object, Instant seen) throws StoreException {
+    jostle.run();
+    return store.remove(domain, object, seen);
+  }
+
+  @Override
+  public void list(Optional<String> domain, BiConsumer<String, String> each) throws StoreException {
+    jostle.run();
+    store.list(domain, each);
+  }
+
+  @Override
+  public Optional<Space> space() throws StoreException {
+    return store.space();
+  }
+
+  @Override
+  public Optional<byte[]> readTag(String domain, String tag) throws StoreException {
+    jostle.run();
+    return store.readTag(domain, tag);
+  }
+
+  @Override
+  public boolean swapTag(
+      String domain, String tag, Optional<byte[]> expected, Optional<byte[]> wanted)
+      throws StoreException {
+    jostle.run();
+    return store.swapTag(domain, tag, expected, wanted);
+  }
+
+  @Override
+  public SortedMap<String, byte[]> listTags(String domain, int max) throws StoreException {
+    jostle.run();
+    return store.listTags(domain, max);
+  }
+
+  @Override
+  public void close() {
+    store.close();
+  }
+}
