@@ -1,15 +1,22 @@
 package org.layercake.cli;
 
+import static java.nio.file.LinkOption.NOFOLLOW_LINKS;
+import static java.nio.file.StandardOpenOption.CREATE;
+import static java.nio.file.StandardOpenOption.READ;
+import static java.nio.file.StandardOpenOption.WRITE;
 import static org.layercake.store.StoreException.Kind.FULL;
+import static org.layercake.store.StoreException.Kind.UNAVAILABLE;
 
 import java.io.IOException;
 import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.util.concurrent.Callable;
+import java.util.regex.Pattern;
 import org.layercake.store.Image;
 import org.layercake.store.ImageName;
 import org.layercake.store.ImageStore;
@@ -20,10 +27,18 @@ import picocli.CommandLine.Parameters;
 @Command(
     name = "pull",
     mixinStandardHelpOptions = true,
-    description = "Writes an image to a squashfs file, verified; an existing file is replaced.",
+    description = {
+      "Writes an image to a squashfs file, verified; an existing file is replaced.",
+      "",
+      "An interrupted pull leaves .FILE.DIGEST.partial beside it, and goes on from there when run"
+          + " again. The file is standard squashfs: unsquashfs, ch-run, apptainer and enroot take it."
+    },
     footerHeading = "%nExample:%n",
     footer = "  layercake pull deb:12 deb.sqfs")
 final class Pull extends StoreCommand implements Callable<Integer> {
+  private static final String PARTIAL = ".partial";
+  private static final Pattern OURS = Pattern.compile("[0-9a-f]{16}\\.partial");
+
   @Parameters(index = "0", paramLabel = "IMAGE", converter = NameConverter.class)
   private ImageName name;
 
@@ -47,7 +62,7 @@ final class Pull extends StoreCommand implements Callable<Integer> {
     }
   }
 
-  /** Under another name beside it first: nobody finds half a file. */
+  /** Under another name beside it first: nobody finds half a file under the name itself. */
   private void pull(ImageStore store, Image image, Progress progress)
       throws IOException, StoreException {
     Path target = file.toAbsolutePath();
@@ -55,18 +70,40 @@ final class Pull extends StoreCommand implements Callable<Integer> {
       throw new StoreException(
           FULL, "cannot create " + file + ": not a place for a file (give a file's path)");
     }
-    Path staged =
-        Files.createTempFile(
-            target.getParent(),
-            "." + target.getFileName(),
-            ".layercake",
-            PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-r--r--")));
-    try (OnExit cleanUp = new OnExit(staged)) {
-      try (FileChannel channel = FileChannel.open(staged, StandardOpenOption.WRITE)) {
-        store.fetch(image, channel, progress::reach);
+    String prefix = "." + target.getFileName() + ".";
+    Path partial = target.resolveSibling(prefix + image.digest().hex().substring(0, 16) + PARTIAL);
+    try (FileChannel channel = FileChannel.open(partial, CREATE, READ, WRITE, NOFOLLOW_LINKS);
+        FileLock lock = channel.tryLock()) {
+      if (lock == null) {
+        throw new StoreException(
+            UNAVAILABLE, "cannot pull to " + file + ": another pull writes it (wait for its end)");
       }
-      Files.move(staged, target, StandardCopyOption.ATOMIC_MOVE);
-      cleanUp.keep();
+      store.fetchRest(image, channel, progress::reach);
+      Files.move(partial, target, StandardCopyOption.ATOMIC_MOVE);
+    }
+    removeOthers(target.getParent(), prefix);
+  }
+
+  /** What interrupted pulls of other versions have left. */
+  private static void removeOthers(Path directory, String prefix) throws IOException {
+    try (DirectoryStream<Path> entries = Files.newDirectoryStream(directory)) {
+      for (Path entry : entries) {
+        String name = entry.getFileName().toString();
+        if (name.startsWith(prefix) && OURS.matcher(name.substring(prefix.length())).matches()) {
+          removeUnlessLocked(entry);
+        }
+      }
+    }
+  }
+
+  private static void removeUnlessLocked(Path partial) throws IOException {
+    try (FileChannel channel = FileChannel.open(partial, WRITE, NOFOLLOW_LINKS);
+        FileLock lock = channel.tryLock()) {
+      if (lock != null) {
+        Files.deleteIfExists(partial);
+      }
+    } catch (NoSuchFileException e) {
+      // Its owner has finished.
     }
   }
 }

@@ -4,6 +4,8 @@ import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import org.layercake.store.ImageName;
 import org.layercake.store.ImageStore;
+import org.layercake.store.ImageStore.Existing;
+import org.layercake.store.PushAhead;
 import org.layercake.store.PushResult;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -50,11 +52,13 @@ final class Push extends StoreCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws Exception {
+    Existing existing = repair ? Existing.VERIFY : Existing.TRUST;
     try (ImageStore store = openStore();
+        PushAhead ahead = store.pushAhead(name, user(), existing);
         Scratch scratch = new Scratch(session().environment());
         Progress progress = new Progress(session().err())) {
       store.checkPush(name, user());
-      SquashfsTools tools = new SquashfsTools(scratch, progress);
+      SquashfsTools tools = new SquashfsTools(scratch, progress, ahead::follow);
       SquashfsTools.Packed packed = tools.pack(source, session().in());
       progress.begin("pushing " + name, packed.image().toFile().length());
       PushResult result =
@@ -63,7 +67,8 @@ final class Push extends StoreCommand implements Callable<Integer> {
               name,
               user(),
               packed.config(),
-              repair ? ImageStore.Existing.VERIFY : ImageStore.Existing.TRUST,
+              existing,
+              ahead,
               (done, fresh) -> progress.reach(done));
       progress.end();
       session().out().println(summary(result));

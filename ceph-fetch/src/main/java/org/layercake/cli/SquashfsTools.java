@@ -28,6 +28,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Consumer;
 import java.util.zip.GZIPInputStream;
 import org.layercake.store.ImageConfig;
 import org.layercake.store.StoreException;
@@ -79,10 +80,15 @@ final class SquashfsTools {
 
   private final Scratch scratch;
   private final Progress progress;
+  private final Consumer<Path> growing;
 
-  SquashfsTools(Scratch scratch, Progress progress) {
+  /**
+   * @param growing told of an image file that is about to be written
+   */
+  SquashfsTools(Scratch scratch, Progress progress, Consumer<Path> growing) {
     this.scratch = scratch;
     this.progress = progress;
+    this.growing = growing;
   }
 
   /** Kinds of sources, by their first bytes. */
@@ -215,7 +221,7 @@ final class SquashfsTools {
       progress.say("packing " + name + " (" + layered.layers().size() + " layers)");
       Layers merged = Layers.read(layered.layers());
       Path image = scratch.file("image.sqfs");
-      Run mksquashfs = start(mksquashfs("-", image), ProcessBuilder.Redirect.PIPE);
+      Run mksquashfs = startPacking("-", image);
       writeTree(merged, mksquashfs.process());
       requirePacked(mksquashfs, name);
       zeroRootTime(image);
@@ -401,8 +407,7 @@ final class SquashfsTools {
   private Path packTree(Path directory) throws StoreException, IOException {
     progress.say("packing " + directory);
     Path image = scratch.file("image.sqfs");
-    Run mksquashfs =
-        start(mksquashfs(directory.toRealPath().toString(), image), ProcessBuilder.Redirect.PIPE);
+    Run mksquashfs = startPacking(directory.toRealPath().toString(), image);
     mksquashfs.process().getOutputStream().close();
     requirePacked(mksquashfs, directory);
     return image;
@@ -412,7 +417,7 @@ final class SquashfsTools {
   private Path packTar(Path source, Path name, Form form) throws StoreException, IOException {
     progress.say("packing " + name);
     Path image = scratch.file("image.sqfs");
-    Run mksquashfs = start(mksquashfs("-", image), ProcessBuilder.Redirect.PIPE);
+    Run mksquashfs = startPacking("-", image);
     if (feed(source, name, form, mksquashfs.process()) == Fed.TRUNCATED) {
       throw badSource(name, "it ends too early, without a tar file's end mark: truncated");
     }
@@ -468,13 +473,14 @@ final class SquashfsTools {
     }
   }
 
-  private static List<String> mksquashfs(String source, Path image) {
+  private Run startPacking(String source, Path image) throws StoreException, IOException {
+    growing.accept(image);
     List<String> command = new ArrayList<>(List.of("mksquashfs", source, image.toString()));
     if (source.equals("-")) {
       command.add("-tar");
     }
     command.addAll(MKSQUASHFS_OPTIONS);
-    return command;
+    return start(command, ProcessBuilder.Redirect.PIPE);
   }
 
   /** A whole tar ends as tar(5) says: in whole blocks, the last two of them zero. */

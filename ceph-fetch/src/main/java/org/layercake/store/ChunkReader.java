@@ -38,6 +38,7 @@ final class ChunkReader {
   private final BufferPool buffers;
   private final ExecutorService workers;
   private final Image image;
+  private final List<Manifest.Chunk> chunks;
   private final Optional<FileChannel> target;
   private final FetchListener listener;
 
@@ -49,17 +50,24 @@ final class ChunkReader {
 
   private record Read(Manifest.Chunk chunk, ByteBuffer buffer, ObjectStore.PendingRead pending) {}
 
+  /**
+   * @param chunks those of the image that are to be read; the others count as done
+   */
   ChunkReader(
       ObjectStore store,
       BufferPool buffers,
       ExecutorService workers,
       Image image,
+      List<Manifest.Chunk> chunks,
       Optional<FileChannel> target,
       FetchListener listener) {
     this.store = store;
     this.buffers = buffers;
     this.workers = workers;
     this.image = image;
+    this.chunks = chunks;
+    this.bytesDone =
+        image.manifest().size() - chunks.stream().mapToLong(Manifest.Chunk::length).sum();
     this.target = target;
     this.listener = listener;
   }
@@ -80,7 +88,7 @@ final class ChunkReader {
 
   private void readAll() throws InterruptedException, StoreException {
     // Thousands of nodes start together: in file order they would all queue at the same OSD.
-    List<Manifest.Chunk> order = new ArrayList<>(image.manifest().chunks());
+    List<Manifest.Chunk> order = new ArrayList<>(chunks);
     Collections.shuffle(order);
     Iterator<Manifest.Chunk> todo = order.iterator();
     while ((todo.hasNext() || !inFlight.isEmpty()) && failure.get() == null) {

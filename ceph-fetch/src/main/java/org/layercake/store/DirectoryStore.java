@@ -445,7 +445,7 @@ final class DirectoryStore implements ObjectStore {
 
   private static FileChannel openForRead(Path file) throws IOException {
     // A pipe would block the open for ever.
-    if (!Files.isRegularFile(file, NOFOLLOW_LINKS) && Files.exists(file, NOFOLLOW_LINKS)) {
+    if (!Files.readAttributes(file, BasicFileAttributes.class, NOFOLLOW_LINKS).isRegularFile()) {
       throw new IOException("not a regular file");
     }
     return FileChannel.open(file, READ, NOFOLLOW_LINKS);

@@ -22,6 +22,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeSet;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
@@ -273,7 +274,35 @@ public final class ImageStore implements AutoCloseable {
    */
   public void fetch(Image image, FileChannel target, FetchListener listener)
       throws StoreException, IOException {
-    new ChunkReader(store, buffers, workers, image, Optional.of(target), listener).run();
+    reader(image, Optional.of(target), listener).run();
+  }
+
+  /**
+   * As {@link #fetch}, into a file that may hold part of the image already: chunks that are there
+   * are not read again.
+   *
+   * @param target open for reading and writing
+   */
+  public void fetchRest(Image image, FileChannel target, FetchListener listener)
+      throws StoreException, IOException {
+    List<Manifest.Chunk> missing = new ArrayList<>();
+    for (Manifest.Chunk chunk : image.manifest().chunks()) {
+      if (!isIn(target, chunk)) {
+        missing.add(chunk);
+      }
+    }
+    target.truncate(image.manifest().size());
+    new ChunkReader(store, buffers, workers, image, missing, Optional.of(target), listener).run();
+  }
+
+  private static boolean isIn(FileChannel file, Manifest.Chunk chunk) throws IOException {
+    if (file.size() < chunk.offset() + chunk.length()) {
+      return false;
+    }
+    ByteBuffer content = ByteBuffer.allocate(chunk.length());
+    while (content.hasRemaining()
+        && file.read(content, chunk.offset() + content.position()) >= 0) {}
+    return Digest.of(content.flip()).equals(chunk.digest());
   }
 
   /**
@@ -282,7 +311,12 @@ public final class ImageStore implements AutoCloseable {
    * @throws StoreException of kind CORRUPT naming the first that is missing or damaged
    */
   public void verify(Image image, FetchListener listener) throws StoreException, IOException {
-    new ChunkReader(store, buffers, workers, image, Optional.empty(), listener).run();
+    reader(image, Optional.empty(), listener).run();
+  }
+
+  private ChunkReader reader(Image image, Optional<FileChannel> target, FetchListener listener) {
+    return new ChunkReader(
+        store, buffers, workers, image, image.manifest().chunks(), target, listener);
   }
 
   /** Refuses early what {@link #push} would refuse at its end, as far as that can be known. */
@@ -291,10 +325,26 @@ public final class ImageStore implements AutoCloseable {
     readTag(domain(target.owner().orElseThrow()), target);
   }
 
+  /** Prepares to store a file that is still being written, for a push under that name. */
+  public PushAhead pushAhead(ImageName name, String user, Existing existing) throws StoreException {
+    String domain = domain(writable(name, user, "push").owner().orElseThrow());
+    return new PushAhead(
+        new ChunkWriter(
+            store,
+            buffers,
+            cutter,
+            domain,
+            existing,
+            new ConcurrentHashMap<>(),
+            (done, fresh) -> {}),
+        clock.instant());
+  }
+
   /**
    * Stores an image file and points the name at it: chunks first, then the manifest, the tag last.
    * Run again after an interruption it sends only what is missing.
    *
+   * @param ahead what began to store the file before it was finished; it ends here
    * @throws IOException if the file can not be read
    */
   public PushResult push(
@@ -303,20 +353,21 @@ public final class ImageStore implements AutoCloseable {
       String user,
       ImageConfig config,
       Existing existing,
+      PushAhead ahead,
       PushListener listener)
       throws StoreException, IOException {
     ImageName target = writable(name, user, "push");
     String domain = domain(target.owner().orElseThrow());
     Optional<Tag> before = readTag(domain, target);
-    Instant begun = clock.instant();
-    ChunkWriter writer = new ChunkWriter(store, buffers, cutter, domain, existing, listener);
+    ChunkWriter writer =
+        new ChunkWriter(store, buffers, cutter, domain, existing, ahead.finish(), listener);
     List<Manifest.Chunk> chunks;
     try (FileChannel source = FileChannel.open(squashfs, StandardOpenOption.READ)) {
       chunks = writer.run(source);
     }
     Manifest manifest = manifest(squashfs, chunks, config);
     Digest digest = storeManifest(domain, manifest, existing);
-    if (Duration.between(begun, clock.instant()).compareTo(MAX_UNPUBLISHED) > 0) {
+    if (Duration.between(ahead.begun(), clock.instant()).compareTo(MAX_UNPUBLISHED) > 0) {
       requireKept(domain, target, chunks);
     }
     moveTag(domain, target, before, new Tag(digest, manifest.size()));

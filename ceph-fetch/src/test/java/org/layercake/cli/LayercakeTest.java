@@ -6,8 +6,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.time.Instant;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
@@ -198,7 +202,7 @@ class LayercakeTest extends CommandTest {
   }
 
   @Test
-  void failedPullLeavesNoFileBehind() throws Exception {
+  void failedPullLeavesAPartialFileThatTheNextOneFinishes() throws Exception {
     layercake("push", tree.toString(), "a");
     Path chunks = work.resolve("store/u.alice/c");
     try (Stream<Path> files = Files.list(chunks)) {
@@ -206,11 +210,91 @@ class LayercakeTest extends CommandTest {
     }
     Path directory = Files.createDirectory(work.resolve("pulled"));
     assertEquals(74, layercake("pull", "a", directory.resolve("a.sqfs").toString()), this::said);
-    try (Stream<Path> left = Files.list(directory)) {
-      assertEquals(0, left.count());
-    }
+    assertEquals(1, names(directory).stream().filter(name -> name.endsWith(".partial")).count());
+    assertEquals(1, names(directory).size());
     assertEquals(0, layercake("push", "--repair", tree.toString(), "a"), this::said);
+    Files.writeString(directory.resolve(".a.sqfs.0123456789abcdef.partial"), "of another version");
     assertEquals(0, layercake("pull", "a", directory.resolve("a.sqfs").toString()), this::said);
+    assertEquals(List.of("a.sqfs"), names(directory));
+  }
+
+  @Test
+  void shareSaysWithWhomAndUnshareTakesItBack() throws Exception {
+    layercake("push", tree.toString(), "t:1");
+    assertEquals(0, layercake("share", "t", "--with", "daemon,group:daemon"), this::said);
+    assertEquals("alice/t is shared with group:daemon,user:daemon\n", printed());
+    assertEquals(0, layercake("share", "t"));
+    assertEquals("alice/t is shared with group:daemon,user:daemon\n", printed());
+    layercake("ls");
+    assertTrue(printed().contains("  group:daemon,user:daemon\n"), this::said);
+    layercake("inspect", "--json", "t:1");
+    assertTrue(printed().contains("\"sharedWith\" : \"group:daemon,user:daemon\""), this::said);
+    layercake("unshare", "t", "--with", "daemon");
+    assertEquals("alice/t is shared with group:daemon\n", printed());
+    layercake("unshare", "t");
+    assertEquals("alice/t is private\n", printed());
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "t, no-such-one, 66, no-such-one",
+    "t, user:staff, 66, staff",
+    "t, '', 66, user or group",
+    "t, 0, 66, 0",
+    "t:1, all, 64, all its tags",
+    "unknown, all, 66, unknown",
+    "bob/t, all, 64, your own"
+  })
+  void sharingWhatCannotBeSharedIsRefused(String name, String who, int code, String word)
+      throws Exception {
+    layercake("push", tree.toString(), "t");
+    assertEquals(code, layercake("share", name, "--with", who), this::said);
+    assertTrue(said().contains(word), this::said);
+  }
+
+  @Test
+  void gcSaysWhatItWouldGiveBackAndWhatIsWaiting() throws Exception {
+    layercake("push", tree.toString(), "t");
+    layercake("rm", "t");
+    assertEquals(0, layercake("gc", "--dry-run"), this::said);
+    assertTrue(printed().startsWith("alice: would give back 0 B of 0 images; "), this::said);
+    for (Path object : objects()) {
+      Files.setLastModifiedTime(object, FileTime.from(Instant.parse("2020-01-01T00:00:00Z")));
+    }
+    layercake("gc", "--dry-run", "--json");
+    assertTrue(printed().contains("\"images\" : 1"), this::said);
+    assertEquals(0, layercake("gc", "--grace", "1d"), this::said);
+    assertTrue(printed().matches("alice: gave back [0-9.]+ MB of 1 images\n"), this::said);
+    assertEquals(List.of(), objects());
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "--grace=5h, 24 h",
+    "--grace=x, 36h",
+    "--grace=-1d, 36h",
+    "--owner=a/b, a/b",
+    "--all, each owner"
+  })
+  void gcThatCouldDoHarmIsRefused(String option, String word) {
+    assertEquals(64, layercake("gc", option), this::said);
+    assertTrue(said().contains(word), this::said);
+  }
+
+  private List<Path> objects() throws IOException {
+    List<Path> objects = new ArrayList<>();
+    for (String kind : List.of("c", "m")) {
+      try (Stream<Path> files = Files.list(work.resolve("store/u.alice").resolve(kind))) {
+        files.forEach(objects::add);
+      }
+    }
+    return objects;
+  }
+
+  private static List<String> names(Path directory) throws IOException {
+    try (Stream<Path> files = Files.list(directory)) {
+      return files.map(file -> file.getFileName().toString()).toList();
+    }
   }
 
   @Test
@@ -236,7 +320,10 @@ class LayercakeTest extends CommandTest {
     layercake("push", tree.toString(), "b");
     assertEquals(0, layercake("du"), this::said);
     List<String> lines = printed().lines().toList();
-    assertEquals(5, lines.size(), this::said);
+    assertEquals(6, lines.size(), this::said);
+    assertTrue(
+        lines.get(5).matches("The store holds \\S+ \\S+ of \\S+ \\S+, of all users\\."),
+        this::said);
     for (String line : lines.subList(1, 4)) {
       assertTrue(line.matches(" +3\\.1 MB +1\\.\\d MB  alice/(a|alias|b):latest"), this::said);
     }

@@ -21,7 +21,7 @@ import java.util.concurrent.locks.LockSupport;
 
 /**
  * Pushes, removals, retaggings and collections at random in one domain, all at once, round after
- * round. Time is made up: every operation takes a second and some take half a day, so that graces
+ * round. Time is made up: every operation takes a second and some take more than a day, so that graces
  * end in the middle of pushes. After each round every tag must lead to a whole image.
  */
 final class CollectionRace {
@@ -66,8 +66,8 @@ final class CollectionRace {
   /** Lets others go first, for a random while; sometimes the time of day leaps. */
   private void jostle() {
     int dice = nextInt(100);
-    if (dice < 3) {
-      now.addAndGet(Duration.ofHours(13).toMillis());
+    if (dice < 4) {
+      now.addAndGet(Duration.ofHours(25).toMillis());
     } else if (dice < 50) {
       LockSupport.parkNanos(nextInt(400_000));
     }
@@ -130,16 +130,18 @@ final class CollectionRace {
       content.append("chunk %d.".formatted(nextInt(4)));
     }
     Path file = Files.createTempFile(directory, "image", "");
+    ImageName name = name();
     Files.writeString(file, content.toString(), US_ASCII);
     try {
       Digest digest =
           hasty
               .push(
                   file,
-                  name(),
+                  name,
                   user,
                   StoreContract.CONFIG,
                   ImageStore.Existing.TRUST,
+                  hasty.pushAhead(name, user, ImageStore.Existing.TRUST),
                   (done, fresh) -> {})
               .digest();
       synchronized (this) {

@@ -29,6 +29,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -238,6 +239,7 @@ public abstract class StoreContract {
                 user,
                 CONFIG,
                 ImageStore.Existing.TRUST,
+                images.pushAhead(ImageName.parse("deb:12"), user, ImageStore.Existing.TRUST),
                 (done, fresh) -> {
                   if (done > 10 << 20) {
                     throw new IllegalStateException("pulled the plug");
@@ -286,6 +288,7 @@ public abstract class StoreContract {
         user,
         CONFIG,
         ImageStore.Existing.VERIFY,
+        images.pushAhead(ImageName.parse("deb:12"), user, ImageStore.Existing.VERIFY),
         (done, fresh) -> {});
     assertEquals(-1, Files.mismatch(source, fetch(image)));
   }
@@ -570,6 +573,85 @@ public abstract class StoreContract {
         () -> images.resolveToRun(ImageName.parse(user + "/deb:12"), "eve", group -> true));
   }
 
+  @Test
+  void fileIsStoredWhileItGrowsAndOnlyItsFinalBytesCount() throws Exception {
+    byte[] content = random(60 << 20, 30);
+    Path source = file("growing", new byte[0]);
+    List<Long> before = new ArrayList<>();
+    PushResult result;
+    try (PushAhead ahead =
+            images.pushAhead(ImageName.parse("deb:12"), user, ImageStore.Existing.TRUST);
+        FileChannel out = FileChannel.open(source, StandardOpenOption.WRITE)) {
+      ahead.follow(source);
+      out.write(ByteBuffer.wrap(content, 0, 40 << 20));
+      await(() -> countObjects() >= 10);
+      // The writer goes back and writes another superblock, and another end.
+      random(1 << 20, 31, content, 0);
+      random(1 << 20, 32, content, 30 << 20);
+      out.write(ByteBuffer.wrap(content), 0);
+      before.add(countObjects());
+      result =
+          images.push(
+              source,
+              ImageName.parse("deb:12"),
+              user,
+              CONFIG,
+              ImageStore.Existing.TRUST,
+              ahead,
+              (done, fresh) -> {});
+    }
+    assertEquals(content.length, result.newBytes(), "what was stored ahead is new, too");
+    Image image = images.resolve(ImageName.parse("deb:12"), user);
+    assertEquals(-1, Files.mismatch(source, fetch(image)));
+    assertTrue(before.get(0) >= 10, "some of it was stored ahead");
+  }
+
+  @Test
+  void fetchOfTheRestReadsOnlyWhatIsMissingOrWrong() throws Exception {
+    Path source = file("image", random(30 << 20, 33));
+    push(source, "deb:12");
+    Image image = images.resolve(ImageName.parse("deb:12"), user);
+    Path target = file("partial", Arrays.copyOf(random(30 << 20, 33), 20 << 20));
+    try (FileChannel channel =
+        FileChannel.open(target, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
+      channel.write(ByteBuffer.wrap(bytes("damage")), 5 << 20);
+      AtomicLong first = new AtomicLong(Long.MAX_VALUE);
+      AtomicInteger calls = new AtomicInteger();
+      images.fetchRest(
+          image,
+          channel,
+          done -> {
+            calls.incrementAndGet();
+            first.accumulateAndGet(done, Math::min);
+          });
+      int chunks = image.manifest().chunks().size();
+      assertTrue(calls.get() > 5 && calls.get() < chunks * 2 / 3, calls + " of " + chunks);
+      assertTrue(first.get() > 10 << 20, "what is there counts as done: " + first);
+    }
+    assertEquals(-1, Files.mismatch(source, target));
+  }
+
+  private long countObjects() {
+    AtomicLong count = new AtomicLong();
+    try {
+      objects.list(Optional.of(domain), (where, object) -> count.incrementAndGet());
+    } catch (StoreException e) {
+      throw new AssertionError(e);
+    }
+    return count.get();
+  }
+
+  private static void await(BooleanSupplier condition) throws InterruptedException {
+    for (int i = 0; i < 600 && !condition.getAsBoolean(); i++) {
+      Thread.sleep(50);
+    }
+    assertTrue(condition.getAsBoolean());
+  }
+
+  private static void random(int size, long seed, byte[] target, int at) {
+    System.arraycopy(random(size, seed), 0, target, at, size);
+  }
+
   private void share(Audience audience) throws Exception {
     assertEquals(audience, images.share(ImageName.parse("deb"), user, now -> audience));
     assertEquals(audience, images.audience(ImageName.parse("deb"), user));
@@ -590,6 +672,7 @@ public abstract class StoreContract {
         user,
         CONFIG,
         ImageStore.Existing.TRUST,
+        images.pushAhead(ImageName.parse(name), user, ImageStore.Existing.TRUST),
         (done, fresh) -> {});
   }
 

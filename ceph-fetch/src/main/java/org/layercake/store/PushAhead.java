@@ -1,0 +1,133 @@
+package org.layercake.store;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.channels.ReadableByteChannel;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.time.Instant;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.locks.LockSupport;
+
+/**
+ * Stores an image file while it is still being written, so that packing and sending overlap. It
+ * only guesses: its writer may go back and write elsewhere (mksquashfs does when it finds that a
+ * file is there twice). The push that follows cuts the finished file anew and believes digests
+ * alone.
+ */
+public final class PushAhead implements AutoCloseable {
+  /** Stays that far behind the writer, who goes back by a file's length at most, as a rule. */
+  private static final long DISTANCE_BYTES = 16 << 20;
+
+  private static final long POLL_NANOS = 20_000_000;
+
+  private final ChunkWriter writer;
+  private final Instant begun;
+  private volatile boolean finished;
+  private CompletableFuture<Map<Digest, Boolean>> result =
+      CompletableFuture.completedFuture(new ConcurrentHashMap<>());
+
+  PushAhead(ChunkWriter writer, Instant begun) {
+    this.writer = writer;
+    this.begun = begun;
+  }
+
+  /** A time before the first chunk was stored. */
+  Instant begun() {
+    return begun;
+  }
+
+  /**
+   * Begins to follow a file that exists or will; to be called at most once.
+   *
+   * @param growing written from its beginning to its end, more or less
+   */
+  public void follow(Path growing) {
+    result = new CompletableFuture<>();
+    Thread thread = new Thread(() -> run(growing), "push-ahead");
+    thread.setDaemon(true);
+    thread.start();
+  }
+
+  private void run(Path growing) {
+    try (Growing source = new Growing(growing)) {
+      result.complete(writer.runAhead(source));
+    } catch (StoreException | IOException | RuntimeException e) {
+      result.completeExceptionally(e);
+    }
+  }
+
+  /** Ends the following; the chunks that are stored, and whether they were new. */
+  Map<Digest, Boolean> finish() throws StoreException, IOException {
+    finished = true;
+    try {
+      return result.join();
+    } catch (CompletionException e) {
+      if (e.getCause() instanceof StoreException failure) {
+        throw failure;
+      } else if (e.getCause() instanceof IOException failure) {
+        throw failure;
+      }
+      throw e;
+    }
+  }
+
+  /** Ends the following, if it has not ended; what is stored stays. */
+  @Override
+  public void close() {
+    finished = true;
+    result.exceptionally(failure -> null).join();
+  }
+
+  /** The file as far as it is likely to stay as it is; its end is where it is when finished. */
+  private final class Growing implements ReadableByteChannel {
+    private final Path path;
+    private FileChannel file;
+
+    Growing(Path path) {
+      this.path = path;
+    }
+
+    @Override
+    public int read(ByteBuffer target) throws IOException {
+      while (!finished) {
+        long there = settledBytes();
+        if (there > 0) {
+          int room = (int) Math.min(there, target.remaining());
+          ByteBuffer part = target.slice(target.position(), room);
+          int count = file.read(part);
+          target.position(target.position() + Math.max(0, count));
+          return count;
+        }
+        LockSupport.parkNanos(POLL_NANOS);
+      }
+      return -1;
+    }
+
+    private long settledBytes() throws IOException {
+      if (file == null) {
+        if (!path.toFile().exists()) {
+          return 0;
+        }
+        file = FileChannel.open(path, StandardOpenOption.READ);
+      }
+      return file.size() - DISTANCE_BYTES - file.position();
+    }
+
+    @Override
+    public boolean isOpen() {
+      return !finished;
+    }
+
+    @Override
+    public void close() throws IOException {
+      if (file != null) {
+        file.close();
+      }
+    }
+  }
+}
