@@ -11,6 +11,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 
@@ -71,6 +72,14 @@ final class Cluster {
   /** Allocates with salloc and runs a script of sh where the job is driven from. */
   static Result salloc(String user, String options, String script) {
     return as(user, "salloc -Q " + options + " sh -c \"$(cat <<'JOB'\n" + script + "\nJOB\n)\"");
+  }
+
+  /** The same, and does something while it runs. */
+  static Result salloc(String user, String options, String script, Runnable meanwhile) {
+    CompletableFuture<Result> job =
+        CompletableFuture.supplyAsync(() -> salloc(user, options, script));
+    meanwhile.run();
+    return job.join();
   }
 
   /** Any other verb of the cluster command. */
