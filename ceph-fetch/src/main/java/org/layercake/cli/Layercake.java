@@ -28,7 +28,13 @@ import picocli.CommandLine.ParameterException;
     name = "layercake",
     mixinStandardHelpOptions = true,
     version = "layercake 0.1.0",
-    description = "Keeps container images in the store that srun --ch-image starts them from.",
+    description = {
+      "Keeps container images in the store that srun --ch-image starts them from.",
+      "",
+      "IMAGE is [OWNER/]NAME[:TAG][@sha256:HEX]. Without OWNER your own image is meant, or else the"
+          + " site's, whose owner is \"site\"; without TAG \"latest\"; with a digest, exactly that"
+          + " image."
+    },
     synopsisSubcommandLabel = "COMMAND",
     subcommands = {
       Push.class,
@@ -42,18 +48,25 @@ import picocli.CommandLine.ParameterException;
       Key.class,
       AutoComplete.GenerateCompletion.class,
     },
+    exitCodeListHeading = "%nExit codes:%n",
+    exitCodeList = {
+      "0:done",
+      "64:the command cannot be understood",
+      "65:the source is not an image",
+      "66:no such image or file",
+      "70:an error inside layercake",
+      "73:no room, in the store or for a file",
+      "74:stored data is damaged, or a file cannot be read or written",
+      "75:the store does not answer, or the tag was moved by someone else: try again",
+      "77:no permission",
+      "78:not set up rightly: the configuration, or a missing program"
+    },
     footerHeading = "%nExamples:%n",
     footer = {
       "  layercake push debian.tar deb:12      store an image as yours",
       "  srun --ch-image=deb:12 cat /etc/os-release",
       "  layercake ls                          your images and the site's",
-      "  layercake inspect deb:12",
-      "",
-      "IMAGE is [OWNER/]NAME[:TAG][@sha256:HEX]; a bare name means yours first, then the",
-      "site's (owner \"site\"). Settings: /etc/layercake/store.conf, or $LAYERCAKE_CONFIG.",
-      "Exit codes: 64 usage, 65 not an image, 66 no such image or file, 70 internal error,",
-      "73 no room, 74 corrupt or I/O error, 75 store not reachable, 77 no permission,",
-      "78 misconfigured."
+      "  layercake inspect deb:12"
     })
 public final class Layercake implements Runnable {
   private final Session session;
@@ -64,19 +77,15 @@ public final class Layercake implements Runnable {
     this.session = session;
   }
 
+  /** As the process was started. The generator of the manual pages knows no other constructor. */
+  Layercake() {
+    this(Session.ofProcess());
+  }
+
   public static void main(String[] args) {
     // Before the first logger: the launcher's configuration lies on the same class path.
     System.setProperty("logback.configurationFile", "org/layercake/cli/logback.xml");
-    // The JDK takes both from the passwd entry of the real uid, not from the environment.
-    Session session =
-        new Session(
-            System.getenv(),
-            System.getProperty("user.name"),
-            Path.of(System.getProperty("user.home")),
-            System.in,
-            System.out,
-            System.err);
-    System.exit(run(session, args));
+    System.exit(run(Session.ofProcess(), args));
   }
 
   static int run(Session session, String... args) {
@@ -161,5 +170,17 @@ public final class Layercake implements Runnable {
       Path home,
       InputStream in,
       PrintStream out,
-      PrintStream err) {}
+      PrintStream err) {
+
+    /** The JDK takes user and home from the passwd entry of the real uid, not the environment. */
+    static Session ofProcess() {
+      return new Session(
+          System.getenv(),
+          System.getProperty("user.name"),
+          Path.of(System.getProperty("user.home")),
+          System.in,
+          System.out,
+          System.err);
+    }
+  }
 }

@@ -24,10 +24,14 @@ import picocli.CommandLine.Parameters;
     footerHeading = "%nExample:%n",
     footer = "  layercake pull deb:12 deb.sqfs")
 final class Pull extends StoreCommand implements Callable<Integer> {
-  @Parameters(index = "0", paramLabel = "IMAGE", converter = NameConverter.class)
+  @Parameters(
+      index = "0",
+      paramLabel = "IMAGE",
+      converter = NameConverter.class,
+      description = "[OWNER/]NAME[:TAG][@sha256:HEX]; without OWNER yours, or else the site's.")
   private ImageName name;
 
-  @Parameters(index = "1", paramLabel = "FILE")
+  @Parameters(index = "1", paramLabel = "FILE", description = "The squashfs file to write.")
   private Path file;
 
   @Override
