@@ -21,6 +21,7 @@ import org.layercake.store.StoreException;
 import picocli.AutoComplete;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParameterException;
 
 /** The user's command. */
@@ -71,7 +72,7 @@ import picocli.CommandLine.ParameterException;
 public final class Layercake implements Runnable {
   private final Session session;
 
-  @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
+  @CommandLine.Spec private CommandSpec spec;
 
   Layercake(Session session) {
     this.session = session;
@@ -89,13 +90,30 @@ public final class Layercake implements Runnable {
   }
 
   static int run(Session session, String... args) {
-    CommandLine command = new CommandLine(new Layercake(session));
+    CommandLine command = commandLine(new Layercake(session), args);
     command.setOut(new PrintWriter(session.out(), true, Charset.defaultCharset()));
     command.setErr(new PrintWriter(session.err(), true, Charset.defaultCharset()));
     command.setParameterExceptionHandler((e, rest) -> usageError(session, e));
     command.setExecutionExceptionHandler((e, at, parsed) -> failed(session, e));
     command.setCaseInsensitiveEnumValuesAllowed(true);
     return command.execute(args);
+  }
+
+  /**
+   * With only the command that is called, when it is one of ours: picocli would read the
+   * annotations of all, which takes longer than what most of them then do.
+   */
+  private static CommandLine commandLine(Layercake layercake, String[] args) {
+    String called = args.length == 0 ? "" : args[0];
+    Command main = Layercake.class.getAnnotation(Command.class);
+    for (Class<?> command : main.subcommands()) {
+      if (StoreCommand.class.isAssignableFrom(command)
+          && command.getAnnotation(Command.class).name().equals(called)) {
+        CommandSpec alone = CommandSpec.wrapWithoutInspection(layercake).name(main.name());
+        return new CommandLine(alone).addSubcommand(called, command);
+      }
+    }
+    return new CommandLine(layercake);
   }
 
   Session session() {
