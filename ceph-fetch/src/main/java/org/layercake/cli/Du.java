@@ -25,7 +25,7 @@ import picocli.CommandLine.Option;
     footerHeading = "%nExample:%n",
     footer = "  layercake du")
 final class Du extends StoreCommand implements Callable<Integer> {
-  @Option(names = "--json", description = "As a JSON object.")
+  @Option(names = "--json", description = "Print a JSON object.")
   private boolean json;
 
   @Override

@@ -25,10 +25,14 @@ import picocli.CommandLine.Parameters;
     footerHeading = "%nExample:%n",
     footer = "  layercake inspect --json deb:12")
 final class Inspect extends StoreCommand implements Callable<Integer> {
-  @Parameters(index = "0", paramLabel = "IMAGE", converter = NameConverter.class)
+  @Parameters(
+      index = "0",
+      paramLabel = "IMAGE",
+      converter = NameConverter.class,
+      description = "[OWNER/]NAME[:TAG][@sha256:HEX]; without OWNER yours, or else the site's.")
   private ImageName name;
 
-  @Option(names = "--json", description = "As a JSON object.")
+  @Option(names = "--json", description = "Print a JSON object.")
   private boolean json;
 
   @Override

@@ -15,11 +15,15 @@ import picocli.CommandLine.Parameters;
 @Command(
     name = "key",
     mixinStandardHelpOptions = true,
-    description = "Prints the commands by which an administrator lets a user push. Runs nothing.",
+    description = {
+      "Prints the commands by which an administrator lets a user push.",
+      "",
+      "They make a key in Ceph, or a directory in a store that is one. Nothing is run: look at them, then pipe them into sh."
+    },
     footerHeading = "%nExample:%n",
     footer = "  layercake key alice | sh        (as root, where ceph has an admin key)")
 final class Key extends StoreCommand implements Callable<Integer> {
-  @Parameters(index = "0", paramLabel = "USER")
+  @Parameters(index = "0", paramLabel = "USER", description = "The user's name.")
   private String user;
 
   @Override

@@ -21,6 +21,7 @@ import org.layercake.store.StoreException;
 import picocli.AutoComplete;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParameterException;
 
 /** The user's command. */
@@ -28,7 +29,13 @@ import picocli.CommandLine.ParameterException;
     name = "layercake",
     mixinStandardHelpOptions = true,
     version = "layercake 0.1.0",
-    description = "Keeps container images in the store that srun --ch-image starts them from.",
+    description = {
+      "Keeps container images in the store that srun --ch-image starts them from.",
+      "",
+      "IMAGE is [OWNER/]NAME[:TAG][@sha256:HEX]. Without OWNER your own image is meant, or else the"
+          + " site's, whose owner is \"site\"; without TAG \"latest\"; with a digest, exactly that"
+          + " image."
+    },
     synopsisSubcommandLabel = "COMMAND",
     subcommands = {
       Push.class,
@@ -45,51 +52,71 @@ import picocli.CommandLine.ParameterException;
       Key.class,
       AutoComplete.GenerateCompletion.class,
     },
+    exitCodeListHeading = "%nExit codes:%n",
+    exitCodeList = {
+      "0:done",
+      "64:the command cannot be understood",
+      "65:the source is not an image",
+      "66:no such image or file",
+      "70:an error inside layercake",
+      "73:no room, in the store or for a file",
+      "74:stored data is damaged, or a file cannot be read or written",
+      "75:the store does not answer, or the tag was moved by someone else: try again",
+      "77:no permission",
+      "78:not set up rightly: the configuration, or a missing program"
+    },
     footerHeading = "%nExamples:%n",
     footer = {
       "  layercake push debian.tar deb:12      store an image as yours",
       "  srun --ch-image=deb:12 cat /etc/os-release",
       "  layercake ls                          your images and the site's",
-      "  layercake inspect deb:12",
-      "",
-      "IMAGE is [OWNER/]NAME[:TAG][@sha256:HEX]; a bare name means yours first, then the",
-      "site's (owner \"site\"). Settings: /etc/layercake/store.conf, or $LAYERCAKE_CONFIG.",
-      "Exit codes: 64 usage, 65 not an image, 66 no such image or file, 70 internal error,",
-      "73 no room, 74 corrupt or I/O error, 75 store not reachable, 77 no permission,",
-      "78 misconfigured."
+      "  layercake inspect deb:12"
     })
 public final class Layercake implements Runnable {
   private final Session session;
 
-  @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
+  @CommandLine.Spec private CommandSpec spec;
 
   Layercake(Session session) {
     this.session = session;
   }
 
+  /** As the process was started. The generator of the manual pages knows no other constructor. */
+  Layercake() {
+    this(Session.ofProcess());
+  }
+
   public static void main(String[] args) {
     // Before the first logger: the launcher's configuration lies on the same class path.
     System.setProperty("logback.configurationFile", "org/layercake/cli/logback.xml");
-    // The JDK takes both from the passwd entry of the real uid, not from the environment.
-    Session session =
-        new Session(
-            System.getenv(),
-            System.getProperty("user.name"),
-            Path.of(System.getProperty("user.home")),
-            System.in,
-            System.out,
-            System.err);
-    System.exit(run(session, args));
+    System.exit(run(Session.ofProcess(), args));
   }
 
   static int run(Session session, String... args) {
-    CommandLine command = new CommandLine(new Layercake(session));
+    CommandLine command = commandLine(new Layercake(session), args);
     command.setOut(new PrintWriter(session.out(), true, Charset.defaultCharset()));
     command.setErr(new PrintWriter(session.err(), true, Charset.defaultCharset()));
     command.setParameterExceptionHandler((e, rest) -> usageError(session, e));
     command.setExecutionExceptionHandler((e, at, parsed) -> failed(session, e));
     command.setCaseInsensitiveEnumValuesAllowed(true);
     return command.execute(args);
+  }
+
+  /**
+   * With only the command that is called, when it is one of ours: picocli would read the
+   * annotations of all, which takes longer than what most of them then do.
+   */
+  private static CommandLine commandLine(Layercake layercake, String[] args) {
+    String called = args.length == 0 ? "" : args[0];
+    Command main = Layercake.class.getAnnotation(Command.class);
+    for (Class<?> command : main.subcommands()) {
+      if (StoreCommand.class.isAssignableFrom(command)
+          && command.getAnnotation(Command.class).name().equals(called)) {
+        CommandSpec alone = CommandSpec.wrapWithoutInspection(layercake).name(main.name());
+        return new CommandLine(alone).addSubcommand(called, command);
+      }
+    }
+    return new CommandLine(layercake);
   }
 
   Session session() {
@@ -164,5 +191,17 @@ public final class Layercake implements Runnable {
       Path home,
       InputStream in,
       PrintStream out,
-      PrintStream err) {}
+      PrintStream err) {
+
+    /** The JDK takes user and home from the passwd entry of the real uid, not the environment. */
+    static Session ofProcess() {
+      return new Session(
+          System.getenv(),
+          System.getProperty("user.name"),
+          Path.of(System.getProperty("user.home")),
+          System.in,
+          System.out,
+          System.err);
+    }
+  }
 }

@@ -17,7 +17,7 @@ import picocli.CommandLine.Option;
     footerHeading = "%nExample:%n",
     footer = "  layercake ls --json")
 final class Ls extends StoreCommand implements Callable<Integer> {
-  @Option(names = "--json", description = "As a JSON array.")
+  @Option(names = "--json", description = "Print a JSON array.")
   private boolean json;
 
   @Override

@@ -39,10 +39,14 @@ final class Pull extends StoreCommand implements Callable<Integer> {
   private static final String PARTIAL = ".partial";
   private static final Pattern OURS = Pattern.compile("[0-9a-f]{16}\\.partial");
 
-  @Parameters(index = "0", paramLabel = "IMAGE", converter = NameConverter.class)
+  @Parameters(
+      index = "0",
+      paramLabel = "IMAGE",
+      converter = NameConverter.class,
+      description = "[OWNER/]NAME[:TAG][@sha256:HEX]; without OWNER yours, or else the site's.")
   private ImageName name;
 
-  @Parameters(index = "1", paramLabel = "FILE")
+  @Parameters(index = "1", paramLabel = "FILE", description = "The squashfs file to write.")
   private Path file;
 
   @Override

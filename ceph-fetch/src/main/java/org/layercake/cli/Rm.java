@@ -9,11 +9,19 @@ import picocli.CommandLine.Parameters;
 @Command(
     name = "rm",
     mixinStandardHelpOptions = true,
-    description = "Removes a name. Jobs that run from the image are not disturbed.",
+    description = {
+      "Removes a name of an image.",
+      "",
+      "Jobs that run from the image are not disturbed."
+    },
     footerHeading = "%nExample:%n",
     footer = "  layercake rm deb:11")
 final class Rm extends StoreCommand implements Callable<Integer> {
-  @Parameters(index = "0", paramLabel = "[OWNER/]NAME[:TAG]", converter = NameConverter.class)
+  @Parameters(
+      index = "0",
+      paramLabel = "[OWNER/]NAME[:TAG]",
+      converter = NameConverter.class,
+      description = "The name; the tag is \"latest\" when left out.")
   private ImageName name;
 
   @Override

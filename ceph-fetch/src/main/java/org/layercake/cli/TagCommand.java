@@ -13,10 +13,19 @@ import picocli.CommandLine.Parameters;
     footerHeading = "%nExample:%n",
     footer = "  layercake tag deb:12 deb:stable")
 final class TagCommand extends StoreCommand implements Callable<Integer> {
-  @Parameters(index = "0", paramLabel = "IMAGE", converter = NameConverter.class)
+  @Parameters(
+      index = "0",
+      paramLabel = "IMAGE",
+      converter = NameConverter.class,
+      description =
+          "The image, by a name it has: [OWNER/]NAME[:TAG], or a digest behind it, @sha256:HEX.")
   private ImageName source;
 
-  @Parameters(index = "1", paramLabel = "NEW", converter = NameConverter.class)
+  @Parameters(
+      index = "1",
+      paramLabel = "NEW",
+      converter = NameConverter.class,
+      description = "Another [OWNER/]NAME[:TAG] for it, of the same owner.")
   private ImageName target;
 
   @Override

@@ -18,7 +18,11 @@ import picocli.CommandLine.Parameters;
     footerHeading = "%nExample:%n",
     footer = "  layercake verify deb:12")
 final class Verify extends StoreCommand implements Callable<Integer> {
-  @Parameters(index = "0", paramLabel = "IMAGE", converter = NameConverter.class)
+  @Parameters(
+      index = "0",
+      paramLabel = "IMAGE",
+      converter = NameConverter.class,
+      description = "[OWNER/]NAME[:TAG][@sha256:HEX]; without OWNER yours, or else the site's.")
   private ImageName name;
 
   @Override
