@@ -11,20 +11,29 @@ import tarfile
 DEEP = "deep/" + "/".join(["d" * 50] * 6)
 
 
-def d(path, mode=0o755):
-    return path, tarfile.DIRTYPE, mode, b"", ""
+# Extended attributes as docker writes them, and some that mean nothing on another machine.
+ATTRIBUTES = {"user.text": b"value", "user.bytes": bytes(range(256)), "user.50%": b"half"}
+FOREIGN = {"security.capability": b"\1\0\0\2" + bytes(16), "trusted.mark": b"x"}
 
 
-def f(path, data=b"", mode=0o644):
-    return path, tarfile.REGTYPE, mode, data, ""
+def d(path, mode=0o755, attributes={}):
+    return path, tarfile.DIRTYPE, mode, b"", "", attributes
+
+
+def f(path, data=b"", mode=0o644, attributes={}):
+    return path, tarfile.REGTYPE, mode, data, "", attributes
 
 
 def link(path, target):
-    return path, tarfile.SYMTYPE, 0o777, b"", target
+    return path, tarfile.SYMTYPE, 0o777, b"", target, {}
 
 
 def hard(path, target):
-    return path, tarfile.LNKTYPE, 0o644, b"", target
+    return path, tarfile.LNKTYPE, 0o644, b"", target, {}
+
+
+def other(path, kind):
+    return path, kind, 0o666, b"", "", {}
 
 
 def good(files):
@@ -38,8 +47,10 @@ def good(files):
          d("dir2file"), f("dir2file/x"), d("usr"), d("usr/lib"), link("lib", "usr/lib"),
          f("orig", b"linked data" * 1000), f("long" + "n" * 150), *odd, *many],
         [f("etc/.wh.gone"), f("var/cache/.wh..wh..opq"), f("var/cache/new", b"new"), hard("link1", "orig"),
-         d("file2dir"), f("file2dir/inside", b"inside")],
-        [f(".wh.dir2file"), f("dir2file", b"now a file"), f("usr/lib/so", b"so", 0o4755), f("etc/keep", b"changed")],
+         d("file2dir"), f("file2dir/inside", b"inside"), f("marked", b"m", 0o644, {**ATTRIBUTES, **FOREIGN}),
+         d("labelled", 0o755, {"user.layer": b"2", "user.lost": b"2"})],
+        [f(".wh.dir2file"), f("dir2file", b"now a file"), f("usr/lib/so", b"so", 0o4755), f("etc/keep", b"changed"), hard("marked2", "marked"),
+         d("labelled", 0o755, {"user.layer": b"3"})],
         [f(".wh.orig"), hard("link2", "link1"), f("file2dir", b"a file again"), d("etc", 0o700)],
         [f(".wh.file2dir"), d("file2dir"), f("file2dir/again", b"again"), f("many/07/.wh.f00007"), d("deep"),
          *(d(DEEP[: 4 + 51 * n]) for n in range(1, 7)), f(DEEP + "/leaf", b"leaf"), link("sym", "../../../etc/keep"),
@@ -53,18 +64,29 @@ CASES = {
     "absolute": lambda files: [[f("/etc/out")]],
     "missing-link": lambda files: [[hard("a", "nothing")]],
     "endless-link": lambda files: [[link("a", "b"), link("b", "a"), f("a/x")]],
+    "twice": lambda files: [[f("a/x", b"1"), d("b"), f("a/x", b"2")]],
+    "file-and-directory": lambda files: [[f("a", b"1"), f("a/x", b"2")]],
+    "described-late": lambda files: [[f("a/x", b"1"), d("a", 0o700), d("a", 0o750, ATTRIBUTES), hard("a/x", "a/x")]],
+    "kinds": lambda files: [
+        [d("d", 0o3777), f("d/set", b"s", 0o6755, {**ATTRIBUTES, **FOREIGN}), other("d/pipe", tarfile.FIFOTYPE),
+         other("d/null", tarfile.CHRTYPE), other("d/disk", tarfile.BLKTYPE), hard("d/null2", "d/null"),
+         hard("d/pipe2", "d/pipe")],
+    ],
     # Followed inside the image, these are files below its root.
-    "leading-out": lambda files: [[link("up", "../../.."), link("top", "/tmp")], [f("up/out"), f("top/out")]],
+    "leading-out": lambda files: [[link("up", "../../.."), link("top", "/tmp"), f("up/out"), f("top/out")]],
 }
 
 
 def tar(entries):
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w", format=tarfile.PAX_FORMAT, errors="surrogateescape") as archive:
-        for path, kind, mode, content, target in entries:
+        for path, kind, mode, content, target, attributes in entries:
             info = tarfile.TarInfo(path)
             info.type, info.mode, info.linkname, info.size = kind, mode, target, len(content)
-            info.mtime = 1000000000 + len(path)
+            info.mtime, info.uid, info.gid = 1000000000 + len(path), 1234, 5678
+            info.pax_headers = {
+                "SCHILY.xattr." + name: value.decode("utf-8", "surrogateescape") for name, value in attributes.items()
+            }
             archive.addfile(info, io.BytesIO(content))
     return data.getvalue()
 

@@ -40,7 +40,7 @@ class RadosStoreIT extends StoreContract {
 
   @Override
   int raceRounds() {
-    return 3000;
+    return 1200;
   }
 
   private static String exported(String name) {

@@ -1,6 +1,5 @@
 package org.layercake.cli;
 
-import java.io.BufferedInputStream;
 import java.io.ByteArrayInputStream;
 import java.io.FilterInputStream;
 import java.io.IOException;
@@ -39,11 +38,6 @@ final class LayeredImage {
       Pattern.compile(
           "(blobs(/.*)?|oci-layout|index\\.json|manifest\\.json|repositories"
               + "|(sha256:)?[0-9a-f]{64}(\\.json|\\.tar|/.*)?)");
-
-  /** Turns a compressed stream into a plain one, or leaves a plain one. */
-  interface Decompressor {
-    InputStream open(InputStream compressed) throws IOException;
-  }
 
   /** The archive's files by name. */
   private interface Archive {
@@ -309,8 +303,7 @@ final class LayeredImage {
 
     @Override
     public InputStream open() throws IOException {
-      InputStream blob =
-          new BufferedInputStream(checked(require(files, name).open(), blobDigest), 1 << 16);
+      InputStream blob = checked(require(files, name).open(), blobDigest);
       return checked(new Whole(decompressor.open(blob), blob), tarDigest);
     }
 

@@ -5,13 +5,9 @@ import static java.nio.file.StandardOpenOption.WRITE;
 import static org.layercake.store.StoreException.Kind.BAD_SOURCE;
 import static org.layercake.store.StoreException.Kind.DENIED;
 import static org.layercake.store.StoreException.Kind.FULL;
-import static org.layercake.store.StoreException.Kind.INTERNAL;
-import static org.layercake.store.StoreException.Kind.MISCONFIGURED;
 import static org.layercake.store.StoreException.Kind.NOT_FOUND;
 
-import java.io.BufferedOutputStream;
-import java.io.File;
-import java.io.FilterInputStream;
+import java.io.BufferedInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -24,12 +20,11 @@ import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.TreeMap;
-import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
-import java.util.zip.GZIPInputStream;
 import org.layercake.store.ImageConfig;
 import org.layercake.store.StoreException;
 
@@ -54,7 +49,6 @@ final class SquashfsTools {
           "131072",
           "-noI",
           "-all-root",
-          "-no-xattrs",
           "-root-mode",
           "755",
           "-root-time",
@@ -65,10 +59,15 @@ final class SquashfsTools {
           "-no-progress",
           "-quiet");
 
+  // mksquashfs 4.5 takes all of a directory's attributes or none: among them would be the labels
+  // of this machine's SELinux. Of device nodes and sockets nothing could be made.
+  private static final List<String> TREE_OPTIONS =
+      List.of("-no-xattrs", "-action", "exclude@type(b)||type(c)||type(s)");
+  // What is in a tar has been chosen when it was written.
+  private static final List<String> TAR_OPTIONS = List.of("-tar", "-xattrs");
+
+  private static final Path STANDARD_INPUT = Path.of("the standard input");
   private static final int HEADER_BYTES = 1 << 16;
-  private static final int TAR_MAGIC_OFFSET = 257;
-  private static final int TAR_BLOCK = 512;
-  private static final int TAR_END_BYTES = 2 * TAR_BLOCK;
   private static final int SQUASHFS_MAGIC = 0x73717368;
   private static final int SQUASHFS_SUPERBLOCK_BYTES = 96;
   private static final int SQUASHFS_MAJOR_OFFSET = 28;
@@ -81,6 +80,7 @@ final class SquashfsTools {
   private final Scratch scratch;
   private final Progress progress;
   private final Consumer<Path> growing;
+  private final Decompressor decompressor;
 
   /**
    * @param growing told of an image file that is about to be written
@@ -89,52 +89,7 @@ final class SquashfsTools {
     this.scratch = scratch;
     this.progress = progress;
     this.growing = growing;
-  }
-
-  /** Kinds of sources, by their first bytes. */
-  private enum Form {
-    SQUASHFS,
-    TAR,
-    GZIP("gzip"),
-    XZ("xz"),
-    ZSTD("zstd"),
-    UNKNOWN;
-
-    private final String decompressor;
-
-    Form() {
-      this(null);
-    }
-
-    Form(String decompressor) {
-      this.decompressor = decompressor;
-    }
-
-    static Form of(byte[] header) {
-      if (header.length >= SQUASHFS_SUPERBLOCK_BYTES
-          && littleEndian(header).getInt(0) == SQUASHFS_MAGIC) {
-        return SQUASHFS;
-      } else if (startsWith(header, 0, 0x1f, 0x8b)) {
-        return GZIP;
-      } else if (startsWith(header, 0, 0xfd, '7', 'z', 'X', 'Z', 0)) {
-        return XZ;
-      } else if (startsWith(header, 0, 0x28, 0xb5, 0x2f, 0xfd)) {
-        return ZSTD;
-      }
-      return startsWith(header, TAR_MAGIC_OFFSET, 'u', 's', 't', 'a', 'r') ? TAR : UNKNOWN;
-    }
-
-    private static boolean startsWith(byte[] header, int offset, int... magic) {
-      if (header.length < offset + magic.length) {
-        return false;
-      }
-      for (int i = 0; i < magic.length; i++) {
-        if ((header[offset + i] & 0xff) != magic[i]) {
-          return false;
-        }
-      }
-      return true;
-    }
+    this.decompressor = new Decompressor(scratch);
   }
 
   /** What there is to push. */
@@ -147,188 +102,117 @@ final class SquashfsTools {
    * @param source a file or directory; "-" for {@code stdin}
    */
   Packed pack(Path source, InputStream stdin) throws StoreException, IOException {
-    if (source.toString().equals("-")) {
-      Path spooled = scratch.file("stdin");
-      Files.copy(stdin, spooled);
-      return pack(spooled, Path.of("the standard input"));
+    boolean isStdin = source.toString().equals("-");
+    Path name = isStdin ? STANDARD_INPUT : source;
+    try {
+      if (isStdin) {
+        return packStream(stdin, Optional.empty(), name);
+      }
+      return Files.isDirectory(source) ? packDirectory(source) : packFile(source);
+    } catch (FileSystemException e) {
+      throw e;
+    } catch (IOException e) {
+      if (e.getCause() instanceof StoreException known) {
+        throw known;
+      }
+      if (isOfOurs(e)) {
+        throw e;
+      }
+      throw badSource(name, e.getMessage());
     }
-    return pack(source, source);
   }
 
-  private Packed pack(Path source, Path name) throws StoreException, IOException {
-    if (Files.isDirectory(source)) {
-      return LayeredImage.isLayout(source)
-          ? packLayers(source, name)
-          : plain(packTree(source), name);
+  /** A full disk is not the source's fault. */
+  private static boolean isOfOurs(IOException e) {
+    String message = String.valueOf(e.getMessage());
+    return message.contains("No space left") || message.contains("Disk quota exceeded");
+  }
+
+  private Packed packDirectory(Path source) throws StoreException, IOException {
+    if (!LayeredImage.isLayout(source)) {
+      return plain(packTree(source), source);
     }
-    byte[] header = header(source, name);
-    Form form = Form.of(header);
-    return switch (form) {
-      case SQUASHFS -> plain(checkComplete(source, name, header), name);
-      case TAR, GZIP, XZ, ZSTD -> packArchive(source, name, form, header);
-      case UNKNOWN ->
-          throw badSource(name, "not a squashfs or tar file (plain, gz, xz, zst) nor a directory");
-    };
+    Optional<LayeredImage> layered = LayeredImage.read(source, decompressor);
+    return packLayers(
+        layered.orElseThrow(() -> new IOException("its oci-layout or index.json leads out of it")),
+        source);
+  }
+
+  private Packed packFile(Path source) throws StoreException, IOException {
+    requireFile(source);
+    try (InputStream in = Files.newInputStream(source)) {
+      return packStream(in, Optional.of(source), source);
+    } catch (AccessDeniedException e) {
+      throw new StoreException(
+          DENIED, "cannot push " + source + ": permission denied (make it readable for you)", e);
+    }
+  }
+
+  /**
+   * In one pass where that is possible; what has to be a file is made one.
+   *
+   * @param file what the stream is from, if that can be read again
+   */
+  private Packed packStream(InputStream stream, Optional<Path> file, Path name)
+      throws StoreException, IOException {
+    BufferedInputStream in = new BufferedInputStream(stream, HEADER_BYTES);
+    byte[] header = peek(in);
+    if (isSquashfs(header)) {
+      Path image = file.isPresent() ? file.get() : spooled(in, "stdin");
+      return plain(checkComplete(image, name, header), name);
+    }
+    try (BufferedInputStream tar = decompressor.open(in)) {
+      byte[] first = peek(tar);
+      if (!TarReader.mayBegin(first)) {
+        throw badSource(name, "not a squashfs or tar file (plain, gz, xz, zst) nor a directory");
+      }
+      if (!LayeredImage.mayBegin(first)) {
+        return packPlainTar(tar, name);
+      }
+      boolean isCompressed = !Arrays.equals(first, header);
+      return packArchive(
+          file.isPresent() && !isCompressed ? file.get() : spooled(tar, "archive.tar"), name);
+    }
+  }
+
+  /** A tar that begins like one of layers. */
+  private Packed packArchive(Path tar, Path name) throws StoreException, IOException {
+    Optional<LayeredImage> layered = LayeredImage.read(tar, decompressor);
+    if (layered.isPresent()) {
+      return packLayers(layered.get(), name);
+    }
+    try (InputStream in = new BufferedInputStream(Files.newInputStream(tar), HEADER_BYTES)) {
+      return packPlainTar(in, name);
+    }
+  }
+
+  private Packed packPlainTar(InputStream tar, Path name) throws StoreException, IOException {
+    progress.say("packing " + name);
+    return plain(packTar(out -> PlainTar.copy(tar, out), name), name);
+  }
+
+  private Packed packLayers(LayeredImage layered, Path name) throws StoreException, IOException {
+    progress.say("packing " + name + " (" + layered.layers().size() + " layers)");
+    Layers merged = Layers.read(layered.layers());
+    Path image = packTar(merged::write, name);
+    return new Packed(image, layeredConfig(image, name, layered.config()));
   }
 
   private Packed plain(Path image, Path name) throws StoreException, IOException {
     return new Packed(image, config(image, name, new ArrayList<>(), ImageConfig.Run.NONE, ""));
   }
 
-  /** A tar of a file tree, or of an image's layers. */
-  private Packed packArchive(Path source, Path name, Form form, byte[] header)
-      throws StoreException, IOException {
-    byte[] first = form == Form.TAR ? header : firstBytes(source, form);
-    if (!LayeredImage.mayBegin(first)) {
-      return plain(packTar(source, name, form), name);
-    }
-    Path tar = form == Form.TAR ? source : decompressed(source, name, form);
-    return packLayers(tar, name);
+  private static byte[] peek(BufferedInputStream in) throws IOException {
+    in.mark(HEADER_BYTES);
+    byte[] header = in.readNBytes(HEADER_BYTES);
+    in.reset();
+    return header;
   }
 
-  private Run decompress(Path source, Form form) throws StoreException, IOException {
-    return start(List.of(form.decompressor, "-dc"), ProcessBuilder.Redirect.from(source.toFile()));
-  }
-
-  private byte[] firstBytes(Path source, Form form) throws StoreException, IOException {
-    Run run = decompress(source, form);
-    try (InputStream plain = run.process().getInputStream()) {
-      return plain.readNBytes(HEADER_BYTES);
-    } finally {
-      run.process().destroyForcibly();
-    }
-  }
-
-  private Path decompressed(Path source, Path name, Form form) throws StoreException, IOException {
-    Path tar = scratch.file("archive.tar");
-    Run run = decompress(source, form);
-    try (InputStream plain = run.process().getInputStream()) {
-      Files.copy(plain, tar);
-    }
-    if (run.await() != 0) {
-      throw badSource(name, run.complaint());
-    }
-    return tar;
-  }
-
-  private Packed packLayers(Path source, Path name) throws StoreException, IOException {
-    try {
-      Optional<LayeredImage> found = LayeredImage.read(source, this::decompress);
-      if (found.isEmpty()) {
-        return plain(packTar(source, name, Form.TAR), name);
-      }
-      LayeredImage layered = found.get();
-      progress.say("packing " + name + " (" + layered.layers().size() + " layers)");
-      Layers merged = Layers.read(layered.layers());
-      Path image = scratch.file("image.sqfs");
-      Run mksquashfs = startPacking("-", image);
-      writeTree(merged, mksquashfs.process());
-      requirePacked(mksquashfs, name);
-      zeroRootTime(image);
-      return new Packed(image, layeredConfig(image, name, layered.config()));
-    } catch (FileSystemException e) {
-      throw e;
-    } catch (IOException e) {
-      throw badSource(name, e.getMessage());
-    }
-  }
-
-  /** When mksquashfs wants no more, its complaint says more than our broken pipe. */
-  private static void writeTree(Layers merged, Process mksquashfs) throws IOException {
-    boolean[] refused = new boolean[1];
-    OutputStream pipe = mksquashfs.getOutputStream();
-    OutputStream out =
-        new OutputStream() {
-          @Override
-          public void write(int b) throws IOException {
-            write(new byte[] {(byte) b}, 0, 1);
-          }
-
-          @Override
-          public void write(byte[] bytes, int offset, int length) throws IOException {
-            try {
-              pipe.write(bytes, offset, length);
-            } catch (IOException e) {
-              refused[0] = true;
-              throw e;
-            }
-          }
-        };
-    try (out) {
-      merged.write(new BufferedOutputStream(out, 1 << 20));
-      pipe.close();
-    } catch (IOException e) {
-      if (!refused[0]) {
-        mksquashfs.destroyForcibly();
-        throw e;
-      }
-    }
-  }
-
-  /** Layers are gzip, as a rule, or zstd; what else there is, is the tar itself. */
-  private InputStream decompress(InputStream compressed) throws IOException {
-    compressed.mark(HEADER_BYTES);
-    byte[] header = compressed.readNBytes(HEADER_BYTES);
-    compressed.reset();
-    Form form = Form.of(header);
-    if (form == Form.GZIP) {
-      return new GZIPInputStream(compressed, 1 << 16);
-    }
-    return form.decompressor == null ? compressed : throughProgram(form.decompressor, compressed);
-  }
-
-  /** Feeds a program in a thread of its own, whose failure is the reader's. */
-  private InputStream throughProgram(String program, InputStream compressed) throws IOException {
-    Run run;
-    try {
-      run = start(List.of(program, "-dc"), ProcessBuilder.Redirect.PIPE);
-    } catch (StoreException e) {
-      throw new IOException(e.getMessage(), e);
-    }
-    AtomicReference<IOException> failure = new AtomicReference<>();
-    Thread feeder =
-        new Thread(
-            () -> {
-              try (OutputStream stdin = run.process().getOutputStream()) {
-                compressed.transferTo(stdin);
-              } catch (IOException e) {
-                failure.set(e);
-              }
-            },
-            "feed-" + program);
-    feeder.setDaemon(true);
-    feeder.start();
-    return new FilterInputStream(run.process().getInputStream()) {
-      @Override
-      public int read(byte[] bytes, int offset, int length) throws IOException {
-        int count = in.read(bytes, offset, length);
-        if (count < 0) {
-          requireGoodEnd();
-        }
-        return count;
-      }
-
-      private void requireGoodEnd() throws IOException {
-        try {
-          feeder.join();
-          if (run.process().waitFor() != 0) {
-            throw new IOException(run.complaint(), failure.get());
-          }
-          if (failure.get() != null) {
-            throw failure.get();
-          }
-        } catch (InterruptedException e) {
-          Thread.currentThread().interrupt();
-          throw new IOException("interrupted", e);
-        }
-      }
-
-      @Override
-      public void close() throws IOException {
-        run.process().destroyForcibly();
-        super.close();
-      }
-    };
+  private Path spooled(InputStream in, String as) throws IOException {
+    Path file = scratch.file(as);
+    Files.copy(in, file);
+    return file;
   }
 
   private ImageConfig layeredConfig(Path image, Path name, JsonTree document)
@@ -370,20 +254,19 @@ final class SquashfsTools {
     }
   }
 
-  private static byte[] header(Path source, Path name) throws StoreException, IOException {
+  private static void requireFile(Path source) throws StoreException {
     if (!Files.exists(source)) {
       throw new StoreException(
-          NOT_FOUND, "cannot push " + name + ": no such file or directory (check the path)");
+          NOT_FOUND, "cannot push " + source + ": no such file or directory (check the path)");
     }
     if (!Files.isRegularFile(source)) {
-      throw badSource(name, "neither a file nor a directory");
+      throw badSource(source, "neither a file nor a directory");
     }
-    try (InputStream in = Files.newInputStream(source)) {
-      return in.readNBytes(HEADER_BYTES);
-    } catch (AccessDeniedException e) {
-      throw new StoreException(
-          DENIED, "cannot push " + name + ": permission denied (make it readable for you)", e);
-    }
+  }
+
+  private static boolean isSquashfs(byte[] header) {
+    return header.length >= SQUASHFS_SUPERBLOCK_BYTES
+        && littleEndian(header).getInt(0) == SQUASHFS_MAGIC;
   }
 
   private static Path checkComplete(Path source, Path name, byte[] header)
@@ -407,49 +290,58 @@ final class SquashfsTools {
   private Path packTree(Path directory) throws StoreException, IOException {
     progress.say("packing " + directory);
     Path image = scratch.file("image.sqfs");
-    Run mksquashfs = startPacking(directory.toRealPath().toString(), image);
+    String source = directory.toRealPath().toString();
+    Program mksquashfs = startPacking(source, image, TREE_OPTIONS);
     mksquashfs.process().getOutputStream().close();
     requirePacked(mksquashfs, directory);
     return image;
   }
 
-  /** Through this program rather than a pipe: only the stream's end tells a truncated tar. */
-  private Path packTar(Path source, Path name, Form form) throws StoreException, IOException {
-    progress.say("packing " + name);
+  /** What writes a tar for mksquashfs. */
+  private interface Tar {
+    void write(OutputStream out) throws IOException;
+  }
+
+  private Path packTar(Tar tar, Path name) throws StoreException, IOException {
     Path image = scratch.file("image.sqfs");
-    Run mksquashfs = startPacking("-", image);
-    if (feed(source, name, form, mksquashfs.process()) == Fed.TRUNCATED) {
-      throw badSource(name, "it ends too early, without a tar file's end mark: truncated");
-    }
+    Program mksquashfs = startPacking("-", image, TAR_OPTIONS);
+    writeTar(tar, mksquashfs.process());
     requirePacked(mksquashfs, name);
     zeroRootTime(image);
     return image;
   }
 
-  /** How a stream into mksquashfs ended. */
-  private enum Fed {
-    WHOLE,
-    TRUNCATED,
-    /** mksquashfs wanted no more of it; its exit code says why. */
-    REFUSED
-  }
+  /** When mksquashfs wants no more, its complaint says more than our broken pipe. */
+  private static void writeTar(Tar tar, Process mksquashfs) throws IOException {
+    boolean[] refused = new boolean[1];
+    OutputStream pipe = mksquashfs.getOutputStream();
+    OutputStream out =
+        new OutputStream() {
+          @Override
+          public void write(int b) throws IOException {
+            write(new byte[] {(byte) b}, 0, 1);
+          }
 
-  private Fed feed(Path source, Path name, Form form, Process mksquashfs)
-      throws StoreException, IOException {
-    if (form.decompressor == null) {
-      try (InputStream tar = Files.newInputStream(source)) {
-        return feed(tar, mksquashfs);
+          @Override
+          public void write(byte[] bytes, int offset, int length) throws IOException {
+            try {
+              pipe.write(bytes, offset, length);
+              pipe.flush();
+            } catch (IOException e) {
+              refused[0] = true;
+              throw e;
+            }
+          }
+        };
+    try {
+      tar.write(out);
+      pipe.close();
+    } catch (IOException e) {
+      if (!refused[0]) {
+        mksquashfs.destroyForcibly();
+        throw e;
       }
     }
-    Run decompressor = decompress(source, form);
-    Fed fed;
-    try (InputStream tar = decompressor.process().getInputStream()) {
-      fed = feed(tar, mksquashfs);
-    }
-    if (decompressor.await() != 0 && fed != Fed.REFUSED) {
-      throw badSource(name, decompressor.complaint());
-    }
-    return fed;
   }
 
   /**
@@ -473,59 +365,16 @@ final class SquashfsTools {
     }
   }
 
-  private Run startPacking(String source, Path image) throws StoreException, IOException {
+  private Program startPacking(String source, Path image, List<String> options)
+      throws StoreException, IOException {
     growing.accept(image);
     List<String> command = new ArrayList<>(List.of("mksquashfs", source, image.toString()));
-    if (source.equals("-")) {
-      command.add("-tar");
-    }
     command.addAll(MKSQUASHFS_OPTIONS);
-    return start(command, ProcessBuilder.Redirect.PIPE);
+    command.addAll(options);
+    return Program.start(scratch, command);
   }
 
-  /** A whole tar ends as tar(5) says: in whole blocks, the last two of them zero. */
-  private static Fed feed(InputStream tar, Process consumer) throws IOException {
-    byte[] buffer = new byte[1 << 20];
-    long total = 0;
-    long zeros = 0;
-    OutputStream out = consumer.getOutputStream();
-    for (int count; (count = tar.read(buffer)) > 0; ) {
-      total += count;
-      int trailing = trailingZeros(buffer, count);
-      zeros = trailing == count ? zeros + count : trailing;
-      if (!pass(out, buffer, count)) {
-        return Fed.REFUSED;
-      }
-    }
-    if (!pass(out, buffer, 0)) {
-      return Fed.REFUSED;
-    }
-    return total % TAR_BLOCK == 0 && zeros >= TAR_END_BYTES ? Fed.WHOLE : Fed.TRUNCATED;
-  }
-
-  /** Nothing to pass means the end. False if the reader has gone: its complaint says more. */
-  private static boolean pass(OutputStream out, byte[] bytes, int count) {
-    try {
-      if (count == 0) {
-        out.close();
-      } else {
-        out.write(bytes, 0, count);
-      }
-      return true;
-    } catch (IOException e) {
-      return false;
-    }
-  }
-
-  private static int trailingZeros(byte[] bytes, int count) {
-    int zeros = 0;
-    while (zeros < count && bytes[count - 1 - zeros] == 0) {
-      zeros++;
-    }
-    return zeros;
-  }
-
-  private static void requirePacked(Run mksquashfs, Path source) throws StoreException {
+  private static void requirePacked(Program mksquashfs, Path source) throws StoreException {
     if (mksquashfs.await() == 0) {
       return;
     }
@@ -577,8 +426,8 @@ final class SquashfsTools {
 
   /** A file in the image, cut off a little beyond what anyone may want; null if there is none. */
   private byte[] cat(Path image, Path source, String file) throws StoreException, IOException {
-    Run unsquashfs =
-        start(List.of("unsquashfs", "-cat", image.toString(), file), ProcessBuilder.Redirect.PIPE);
+    Program unsquashfs =
+        Program.start(scratch, List.of("unsquashfs", "-cat", image.toString(), file));
     unsquashfs.process().getOutputStream().close();
     byte[] content;
     try (InputStream out = unsquashfs.process().getInputStream()) {
@@ -594,56 +443,7 @@ final class SquashfsTools {
     };
   }
 
-  private Run start(List<String> command, ProcessBuilder.Redirect input)
-      throws StoreException, IOException {
-    Path stderr = Files.createTempFile(scratch.directory(), command.get(0), ".err");
-    ProcessBuilder builder = new ProcessBuilder(command);
-    builder.environment().remove("SOURCE_DATE_EPOCH"); // mksquashfs refuses it beside -mkfs-time
-    builder.environment().put("LC_ALL", "C");
-    builder.redirectInput(input).redirectError(stderr.toFile());
-    try {
-      return new Run(command.get(0), scratch.watched(builder.start()), stderr.toFile());
-    } catch (IOException e) {
-      throw new StoreException(
-          MISCONFIGURED,
-          "cannot run "
-              + command.get(0)
-              + ": not installed (install squashfs-tools, gzip, xz, zstd)",
-          e);
-    }
-  }
-
   private static StoreException badSource(Path source, String cause) {
     return new StoreException(BAD_SOURCE, "cannot push " + source + ": " + cause);
-  }
-
-  /** A program under way, and what it says. */
-  private record Run(String name, Process process, File stderr) {
-    int await() throws StoreException {
-      try {
-        return process.waitFor();
-      } catch (InterruptedException e) {
-        Thread.currentThread().interrupt();
-        throw new StoreException(INTERNAL, "cannot wait for " + name + ": interrupted", e);
-      }
-    }
-
-    /** The line that tells most: the first fatal one, else the first. */
-    String complaint() {
-      try {
-        List<String> lines =
-            Files.readAllLines(stderr.toPath(), StandardCharsets.ISO_8859_1).stream()
-                .filter(line -> !line.isBlank())
-                .toList();
-        return lines.stream()
-            .filter(line -> line.contains("FATAL") && !line.contains("reading tar file"))
-            .findFirst()
-            .or(() -> lines.stream().findFirst())
-            .map(line -> line.replace("FATAL ERROR: ", "").strip())
-            .orElse(name + " failed");
-      } catch (IOException e) {
-        return name + " failed";
-      }
-    }
   }
 }

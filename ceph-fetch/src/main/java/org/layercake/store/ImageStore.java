@@ -658,15 +658,24 @@ public final class ImageStore implements AutoCloseable {
       throw lostRace("move tag", name);
     }
     if (!store.touch(domain, manifestObject(wanted.digest()))) {
-      boolean undone =
-          store.swapTag(domain, key(name), Optional.of(wanted.bytes()), before.map(Tag::bytes));
+      undoMove(domain, key(name), before, wanted);
       throw new StoreException(
           UNAVAILABLE,
           "cannot tag \""
               + name
-              + "\": its image was collected as garbage at the same time"
-              + (undone ? "" : ", and its tag moved")
-              + " (push it again)");
+              + "\": its image was collected as garbage at the same time (push it again)");
+    }
+  }
+
+  /** Back to what the tag was, if that is still there; if someone else moved it, that holds. */
+  private void undoMove(String domain, String key, Optional<Tag> before, Tag wanted)
+      throws StoreException {
+    boolean undone =
+        store.swapTag(domain, key, Optional.of(wanted.bytes()), before.map(Tag::bytes));
+    if (undone
+        && before.isPresent()
+        && !store.touch(domain, manifestObject(before.get().digest()))) {
+      store.swapTag(domain, key, before.map(Tag::bytes), Optional.empty());
     }
   }
 

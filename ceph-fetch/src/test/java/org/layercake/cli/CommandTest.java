@@ -3,9 +3,9 @@ package org.layercake.cli;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -22,7 +22,7 @@ abstract class CommandTest {
   @TempDir Path work;
 
   final Map<String, String> environment = new HashMap<>();
-  byte[] stdin = new byte[0];
+  InputStream stdin = InputStream.nullInputStream();
 
   private final ByteArrayOutputStream out = new ByteArrayOutputStream();
   private final ByteArrayOutputStream err = new ByteArrayOutputStream();
@@ -51,7 +51,7 @@ abstract class CommandTest {
             environment,
             "alice",
             work,
-            new ByteArrayInputStream(stdin),
+            stdin,
             new PrintStream(out, true, UTF_8),
             new PrintStream(err, true, UTF_8)),
         arguments);

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -119,6 +120,9 @@ class LayercakeTest extends CommandTest {
             withoutTrailingZeros(bytes),
             Arrays.copyOf(zipped, zipped.length / 2),
             Arrays.copyOf(zipped, zipped.length - 4),
+            joined(zipped, "junk".getBytes(UTF_8)),
+            joined(bytes, "junk".getBytes(UTF_8)),
+            joined(bytes, bytes),
             Arrays.copyOf(squashed, squashed.length / 2))) {
       Path file = Files.write(work.resolve("bad"), source);
       assertEquals(65, layercake("push", file.toString(), "bad"), this::said);
@@ -129,26 +133,11 @@ class LayercakeTest extends CommandTest {
   }
 
   @Test
-  void tarThatClimbsOutIsRefused() throws Exception {
-    Path evil = work.resolve("evil.tar");
-    run(
-        "tar",
-        "-C",
-        tree.toString(),
-        "--transform",
-        "s,^bin,a/../../bin,",
-        "-cPf",
-        evil + "",
-        "bin");
-    assertEquals(65, layercake("push", evil.toString(), "evil"), this::said);
-  }
-
-  @Test
   void aTarOnTheStandardInputIsTheSameImage() throws Exception {
     Path tar = tar();
     layercake("push", tar.toString(), "reference");
     String reference = pushedDigest();
-    stdin = run("gzip", "-c", tar.toString());
+    stdin = new ByteArrayInputStream(run("gzip", "-c", tar.toString()));
     assertEquals(0, layercake("push", "-", "piped"), this::said);
     assertTrue(printed().contains(reference + " "), this::said);
   }
@@ -363,6 +352,12 @@ class LayercakeTest extends CommandTest {
     Path tar = work.resolve("t.tar");
     run("tar", "-C", tree.toString(), "-cf", tar.toString(), ".");
     return tar;
+  }
+
+  private static byte[] joined(byte[] one, byte[] other) {
+    byte[] both = Arrays.copyOf(one, one.length + other.length);
+    System.arraycopy(other, 0, both, one.length, other.length);
+    return both;
   }
 
   private static byte[] withoutTrailingZeros(byte[] tar) {

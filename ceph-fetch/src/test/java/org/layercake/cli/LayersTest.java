@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -32,8 +33,8 @@ class LayersTest extends CommandTest {
 
   @Test
   void theTreeIsTheOneThatAnotherToolUnpacks() throws Exception {
-    makeLayout("good", "65000");
-    push(layout);
+    makeLayout("good", "5000");
+    assertEquals(push(layout), push(saved()));
     Path image = work.resolve("pulled.sqfs");
     assertEquals(0, layercake("pull", "t", image.toString()), this::said);
     run("unsquashfs", "-quiet", "-no-progress", "-d", work.resolve("ours").toString(), image + "");
@@ -86,25 +87,50 @@ class LayersTest extends CommandTest {
   @ParameterizedTest
   @CsvSource({
     "climbing, has \"..\" in its name",
-    "absolute, has an absolute name",
     "missing-link, 'leads to \"nothing\", which is no file'",
     "endless-link, too many symbolic links",
   })
   void namesAndLinksThatGoNowhereAreRefused(String layers, String reason) throws Exception {
     makeLayout(layers, "0");
     assertRefused(layout, reason);
+    assertRefused(layer(), reason);
   }
 
   @Test
   void linksThatLeadOutStayInsideTheImage() throws Exception {
-    makeLayout("leading-out", "0");
-    push(layout);
-    Path image = work.resolve("pulled.sqfs");
-    layercake("pull", "t", image.toString());
-    String files = new String(run("unsquashfs", "-lc", image.toString()), UTF_8);
+    String files = sameFromLayoutAndPlainTar("leading-out");
     assertTrue(files.contains("squashfs-root/out\n"), files);
     assertTrue(files.contains("squashfs-root/tmp/out\n"), files);
     assertFalse(Files.exists(Path.of("/tmp/out")));
+  }
+
+  @Test
+  void absoluteNamesAreFromTheImagesRoot() throws Exception {
+    String files = sameFromLayoutAndPlainTar("absolute");
+    assertTrue(files.contains("squashfs-root/etc/out\n"), files);
+  }
+
+  @Test
+  void aPlainTarIsAnImageOfOneLayer() throws Exception {
+    sameFromLayoutAndPlainTar("described-late");
+    String files = sameFromLayoutAndPlainTar("kinds");
+    for (String line :
+        List.of(
+            "drwxrwsrwt 0/0 .* squashfs-root/d",
+            "-rwsr-sr-x 0/0 .* squashfs-root/d/set",
+            "prw-rw-rw- 0/0 .* squashfs-root/d/pipe",
+            "prw-rw-rw- 0/0 .* squashfs-root/d/pipe2")) {
+      assertTrue(files.lines().anyMatch(l -> l.matches(line)), files);
+    }
+    assertEquals(5, files.lines().count(), files);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"twice, a/x", "file-and-directory, a"})
+  void ofAPlainTarsFilesNoneIsReplaced(String layers, String name) throws Exception {
+    makeLayout(layers, "0");
+    push(layout);
+    assertRefused(layer(), "it has \"" + name + "\" twice, not both a directory");
   }
 
   @Test
@@ -159,28 +185,48 @@ class LayersTest extends CommandTest {
 
   @Test
   void tarBombsAreRefusedEarly() {
-    byte[] small = TarReader.header("f", '0', "0000644", 0);
+    byte[] small = TarWriter.header("f", TarReader.FILE, 0644, 0, "", 0);
     IOException many =
         assertThrows(IOException.class, () -> Layers.read(List.of(() -> endless(small))));
     assertTrue(many.getMessage().startsWith("more than "), many.getMessage());
   }
 
-  @Test
-  void sparseFilesAreRefused() throws Exception {
-    Path tree = Files.createDirectory(work.resolve("tree"));
-    run("sh", "-c", "cd " + tree + " && truncate -s 10T s");
-    for (String format : List.of("gnu", "posix")) {
-      Path tar = work.resolve(format + ".tar");
-      run("tar", "-S", "--format", format, "-C", tree.toString(), "-cf", tar.toString(), ".");
-      IOException refused =
-          assertThrows(
-              IOException.class, () -> Layers.read(List.of(() -> Files.newInputStream(tar))));
-      assertTrue(refused.getMessage().contains("is sparse"), refused.getMessage());
+  private void makeLayout(String layers, String files) throws Exception {
+    run("python3", LAYOUT_MAKER.toString(), layout.toString(), layers, files);
+  }
+
+  /** A layout's only layer, a compressed tar. */
+  private Path layer() throws IOException {
+    Path blobs = layout.resolve("blobs/sha256");
+    try (Stream<Path> files = Files.list(blobs)) {
+      return files.filter(LayersTest::isGzip).findFirst().orElseThrow();
     }
   }
 
-  private void makeLayout(String layers, String files) throws Exception {
-    run("python3", LAYOUT_MAKER.toString(), layout.toString(), layers, files);
+  private static boolean isGzip(Path file) {
+    try (InputStream in = Files.newInputStream(file)) {
+      return in.read() == 0x1f;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** Gives what unsquashfs lists of the image. */
+  private String sameFromLayoutAndPlainTar(String layers) throws Exception {
+    if (Files.exists(layout)) {
+      layout = work.resolve(layers);
+    }
+    makeLayout(layers, "0");
+    Path merged = pulled(layout);
+    assertEquals(-1, Files.mismatch(merged, pulled(layer())));
+    return new String(run("unsquashfs", "-lln", merged.toString()), UTF_8);
+  }
+
+  private Path pulled(Path source) throws IOException {
+    push(source);
+    Path image = work.resolve(source.getFileName() + ".sqfs");
+    assertEquals(0, layercake("pull", "t", image.toString()), this::said);
+    return image;
   }
 
   /** What docker save would write. */
@@ -228,12 +274,16 @@ class LayersTest extends CommandTest {
     };
   }
 
-  /** Type, mode, time, links and content of every file; not what the tools need not agree on. */
+  /**
+   * Type, mode, time, links, content and attributes of every file; not what the tools need not
+   * agree on, nor umoci's own user.rootlesscontainers.
+   */
   private String listing(Path tree) throws Exception {
     String script =
         "cd \"$0\"; find . -mindepth 1 -printf '%y %m %T@ %n %s %P -> %l\\n'"
             + " | sed -E 's/^(d [0-9]+ [0-9.]+) [0-9]+ [0-9]+/\\1/; s/^(l [0-9]+) [0-9.]+/\\1/'"
-            + " | sort; find . -type f -print0 | sort -z | xargs -0 sha256sum";
+            + " | sort; find . -type f -print0 | sort -z | xargs -0 sha256sum;"
+            + " getfattr -R -h -d -m '^user[.][^r]' -e hex .";
     return new String(run("sh", "-c", script, tree.toString()), ISO_8859_1);
   }
 

@@ -32,6 +32,7 @@ final class CollectionRace {
 
   private static final List<String> TAGS = List.of("a:1", "a:2", "b:1");
   private static final int ACTORS = 5;
+  private static final int ACTS = 3;
   private static final int CHUNK_BYTES = 8;
 
   /** What an actor may meet when others are faster: never damage. */
@@ -85,7 +86,7 @@ final class CollectionRace {
       for (int round = 0; round < rounds; round++) {
         List<Future<?>> actors = new ArrayList<>();
         for (int i = 0; i < ACTORS; i++) {
-          actors.add(threads.submit(this::act));
+          actors.add(threads.submit(this::actSomeTimes));
         }
         for (Future<?> actor : actors) {
           actor.get();
@@ -105,7 +106,15 @@ final class CollectionRace {
     return lostRaces;
   }
 
-  private Void act() throws Exception {
+  /** So that acts begin in the middle of others. */
+  private Void actSomeTimes() throws Exception {
+    for (int i = 0; i < ACTS; i++) {
+      act();
+    }
+    return null;
+  }
+
+  private void act() throws Exception {
     try {
       switch (nextInt(6)) {
         case 0, 1, 2 -> push();
@@ -121,7 +130,6 @@ final class CollectionRace {
         lostRaces++;
       }
     }
-    return null;
   }
 
   /** One to three of four chunks: images share most of what they are made of. */

@@ -14,6 +14,6 @@ class DirectoryStoreTest extends StoreContract {
 
   @Override
   int raceRounds() {
-    return 600;
+    return 300;
   }
 }

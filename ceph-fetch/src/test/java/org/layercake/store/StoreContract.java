@@ -508,7 +508,7 @@ public abstract class StoreContract {
         () -> images.collect(Optional.of(user), Duration.ofHours(23), false));
   }
 
-  /** How many rounds of how many races at once; each round is five acts at once. */
+  /** How many rounds of how many races at once; each round is fifteen acts, five at once. */
   abstract int raceRounds();
 
   @Test

@@ -1,0 +1,126 @@
+package org.layercake.cli;
+
+import java.io.BufferedInputStream;
+import java.io.FilterInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicReference;
+import org.layercake.store.StoreException;
+
+/**
+ * Turns compressed streams into plain ones, by gzip, xz and zstd, which run beside this program and
+ * notice what is cut off or follows.
+ */
+final class Decompressor {
+  private static final int BUFFER_BYTES = 1 << 16;
+  private static final int MAGIC_BYTES = 6;
+  // More than any of their own presets needs; an archive could ask for 4 GB.
+  private static final String XZ_MEMORY = "--memlimit-decompress=1GiB";
+
+  private final Scratch scratch;
+
+  Decompressor(Scratch scratch) {
+    this.scratch = scratch;
+  }
+
+  /**
+   * The plain stream, which can be marked; it is the given one itself, buffered, when that is not
+   * compressed.
+   */
+  BufferedInputStream open(InputStream stream) throws IOException {
+    BufferedInputStream compressed = new BufferedInputStream(stream, BUFFER_BYTES);
+    compressed.mark(MAGIC_BYTES);
+    byte[] magic = compressed.readNBytes(MAGIC_BYTES);
+    compressed.reset();
+    List<String> command = command(magic);
+    return command.isEmpty()
+        ? compressed
+        : new BufferedInputStream(throughProgram(command, compressed), BUFFER_BYTES);
+  }
+
+  private static List<String> command(byte[] start) {
+    if (startsWith(start, 0x1f, 0x8b)) {
+      return List.of("gzip", "-dc");
+    } else if (startsWith(start, 0xfd, '7', 'z', 'X', 'Z', 0)) {
+      return List.of("xz", "-dc", XZ_MEMORY);
+    } else if (startsWith(start, 0x28, 0xb5, 0x2f, 0xfd)) {
+      return List.of("zstd", "-dc");
+    }
+    return List.of();
+  }
+
+  private static boolean startsWith(byte[] bytes, int... magic) {
+    return bytes.length >= magic.length
+        && Arrays.equals(
+            Arrays.stream(magic).toArray(), 0, magic.length, unsigned(bytes), 0, magic.length);
+  }
+
+  private static int[] unsigned(byte[] bytes) {
+    int[] values = new int[bytes.length];
+    Arrays.setAll(values, i -> bytes[i] & 0xff);
+    return values;
+  }
+
+  /** Feeds a program in a thread of its own, whose failure is the reader's. */
+  private InputStream throughProgram(List<String> command, InputStream compressed)
+      throws IOException {
+    Program program;
+    try {
+      program = Program.start(scratch, command);
+    } catch (StoreException e) {
+      throw new IOException(e.getMessage(), e);
+    }
+    AtomicReference<IOException> failure = new AtomicReference<>();
+    Thread feeder = new Thread(() -> feed(compressed, program, failure), "feed-" + command.get(0));
+    feeder.setDaemon(true);
+    feeder.start();
+    return new FilterInputStream(program.process().getInputStream()) {
+      @Override
+      public int read(byte[] bytes, int offset, int length) throws IOException {
+        int count = in.read(bytes, offset, length);
+        if (count < 0) {
+          requireGoodEnd(program, feeder, failure);
+        }
+        return count;
+      }
+
+      @Override
+      public void close() throws IOException {
+        program.process().destroyForcibly();
+        super.close();
+      }
+    };
+  }
+
+  private static void feed(
+      InputStream compressed, Program program, AtomicReference<IOException> failure) {
+    try (OutputStream stdin = program.process().getOutputStream()) {
+      byte[] buffer = new byte[BUFFER_BYTES];
+      for (int count; (count = compressed.read(buffer)) >= 0; ) {
+        stdin.write(buffer, 0, count);
+      }
+    } catch (IOException e) {
+      failure.set(e);
+    }
+  }
+
+  /** The program first: when it has given up, the feeder may wait for what never comes. */
+  private static void requireGoodEnd(
+      Program program, Thread feeder, AtomicReference<IOException> failure) throws IOException {
+    try {
+      if (program.process().waitFor() != 0) {
+        throw new IOException(program.complaint(), failure.get());
+      }
+      feeder.join();
+      if (failure.get() != null) {
+        throw failure.get();
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IOException("interrupted", e);
+    }
+  }
+}

@@ -1,0 +1,330 @@
+package org.layercake.cli;
+
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
+
+import java.io.IOException;
+import java.util.ArrayDeque;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.Deque;
+import java.util.List;
+import java.util.Map;
+import java.util.SortedMap;
+import java.util.TreeMap;
+
+/**
+ * The tree that a tar's entries come to, in memory, and the rules for what may be in it. Links are
+ * followed in it alone, as if it were the root directory.
+ */
+final class FileTree {
+  static final int MAX_FILES = 2_000_000;
+  // mksquashfs looks for each name of a tar among all those of its directory before it: 100,000
+  // took it 4 minutes.
+  private static final int MAX_DIRECTORY_FILES = 200_000;
+  private static final long MAX_BYTES = 1L << 40;
+  private static final long MAX_TEXT_BYTES = 384L << 20;
+  private static final int MAX_LINKS = 40; // as Linux; path_resolution(7)
+  private static final int MAX_DEPTH = 2_000;
+
+  /** What happens where an entry is in the way of another. */
+  enum Clash {
+    /** The later one counts, as in an image's layers. */
+    REPLACE,
+    /** What has been written is written: an error. */
+    REFUSE
+  }
+
+  /** What a name means, by identity. A hard link is another name for the same. */
+  static final class Inode {
+    private final char type;
+    private final String link;
+    private final int layer;
+    private final int number;
+    private int mode = 0755;
+    private long seconds;
+    private SortedMap<String, String> attributes = Collections.emptySortedMap();
+
+    /**
+     * @param layer the entry's tar, among several
+     * @param number the entry's place in it
+     */
+    private Inode(TarReader.Entry entry, int layer, int number) {
+      this.type = entry.type();
+      this.link = type == TarReader.SYMBOLIC_LINK ? entry.link() : "";
+      this.layer = layer;
+      this.number = number;
+      if (isDirectory()) {
+        describe(entry);
+      }
+    }
+
+    /** A directory that no entry has described. */
+    private Inode() {
+      this.type = TarReader.DIRECTORY;
+      this.link = "";
+      this.layer = -1;
+      this.number = 0;
+    }
+
+    /** Only of a directory: the others are written from their entries. */
+    private void describe(TarReader.Entry entry) {
+      mode = entry.mode();
+      seconds = entry.seconds();
+      attributes = entry.attributes();
+    }
+
+    boolean isDirectory() {
+      return type == TarReader.DIRECTORY;
+    }
+
+    /** Mounts of images are {@code nodev}, and only root could unpack it: it is left out. */
+    boolean isDevice() {
+      return type == TarReader.CHARACTER_DEVICE || type == TarReader.BLOCK_DEVICE;
+    }
+
+    int layer() {
+      return layer;
+    }
+
+    int number() {
+      return number;
+    }
+
+    int mode() {
+      return mode;
+    }
+
+    long seconds() {
+      return seconds;
+    }
+
+    SortedMap<String, String> attributes() {
+      return attributes;
+    }
+  }
+
+  /** A name in the tree; children only below a directory, and sorted, so that output is stable. */
+  static final class Node {
+    private final Node parent;
+    private final String name;
+    private final Inode inode;
+    private final Map<String, Node> children;
+    private final int pathBytes;
+
+    private Node(Node parent, String name, Inode inode) {
+      this.parent = parent;
+      this.name = name;
+      this.inode = inode;
+      this.children = inode.isDirectory() ? new TreeMap<>() : Map.of();
+      this.pathBytes = name.length() + (parent == null ? 0 : parent.pathBytes + separator(parent));
+    }
+
+    private static int separator(Node parent) {
+      return parent.parent == null ? 0 : 1;
+    }
+
+    Inode inode() {
+      return inode;
+    }
+
+    /** From the root, which has the empty path. */
+    String path() {
+      byte[] path = new byte[pathBytes];
+      Arrays.fill(path, (byte) '/');
+      for (Node node = this; node.parent != null; node = node.parent) {
+        byte[] bytes = node.name.getBytes(ISO_8859_1);
+        System.arraycopy(bytes, 0, path, node.pathBytes - bytes.length, bytes.length);
+      }
+      return new String(path, ISO_8859_1);
+    }
+  }
+
+  /** Is shown each name of a tree. */
+  interface Visitor {
+    void visit(Node node) throws IOException;
+  }
+
+  private final Clash clash;
+  private final Node root = new Node(null, "", new Inode());
+  private int files;
+  private long bytes;
+  private long textBytes;
+
+  FileTree(Clash clash) {
+    this.clash = clash;
+  }
+
+  /** Shows all names but the root's, a directory before what is in it. */
+  void walk(Visitor visitor) throws IOException {
+    walk(root, visitor);
+  }
+
+  private static void walk(Node directory, Visitor visitor) throws IOException {
+    for (Node child : directory.children.values()) {
+      visitor.visit(child);
+      walk(child, visitor);
+    }
+  }
+
+  /**
+   * Counts an entry, before anything else is done with it.
+   *
+   * @throws IOException when there are too many, or it can be none, with the reason for people
+   */
+  void admit(TarReader.Entry entry) throws IOException {
+    countFile();
+    bytes += entry.bytes();
+    if (bytes < 0 || bytes > MAX_BYTES) {
+      throw new IOException("files of more than 1 TB in all");
+    }
+    textBytes += entry.path().length() + entry.link().length();
+    for (Map.Entry<String, String> attribute : entry.attributes().entrySet()) {
+      textBytes += attribute.getKey().length() + attribute.getValue().length();
+    }
+    if (textBytes > MAX_TEXT_BYTES) {
+      throw new IOException("names and attributes of more than 384 MB in all");
+    }
+    if (entry.path().isEmpty() && !entry.isDirectory()) {
+      throw new IOException("an entry without a name that is no directory");
+    }
+    if (entry.type() == TarReader.SYMBOLIC_LINK && entry.link().isEmpty()) {
+      throw new IOException("symbolic link \"" + entry.path() + "\" leads nowhere");
+    }
+  }
+
+  private void countFile() throws IOException {
+    if (++files > MAX_FILES) {
+      throw new IOException("more than " + MAX_FILES + " files");
+    }
+  }
+
+  /**
+   * Adds an admitted entry. What it says of the root directory itself does not count.
+   *
+   * @return null when its place is there already
+   */
+  Node add(TarReader.Entry entry, int layer, int number) throws IOException {
+    if (entry.path().isEmpty()) {
+      return null;
+    }
+    Node parent = directory(parent(entry.path()), true);
+    String name = name(entry.path());
+    Node old = parent.children.get(name);
+    if (entry.isDirectory() && old != null && old.inode.isDirectory()) {
+      old.inode.describe(entry);
+      return null;
+    }
+    Inode inode =
+        entry.type() == TarReader.HARD_LINK ? target(entry).inode : new Inode(entry, layer, number);
+    if (old != null && old.inode == inode) {
+      return null;
+    }
+    return put(parent, name, inode);
+  }
+
+  private Node put(Node parent, String name, Inode inode) throws IOException {
+    Node node = new Node(parent, name, inode);
+    Node old = parent.children.put(name, node);
+    if (old != null && clash == Clash.REFUSE) {
+      throw new IOException(
+          "it has \"" + node.path() + "\" twice, not both a directory (make the archive anew)");
+    }
+    if (node.pathBytes > TarReader.MAX_PATH_BYTES) {
+      throw new IOException("a file's path is longer than " + TarReader.MAX_PATH_BYTES + " bytes");
+    }
+    if (parent.children.size() > MAX_DIRECTORY_FILES) {
+      throw new IOException(
+          "more than "
+              + MAX_DIRECTORY_FILES
+              + " files in the directory \""
+              + parent.path()
+              + "\" (unpack it, and push the directory)");
+    }
+    return node;
+  }
+
+  /** Takes a name away. */
+  void remove(String path) throws IOException {
+    Node parent = directory(parent(path), false);
+    if (parent != null) {
+      parent.children.remove(name(path));
+    }
+  }
+
+  /** Takes away all that is in a directory. */
+  void clear(String path) throws IOException {
+    Node directory = directory(path, false);
+    if (directory != null) {
+      directory.children.clear();
+    }
+  }
+
+  /** What a hard link is another name for. */
+  Node target(TarReader.Entry entry) throws IOException {
+    List<String> parts = parts(entry.link());
+    if (parts.isEmpty()) {
+      throw new IOException("hard link \"" + entry.path() + "\" names no file");
+    }
+    String path = String.join("/", parts);
+    Node parent = directory(parent(path), false);
+    Node found = parent == null ? null : parent.children.get(name(path));
+    if (found == null || found.inode.isDirectory()) {
+      throw new IOException(
+          "hard link \"" + entry.path() + "\" leads to \"" + path + "\", which is no file");
+    }
+    return found;
+  }
+
+  /** The directory at a path, links on the way followed; null when there is none to be found. */
+  private Node directory(String path, boolean create) throws IOException {
+    Node here = root;
+    int depth = 0;
+    Deque<String> left = new ArrayDeque<>(parts(path));
+    int links = 0;
+    while (!left.isEmpty()) {
+      String part = left.pop();
+      if (part.equals("..")) {
+        here = here.parent == null ? here : here.parent;
+        continue;
+      }
+      Node child = here.children.get(part);
+      if (child != null && child.inode.type == TarReader.SYMBOLIC_LINK) {
+        if (++links > MAX_LINKS) {
+          throw new IOException("too many symbolic links on the way to \"" + path + "\"");
+        }
+        List<String> target = parts(child.inode.link);
+        for (int i = target.size(); i > 0; i--) {
+          left.push(target.get(i - 1));
+        }
+        here = child.inode.link.startsWith("/") ? root : here;
+        continue;
+      }
+      if (child == null || !child.inode.isDirectory()) {
+        if (!create) {
+          return null;
+        }
+        countFile();
+        child = put(here, part, new Inode());
+      }
+      here = child;
+      if (++depth > MAX_DEPTH) {
+        throw new IOException("directories deeper than " + MAX_DEPTH);
+      }
+    }
+    return here;
+  }
+
+  private static List<String> parts(String path) {
+    return Arrays.stream(path.split("/", -1))
+        .filter(part -> !part.isEmpty() && !part.equals("."))
+        .toList();
+  }
+
+  static String name(String path) {
+    return path.substring(path.lastIndexOf('/') + 1);
+  }
+
+  static String parent(String path) {
+    return path.substring(0, Math.max(path.lastIndexOf('/'), 0));
+  }
+}
