@@ -52,14 +52,6 @@ class SpaceIT {
                   .formatted(keyring, POOL, user))
           .text();
     }
-    Cluster.as(
-            "alice",
-            """
-            set -e; d=$HOME/space-it; mkdir -p $d/tree
-            head -c 150000000 /dev/urandom >$d/tree/data
-            mksquashfs $d/tree $d/big.sqfs -noappend -quiet -no-progress -comp zstd -Xcompression-level 1
-            """)
-        .text();
   }
 
   @AfterAll
@@ -72,6 +64,7 @@ class SpaceIT {
             ceph osd pool rm POOL POOL --yes-i-really-really-mean-it
             for user in alice bob; do ceph auth rm client.it.$user; done
             ceph auth rm mgr.it
+            ceph osd pool rm device_health_metrics device_health_metrics --yes-i-really-really-mean-it
             rm -r /var/lib/ceph/mgr
             """
                 .replace("POOL", POOL))
@@ -196,7 +189,7 @@ class SpaceIT {
     Cluster.await(
         "the pool has room",
         () -> Cluster.on("head", "ceph osd pool ls detail | grep 'full_quota'").exit() != 0);
-    String line = own("alice", "layercake push $HOME/space-it/big.sqfs filling").text();
+    String line = own("alice", "layercake push $HOME/space-it/filling.sqfs filling").text();
     assertTrue(!line.contains("(100 %)"), "what was sent is there: " + line);
     own("alice", "layercake verify filling && layercake rm filling").text();
   }
@@ -214,7 +207,7 @@ class SpaceIT {
           });
       if (push[0].exit() != 0) {
         push[0].refused(75, "try again");
-        own("alice", "layercake push $HOME/space-it/big.sqfs orphaned").text();
+        own("alice", "layercake push $HOME/space-it/orphaned.sqfs orphaned").text();
       }
       own("alice", "layercake verify orphaned").text();
     } finally {
@@ -240,10 +233,22 @@ class SpaceIT {
 
   /** A push from a node whose upload is slow, of which something is stored already. */
   private static CompletableFuture<Cluster.Result> startPush(String name) {
+    own(
+            "alice",
+            """
+            set -e; d=$HOME/space-it; mkdir -p $d/tree
+            head -c 150000000 /dev/urandom >$d/tree/data
+            mksquashfs $d/tree $d/%s.sqfs -noappend -quiet -no-progress -comp zstd -Xcompression-level 1
+            """
+                .formatted(name))
+        .text();
     String before = stored();
     CompletableFuture<Cluster.Result> push =
         CompletableFuture.supplyAsync(
-            () -> own("alice", "srun -Q -w n1 layercake push $HOME/space-it/big.sqfs " + name));
+            () ->
+                own(
+                    "alice",
+                    "srun -Q -w n1 layercake push $HOME/space-it/%1$s.sqfs %1$s".formatted(name)));
     Cluster.await("some chunks are stored", () -> !stored().equals(before));
     return push;
   }
