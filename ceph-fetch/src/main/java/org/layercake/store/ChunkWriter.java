@@ -3,11 +3,11 @@ package org.layercake.store;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.nio.ByteBuffer;
-import java.nio.channels.ReadableByteChannel;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Phaser;
@@ -28,57 +28,65 @@ final class ChunkWriter {
     int cut(byte[] bytes, int from, int to);
   }
 
+  /** What is cut: bytes at a position, as many as there are and fit; negative at the end. */
+  interface Source {
+    int read(ByteBuffer target, long position) throws IOException;
+  }
+
+  /** A chunk that is in the store, and whether this push created it. */
+  record Stored(Manifest.Chunk chunk, boolean created) {}
+
   private final ObjectStore store;
   private final BufferPool buffers;
   private final Cutter cutter;
   private final String domain;
   private final ImageStore.Existing existing;
-  private final Map<Digest, Boolean> stored;
   private final PushListener listener;
 
-  private final List<Manifest.Chunk> chunks = new ArrayList<>();
+  private final List<Stored> stored = new ArrayList<>();
   private final AtomicReference<Exception> failure = new AtomicReference<>();
   private final Phaser pending = new Phaser(1);
   private final Object progressLock = new Object();
   private long bytesDone;
   private long bytesNew;
 
-  /**
-   * @param stored chunks that are in the store thanks to an earlier pass of the same push, and
-   *     whether that pass created them; entries are taken out as they are met
-   */
   ChunkWriter(
       ObjectStore store,
       BufferPool buffers,
       Cutter cutter,
       String domain,
       ImageStore.Existing existing,
-      Map<Digest, Boolean> stored,
       PushListener listener) {
     this.store = store;
     this.buffers = buffers;
     this.cutter = cutter;
     this.domain = domain;
     this.existing = existing;
-    this.stored = stored;
     this.listener = listener;
   }
 
-  /** Returns the file's chunks in order once all of them are durable in the store. */
-  List<Manifest.Chunk> run(ReadableByteChannel source) throws StoreException, IOException {
-    pass(source, Part.WHOLE);
-    return chunks;
+  /**
+   * Stores a whole file.
+   *
+   * @param guesses what may be in the store already, by a pass over the file while it grew
+   * @return the file's chunks in order, all of them durable in the store
+   */
+  List<Manifest.Chunk> run(Source source, List<Stored> guesses) throws StoreException, IOException {
+    pass(
+        workers -> {
+          Map<Long, Stored> right = right(guesses, source, workers);
+          cutAll(source, Part.WHOLE, right, workers);
+        });
+    return stored.stream().map(Stored::chunk).toList();
   }
 
   /**
    * Stores what can be told already of a file that is still being written: not its first chunk,
    * which has the superblock and is written last, nor its end. A chunk that turns out to be none is
    * garbage like that of any interrupted push.
-   *
-   * @return the chunks that are in the store now, and whether they were created
    */
-  Map<Digest, Boolean> runAhead(ReadableByteChannel growing) throws StoreException, IOException {
-    pass(growing, Part.MIDDLE);
+  List<Stored> runAhead(Source growing) throws StoreException, IOException {
+    pass(workers -> cutAll(growing, Part.MIDDLE, Map.of(), workers));
     return stored;
   }
 
@@ -88,11 +96,15 @@ final class ChunkWriter {
     MIDDLE
   }
 
-  private void pass(ReadableByteChannel source, Part part) throws StoreException, IOException {
+  private interface Work {
+    void run(ExecutorService workers) throws IOException, InterruptedException;
+  }
+
+  private void pass(Work work) throws StoreException, IOException {
     ExecutorService workers =
         Executors.newFixedThreadPool(WORKERS, task -> new Thread(task, "push"));
     try {
-      cutAll(source, part, workers);
+      work.run(workers);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new InterruptedIOException("push interrupted");
@@ -107,18 +119,48 @@ final class ChunkWriter {
     return bytesNew;
   }
 
-  private void cutAll(ReadableByteChannel source, Part part, ExecutorService workers)
+  /** The guesses that are what the file has now, by their offset. */
+  private Map<Long, Stored> right(List<Stored> guesses, Source source, ExecutorService workers)
+      throws InterruptedException {
+    Map<Long, Stored> right = new ConcurrentHashMap<>();
+    for (Stored guess : guesses) {
+      ByteBuffer content = buffers.take().limit(guess.chunk().length());
+      submit(
+          workers,
+          content,
+          () -> {
+            long offset = guess.chunk().offset();
+            readFully(source, content, offset);
+            if (!content.hasRemaining()
+                && Digest.of(content.flip()).equals(guess.chunk().digest())) {
+              right.put(offset, guess);
+            }
+          });
+    }
+    pending.arriveAndAwaitAdvance();
+    return right;
+  }
+
+  /** A chunk's end depends on its bytes alone, so where a right guess begins it also ends. */
+  private void cutAll(Source source, Part part, Map<Long, Stored> known, ExecutorService workers)
       throws IOException, InterruptedException {
     byte[] window = new byte[WINDOW_BYTES];
     int from = 0;
     int to = 0;
     long offset = 0;
     while (failure.get() == null) {
+      Stored right = known.get(offset);
+      if (right != null) {
+        done(reserve(), right);
+        offset += right.chunk().length();
+        from = Math.min(to, from + right.chunk().length());
+        continue;
+      }
       if (to - from < Chunker.MAX_BYTES) {
         System.arraycopy(window, from, window, 0, to - from);
         to -= from;
         from = 0;
-        to += readFully(source, ByteBuffer.wrap(window, to, window.length - to));
+        to += readFully(source, ByteBuffer.wrap(window, to, window.length - to), offset + to);
       }
       boolean ends = part == Part.WHOLE ? from == to : to - from < Chunker.MAX_BYTES;
       if (ends) {
@@ -127,46 +169,57 @@ final class ChunkWriter {
       int length = cutter.cut(window, from, to);
       if (part == Part.WHOLE || offset > 0) {
         ByteBuffer content = buffers.take().limit(length).put(0, window, from, length);
-        submit(workers, content, offset, part);
+        long at = offset;
+        int index = reserve();
+        submit(workers, content, () -> storeOne(content, at, index));
       }
       from += length;
       offset += length;
     }
   }
 
-  private static int readFully(ReadableByteChannel source, ByteBuffer target) throws IOException {
+  /** Returns the number of bytes, fewer than there is room for only at the end. */
+  private static int readFully(Source source, ByteBuffer target, long position) throws IOException {
     int start = target.position();
-    while (target.hasRemaining() && source.read(target) >= 0) {}
+    while (target.hasRemaining()
+        && source.read(target, position + target.position() - start) >= 0) {}
     return target.position() - start;
   }
 
-  private void submit(ExecutorService workers, ByteBuffer content, long offset, Part part) {
-    int index;
+  /** The place of the next chunk in the list. */
+  private int reserve() {
     synchronized (progressLock) {
-      index = chunks.size();
-      chunks.add(null);
+      stored.add(null);
+      return stored.size() - 1;
     }
-    pending.register();
-    workers.execute(() -> storeOne(content, offset, index, part));
   }
 
-  private void storeOne(ByteBuffer content, long offset, int index, Part part) {
-    try {
-      if (failure.get() == null) {
-        Digest digest = Digest.of(content);
-        Boolean before = part == Part.WHOLE ? stored.remove(digest) : null;
-        boolean created = before == null ? put(ImageStore.chunkObject(digest), content) : before;
-        if (part == Part.MIDDLE) {
-          stored.merge(digest, created, Boolean::logicalOr);
-        }
-        done(index, new Manifest.Chunk(digest, offset, content.limit()), created);
-      }
-    } catch (StoreException | RuntimeException e) {
-      failure.compareAndSet(null, e);
-    } finally {
-      buffers.giveBack(content);
-      pending.arriveAndDeregister();
-    }
+  private interface Task {
+    void run() throws StoreException, IOException;
+  }
+
+  /** Runs a task with a buffer that is given back afterwards; after a failure no more. */
+  private void submit(ExecutorService workers, ByteBuffer content, Task task) {
+    pending.register();
+    workers.execute(
+        () -> {
+          try {
+            if (failure.get() == null) {
+              task.run();
+            }
+          } catch (StoreException | IOException | RuntimeException e) {
+            failure.compareAndSet(null, e);
+          } finally {
+            buffers.giveBack(content);
+            pending.arriveAndDeregister();
+          }
+        });
+  }
+
+  private void storeOne(ByteBuffer content, long offset, int index) throws StoreException {
+    Digest digest = Digest.of(content);
+    boolean created = put(ImageStore.chunkObject(digest), content);
+    done(index, new Stored(new Manifest.Chunk(digest, offset, content.limit()), created));
   }
 
   /** Asks before it sends: a chunk that exists costs a round trip, not its bytes. */
@@ -195,19 +248,21 @@ final class ChunkWriter {
     }
   }
 
-  private void done(int index, Manifest.Chunk chunk, boolean created) {
+  private void done(int index, Stored chunk) {
     synchronized (progressLock) {
-      chunks.set(index, chunk);
-      bytesDone += chunk.length();
-      bytesNew += created ? chunk.length() : 0;
+      stored.set(index, chunk);
+      bytesDone += chunk.chunk().length();
+      bytesNew += chunk.created() ? chunk.chunk().length() : 0;
       listener.pushed(bytesDone, bytesNew);
     }
   }
 
-  private void throwFailure() throws StoreException {
+  private void throwFailure() throws StoreException, IOException {
     Exception e = failure.get();
     if (e instanceof StoreException store) {
       throw store;
+    } else if (e instanceof IOException io) {
+      throw io;
     } else if (e instanceof RuntimeException runtime) {
       throw runtime;
     }

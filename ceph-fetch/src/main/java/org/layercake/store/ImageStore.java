@@ -22,7 +22,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeSet;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
@@ -329,14 +328,7 @@ public final class ImageStore implements AutoCloseable {
   public PushAhead pushAhead(ImageName name, String user, Existing existing) throws StoreException {
     String domain = domain(writable(name, user, "push").owner().orElseThrow());
     return new PushAhead(
-        new ChunkWriter(
-            store,
-            buffers,
-            cutter,
-            domain,
-            existing,
-            new ConcurrentHashMap<>(),
-            (done, fresh) -> {}),
+        new ChunkWriter(store, buffers, cutter, domain, existing, (done, fresh) -> {}),
         clock.instant());
   }
 
@@ -359,11 +351,11 @@ public final class ImageStore implements AutoCloseable {
     ImageName target = writable(name, user, "push");
     String domain = domain(target.owner().orElseThrow());
     Optional<Tag> before = readTag(domain, target);
-    ChunkWriter writer =
-        new ChunkWriter(store, buffers, cutter, domain, existing, ahead.finish(), listener);
+    ChunkWriter writer = new ChunkWriter(store, buffers, cutter, domain, existing, listener);
+    List<ChunkWriter.Stored> guesses = ahead.finish();
     List<Manifest.Chunk> chunks;
     try (FileChannel source = FileChannel.open(squashfs, StandardOpenOption.READ)) {
-      chunks = writer.run(source);
+      chunks = writer.run(source::read, guesses);
     }
     Manifest manifest = manifest(squashfs, chunks, config);
     Digest digest = storeManifest(domain, manifest, existing);

@@ -3,14 +3,12 @@ package org.layercake.store;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.channels.ReadableByteChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Instant;
-import java.util.Map;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.LockSupport;
 
 /**
@@ -28,8 +26,8 @@ public final class PushAhead implements AutoCloseable {
   private final ChunkWriter writer;
   private final Instant begun;
   private volatile boolean finished;
-  private CompletableFuture<Map<Digest, Boolean>> result =
-      CompletableFuture.completedFuture(new ConcurrentHashMap<>());
+  private CompletableFuture<List<ChunkWriter.Stored>> result =
+      CompletableFuture.completedFuture(List.of());
 
   PushAhead(ChunkWriter writer, Instant begun) {
     this.writer = writer;
@@ -61,8 +59,8 @@ public final class PushAhead implements AutoCloseable {
     }
   }
 
-  /** Ends the following; the chunks that are stored, and whether they were new. */
-  Map<Digest, Boolean> finish() throws StoreException, IOException {
+  /** Ends the following; the chunks that are stored, and where in the file they seemed to be. */
+  List<ChunkWriter.Stored> finish() throws StoreException, IOException {
     finished = true;
     try {
       return result.join();
@@ -84,7 +82,7 @@ public final class PushAhead implements AutoCloseable {
   }
 
   /** The file as far as it is likely to stay as it is; its end is where it is when finished. */
-  private final class Growing implements ReadableByteChannel {
+  private final class Growing implements ChunkWriter.Source, AutoCloseable {
     private final Path path;
     private FileChannel file;
 
@@ -93,13 +91,12 @@ public final class PushAhead implements AutoCloseable {
     }
 
     @Override
-    public int read(ByteBuffer target) throws IOException {
+    public int read(ByteBuffer target, long position) throws IOException {
       while (!finished) {
-        long there = settledBytes();
-        if (there > 0) {
-          int room = (int) Math.min(there, target.remaining());
-          ByteBuffer part = target.slice(target.position(), room);
-          int count = file.read(part);
+        long settled = settledBytes() - position;
+        if (settled > 0) {
+          int room = (int) Math.min(settled, target.remaining());
+          int count = file.read(target.slice(target.position(), room), position);
           target.position(target.position() + Math.max(0, count));
           return count;
         }
@@ -109,18 +106,10 @@ public final class PushAhead implements AutoCloseable {
     }
 
     private long settledBytes() throws IOException {
-      if (file == null) {
-        if (!path.toFile().exists()) {
-          return 0;
-        }
+      if (file == null && path.toFile().exists()) {
         file = FileChannel.open(path, StandardOpenOption.READ);
       }
-      return file.size() - DISTANCE_BYTES - file.position();
-    }
-
-    @Override
-    public boolean isOpen() {
-      return !finished;
+      return file == null ? 0 : file.size() - DISTANCE_BYTES;
     }
 
     @Override
