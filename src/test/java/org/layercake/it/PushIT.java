@@ -94,6 +94,36 @@ class PushIT {
   }
 
   @Test
+  void anImageInLayersIsPushedFromAPipeAndRunAsItsLayersSay() {
+    Cluster.as(
+            "alice",
+            """
+            set -e
+            d=$HOME/push-it/layers; rm -rf $d; mkdir -p $d; cd $d
+            umoci init --layout oci; umoci new --image oci:t
+            umoci unpack --rootless --image oci:t b
+            mkdir -p b/rootfs/bin b/rootfs/hidden; cp /bin/busybox b/rootfs/bin/sh
+            echo lower >b/rootfs/file; touch b/rootfs/gone b/rootfs/hidden/lower
+            umoci repack --image oci:t b; rm -rf b
+            umoci unpack --rootless --image oci:t b
+            rm -r b/rootfs/gone b/rootfs/hidden; mkdir b/rootfs/gone
+            echo upper >b/rootfs/file
+            umoci repack --image oci:t b
+            umoci config --image oci:t --config.env MADE=of-layers --config.workingdir /bin
+            tar -c -C oci . | layercake push - layers
+            """)
+        .text();
+    String out =
+        Cluster.as(
+                "alice",
+                "srun --ch-image=layers sh -c 'read x </file; echo $x $MADE; cd /gone; [ -e /hidden ] || echo none'")
+            .text();
+    assertEquals("upper of-layers\nnone", out);
+    assertTrue(
+        Cluster.as("alice", "layercake inspect layers").text().contains("directory     /bin"));
+  }
+
+  @Test
   void aTagMovesAndARemovedNameIsGone() {
     newPercent("push-it/root", "push-tagged");
     Cluster.as("alice", "layercake tag push-tagged push-tagged:2").text();

@@ -33,7 +33,7 @@ class LayersTest extends CommandTest {
 
   @Test
   void theTreeIsTheOneThatAnotherToolUnpacks() throws Exception {
-    makeLayout("good", "5000");
+    makeLayout("good", "65000");
     assertEquals(push(layout), push(saved()));
     Path image = work.resolve("pulled.sqfs");
     assertEquals(0, layercake("pull", "t", image.toString()), this::said);
