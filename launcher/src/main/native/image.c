@@ -37,7 +37,9 @@ static int describe(sqfs *image, sqfs_inode *inode, fuse_ino_t number, struct st
 	sqfs_id_t uid;
 	sqfs_id_t gid;
 
-	if (sqfs_id_get(image, inode->base.uid, &uid) != SQFS_OK ||
+	/* The library takes any index. */
+	if (inode->base.uid >= image->sb.no_ids || inode->base.guid >= image->sb.no_ids ||
+	    sqfs_id_get(image, inode->base.uid, &uid) != SQFS_OK ||
 	    sqfs_id_get(image, inode->base.guid, &gid) != SQFS_OK)
 		return EIO;
 	*status = (struct stat){.st_ino = number,
@@ -178,6 +180,9 @@ int act_read(sqfs *image, const struct request *request, struct answer *answer)
 		return EIO;
 	if (!S_ISREG(inode.base.mode))
 		return EISDIR;
+	if (inode.xtra.reg.frag_idx != SQUASHFS_INVALID_FRAG &&
+	    inode.xtra.reg.frag_idx >= image->sb.fragments)
+		return EIO;
 	answer->kind = BYTES;
 	if ((uint64_t)request->offset >= inode.xtra.reg.file_size)
 		return 0;
