@@ -14,7 +14,7 @@
 #include <sys/sysmacros.h>
 
 enum {
-	METADATA_BLOCKS = 256, /* of 8 KiB */
+	METADATA_BLOCKS = 64, /* of 8 KiB; they are searched one by one */
 	DATA_CACHE_BYTES = 2 << 20,
 	ATTRIBUTES_MAX_BYTES = 1 << 16, /* XATTR_LIST_MAX, XATTR_SIZE_MAX */
 };

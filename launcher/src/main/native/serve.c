@@ -5,7 +5,6 @@
 #include "image.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -250,9 +249,8 @@ static void *work(void *argument)
 static void on_init(void *data, struct fuse_conn_info *connection)
 {
 	unsigned int wanted = FUSE_CAP_ASYNC_READ | FUSE_CAP_PARALLEL_DIROPS |
-			      FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO |
-			      FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_NO_OPEN_SUPPORT |
-			      FUSE_CAP_NO_OPENDIR_SUPPORT;
+			      FUSE_CAP_READDIRPLUS | FUSE_CAP_CACHE_SYMLINKS |
+			      FUSE_CAP_NO_OPEN_SUPPORT | FUSE_CAP_NO_OPENDIR_SUPPORT;
 
 	(void)data;
 	connection->want = connection->capable & wanted;
@@ -380,9 +378,6 @@ void serve_prepare(int fuse)
 	struct fuse_args arguments = FUSE_ARGS_INIT(1, words);
 	char path[32];
 
-	/* Blocks come and go by the thousand: keep their memory, do not give it back each time. */
-	mallopt(M_MMAP_THRESHOLD, 4 << 20);
-	mallopt(M_TRIM_THRESHOLD, 16 << 20);
 	snprintf(path, sizeof(path), "/dev/fd/%d", fuse);
 	session = fuse_session_new(&arguments, &operations, sizeof(operations), NULL);
 	if (session == NULL || fuse_session_mount(session, path) != 0)

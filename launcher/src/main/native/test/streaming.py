@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Plays the launcher for image servers whose image files are still being filled.
 
-Needs root, squashfs-tools, attr and util-linux; runs in a mount and pid namespace of its own.
+Needs root, squashfs-tools and util-linux; runs in a mount and pid namespace of its own.
 Argument: the build directory. LAYERCAKE_FUZZ: how many damaged images to try (default 60).
 """
 
@@ -262,7 +262,7 @@ class Streaming(unittest.TestCase):
                 with filling.fed(delay=0.004, seed=part):
                     wait_for("image fills",
                              lambda: filling.present_bytes() > part * len(filling.source))
-                time.sleep(1.2)  # nobody there, the FIFOs fill
+                self.await_second_asking(filling)  # with nobody there
             with filling.fed(delay=0.002):
                 for reader in readers:
                     reader.join(WAIT_SECONDS)
@@ -327,7 +327,7 @@ class Streaming(unittest.TestCase):
                 os.stat(server.mount)
             waiting = subprocess.Popen(["find", server.mount, "-ls"], stdout=subprocess.DEVNULL,
                                        stderr=subprocess.DEVNULL)
-            time.sleep(0.3)
+            self.await_second_asking(filling)
             self.assertIsNone(waiting.poll())
             waiting.kill()
             self.assertEqual(waiting.wait(30), -signal.SIGKILL)
@@ -405,7 +405,7 @@ class Streaming(unittest.TestCase):
             image.write_bytes(bad)
             with Server(self.work / "mount", str(image)) as server:
                 walk = subprocess.Popen(
-                    ["sh", "-c", "find . -ls; tar c . | cat; getfattr -R -d . "],
+                    ["sh", "-c", "find . -ls; tar -c --xattrs . | cat"],
                     cwd=self.work, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                     start_new_session=True, preexec_fn=lambda: self.enter(server.mount))
                 try:
@@ -417,6 +417,21 @@ class Streaming(unittest.TestCase):
                 refused += server.process.poll() == 74
                 crashed += (server.process.poll() or 0) < 0
         print(f"damaged images: {refused} refused, {crashed} crashed their server", file=sys.stderr)
+
+    def await_second_asking(self, filling):
+        """Somebody waits, and the server has asked again for what it asked before."""
+        asked = {}
+        wanted = os.open(filling.wanted, os.O_RDWR | os.O_NONBLOCK)
+
+        def look():
+            with contextlib.suppress(BlockingIOError):
+                for chunk, urgency in struct.iter_unpack("<II", os.read(wanted, 4096)):
+                    if urgency == URGENT:
+                        asked[chunk] = asked.get(chunk, 0) + 1
+            return max(asked.values(), default=0) > 1
+
+        wait_for("server asks again", look)
+        os.close(wanted)
 
     @staticmethod
     def enter(directory):
