@@ -16,7 +16,7 @@ enum {
 	ASK_AGAIN_MILLIS = 1000,
 	LOOK_AGAIN_MILLIS = 250,
 	COMPLAIN_MILLIS = 10000,
-	AHEAD_SEQUENTIAL = 4, /* chunks after one that follows on another that was asked for */
+	AHEAD_SEQUENTIAL = 2, /* chunks after one that follows on another that was asked for */
 	AHEAD_MAX = 64,
 	/* How long one request may go on reading: a hostile image can make the library run for
 	   hours. */

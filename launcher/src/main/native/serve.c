@@ -24,7 +24,7 @@
  */
 enum {
 	WORKERS = 4,
-	PART_BYTES = 1 << 20,
+	PART_BYTES = 128 << 10, /* the usual size of a block */
 	RETRY_MILLIS = 250,
 	/* fuse(4) tells of any signal, but only a fatal one should make a system call fail. */
 	INTERRUPT_MILLIS = 5000,
