@@ -1,50 +1,116 @@
 /*
- * imageserver IMAGE_FILE MOUNTPOINT
+ * imageserver IMAGE_FILE MOUNTPOINT [MAP WANTED ARRIVED LIMIT_SECONDS]
  *
  * Mounts a squashfs image read-only in the current mount namespace, says "mounted" on stdout and
- * becomes the process that serves it. Image files come from users: the kernel's own squashfs must
- * never see them, and whatever reads them must have nothing to lose. Root therefore only opens
- * /dev/fuse and calls mount(2); before the first byte of the image is read, the process is nobody,
- * without groups, capabilities, network or sight of other processes' memory.
+ * serves it. With MAP the image file is still being filled: docs/protocol.md says how the launcher
+ * and this program tell each other what is there and what is wanted.
+ *
+ * Image files come from users: the kernel's own squashfs must never see them, and whatever reads
+ * them must have nothing to lose. Root therefore only opens files and calls mount(2); before the
+ * first byte of the image is read, the process is nobody, without groups, capabilities, network or
+ * sight of other processes' memory, and can open nothing any more.
  *
  * The server ends when the mount point is unmounted.
  */
 #define _GNU_SOURCE
 #include "die.h"
+#include "filling.h"
+#include "sandbox.h"
+#include "serve.h"
 #include "session.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum {
 	NOBODY = 65534,
-	IMAGE_FD = 3,
-	FUSE_FD = 4,
+	LIMIT_MAX_SECONDS = 86400,
+	MEMORY_MAX_BYTES = 512 << 20,
 };
 
-static int open_image(const char *path)
+static int open_regular(const char *path, const char *what, struct stat *status)
 {
-	struct stat status;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
-	if (fd < 0 || fstat(fd, &status) < 0)
-		die(EXIT_INPUT, "cannot open the image file \"%s\": %s", path, strerror(errno));
-	if (!S_ISREG(status.st_mode))
+	if (fd < 0 || fstat(fd, status) < 0)
+		die(EXIT_INPUT, "cannot open the %s \"%s\": %s", what, path, strerror(errno));
+	if (!S_ISREG(status->st_mode))
 		die(EXIT_INPUT, "cannot serve \"%s\": not a regular file", path);
-	/* squashfuse opens it once more, as nobody; the directory may and should be closed. */
-	if (!(status.st_mode & S_IROTH))
-		die(EXIT_MISCONFIGURED, "cannot serve \"%s\": nobody may not read it (chmod o+r)",
-		    path);
 	return fd;
+}
+
+static void open_map(const char *path, struct map *map)
+{
+	struct stat status;
+	int fd = open_regular(path, "map", &status);
+	void *bytes = MAP_FAILED;
+
+	if (status.st_size > 0 && status.st_size <= MAP_MAX_BYTES)
+		bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_SHARED, fd, 0);
+	if (bytes == MAP_FAILED || !map_parse(map, bytes, (size_t)status.st_size))
+		die(EXIT_INPUT, "cannot use the map \"%s\": not a map of chunks", path);
+	close(fd);
+}
+
+/* Open for both directions: the launcher may go and come without anybody seeing an end. fifo(7) */
+static int open_fifo(const char *path)
+{
+	struct stat status;
+
+	if (mkfifo(path, 0600) < 0 && errno != EEXIST)
+		die(EXIT_INTERNAL, "cannot make \"%s\": %s", path, strerror(errno));
+	int fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 || fstat(fd, &status) < 0)
+		die(EXIT_INTERNAL, "cannot open \"%s\": %s", path, strerror(errno));
+	if (!S_ISFIFO(status.st_mode))
+		die(EXIT_INTERNAL, "cannot use \"%s\": not a FIFO", path);
+	return fd;
+}
+
+static int64_t parse_limit(const char *text)
+{
+	char *end;
+
+	errno = 0;
+	long seconds = strtol(text, &end, 10);
+	if (errno != 0 || end == text || *end != '\0' || seconds < 1 || seconds > LIMIT_MAX_SECONDS)
+		die(EXIT_REQUEST, "cannot wait for \"%s\" seconds: 1 to %d", text,
+		    LIMIT_MAX_SECONDS);
+	return seconds * 1000;
+}
+
+static void open_files(int argc, char **argv)
+{
+	struct stat status;
+	struct filling filling = {.image = open_regular(argv[1], "image file", &status),
+				  .image_bytes = (uint64_t)status.st_size,
+				  .complete = argc == 3,
+				  .wanted = -1,
+				  .arrived = -1};
+
+	if (!filling.complete) {
+		open_map(argv[3], &filling.map);
+		if (filling.map.image_bytes != filling.image_bytes)
+			die(EXIT_INPUT, "cannot serve \"%s\": its map is of another size", argv[1]);
+		filling.wanted = open_fifo(argv[4]);
+		filling.arrived = open_fifo(argv[5]);
+		filling.limit_millis = parse_limit(argv[6]);
+	}
+	filling_use(&filling);
 }
 
 static int mount_fuse(const char *mount_point)
@@ -65,19 +131,21 @@ static int mount_fuse(const char *mount_point)
 	return fd;
 }
 
-/* Leaves exactly stdin, stdout, stderr, IMAGE_FD and FUSE_FD open. */
-static void arrange_descriptors(int image, int fuse)
+static void limit_memory(void)
 {
-	int high_image = fcntl(image, F_DUPFD, FUSE_FD + 1);
-	int high_fuse = fcntl(fuse, F_DUPFD, FUSE_FD + 1);
+	struct rlimit none = {0, 0};
+	struct rlimit memory = {MEMORY_MAX_BYTES, MEMORY_MAX_BYTES};
 
-	if (high_image < 0 || high_fuse < 0 || dup2(high_image, IMAGE_FD) < 0 ||
-	    dup2(high_fuse, FUSE_FD) < 0 || close_range(FUSE_FD + 1, ~0U, 0) < 0)
-		die(EXIT_INTERNAL, "cannot arrange file descriptors: %s", strerror(errno));
+	/* An image says how much memory reading it takes. */
+	if (setrlimit(RLIMIT_CORE, &none) < 0 || setrlimit(RLIMIT_DATA, &memory) < 0)
+		die(EXIT_INTERNAL, "cannot limit memory: %s", strerror(errno));
 }
 
 static void become_nobody(void)
 {
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct no_capabilities[_LINUX_CAPABILITY_U32S_3] = {{0}};
+
 	/* No network and no System V objects, while we may still ask for that. */
 	if (unshare(CLONE_NEWNET | CLONE_NEWIPC) < 0)
 		die(EXIT_INTERNAL, "cannot leave the network namespace: %s", strerror(errno));
@@ -96,6 +164,9 @@ static void become_nobody(void)
 		if (prctl(PR_CAPBSET_DROP, capability) < 0)
 			die(EXIT_INTERNAL, "cannot drop capability %d: %s", capability,
 			    strerror(errno));
+	/* The new namespace gave us all of them, inside. */
+	if (syscall(SYS_capset, &header, no_capabilities) < 0)
+		die(EXIT_INTERNAL, "cannot drop capabilities: %s", strerror(errno));
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		die(EXIT_INTERNAL, "cannot set no_new_privs: %s", strerror(errno));
 }
@@ -103,22 +174,36 @@ static void become_nobody(void)
 static void start_clean(void)
 {
 	start_own_session();
-	if (chdir("/") < 0 || clearenv() != 0 || setenv("PATH", "/usr/bin:/bin", 1) < 0)
-		die(EXIT_INTERNAL, "cannot clean the environment: %s", strerror(errno));
+	/* Nobody listens any more when the launcher has ended. */
+	signal(SIGPIPE, SIG_IGN);
+	if (chdir("/") < 0 || clearenv() != 0 || close_range(STDERR_FILENO + 1, ~0U, 0) < 0)
+		die(EXIT_INTERNAL, "cannot start clean: %s", strerror(errno));
+}
+
+/* The launcher may not be reading stderr: what does not fit in the pipe is lost. */
+static void never_block_on_stderr(void)
+{
+	struct stat status;
+
+	if (fstat(STDERR_FILENO, &status) == 0 && S_ISFIFO(status.st_mode))
+		fcntl(STDERR_FILENO, F_SETFL, O_WRONLY | O_NONBLOCK);
 }
 
 int main(int argc, char **argv)
 {
-	if (argc != 3)
-		die(EXIT_REQUEST, "usage: imageserver IMAGE_FILE MOUNTPOINT");
+	if (argc != 3 && argc != 7)
+		die(EXIT_REQUEST, "usage: imageserver IMAGE_FILE MOUNTPOINT "
+				  "[MAP WANTED ARRIVED LIMIT_SECONDS]");
 	start_clean();
-	int image = open_image(argv[1]);
+	open_files(argc, argv);
 	int fuse = mount_fuse(argv[2]);
-	arrange_descriptors(image, fuse);
+	limit_memory();
 	become_nobody();
+	serve_prepare(fuse);
+	never_block_on_stderr();
+	enter_sandbox();
 	if (dprintf(STDOUT_FILENO, "mounted\n") < 0)
 		die(EXIT_INTERNAL, "cannot report to the launcher: %s", strerror(errno));
-	execlp("squashfuse_ll", "squashfuse_ll", "-f", "/proc/self/fd/3", "/dev/fd/4", NULL);
-	die(EXIT_MISCONFIGURED, "cannot run squashfuse_ll: %s (install the package squashfuse)",
-	    strerror(errno));
+	serve();
+	return EXIT_SUCCESS; /* unmounted */
 }

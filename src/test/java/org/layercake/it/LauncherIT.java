@@ -59,7 +59,7 @@ class LauncherIT {
         "1", Cluster.on("n1", "ls /var/cache/layercake/images | grep -c " + digest).text());
     assertEquals(
         "nobody",
-        Cluster.on("n1", "ps -o user= -p $(pgrep -f /proc/self/fd/.*squashfuse\\|squashfuse_ll)")
+        Cluster.on("n1", "ps -o user= -C imageserver")
             .text()
             .lines()
             .distinct()
@@ -91,7 +91,7 @@ class LauncherIT {
       Cluster.await(
           "no holder on " + node, () -> Cluster.on(node, "pgrep -x layercake-pause").exit() == 1);
       Cluster.await(
-          "no image server on " + node, () -> Cluster.on(node, "pgrep squashfuse").exit() == 1);
+          "no image server on " + node, () -> Cluster.on(node, "pgrep -x imageserver").exit() == 1);
       Cluster.await(
           "no mount on " + node,
           () -> Cluster.on(node, "grep /run/layercake/images/ /proc/mounts").exit() == 1);

@@ -1,0 +1,73 @@
+#define _GNU_SOURCE
+#include "sandbox.h"
+#include "die.h"
+
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#if defined(__x86_64__)
+#define ARCHITECTURE AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define ARCHITECTURE AUDIT_ARCH_AARCH64
+#else
+#error "add the AUDIT_ARCH_ of this architecture"
+#endif
+
+#define LOAD(field)                                                                                \
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (unsigned)offsetof(struct seccomp_data, field))
+#define RETURN(action) BPF_STMT(BPF_RET | BPF_K, action)
+#define ALLOW(call)                                                                                \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_##call, 0, 1), RETURN(SECCOMP_RET_ALLOW)
+/* The third argument of mmap and mprotect, whose low word comes first on both architectures. */
+#define ALLOW_UNLESS_EXECUTABLE(call)                                                              \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_##call, 0, 4), LOAD(args[2]),                     \
+	    BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, PROT_EXEC, 1, 0), RETURN(SECCOMP_RET_ALLOW),      \
+	    RETURN(SECCOMP_RET_ERRNO | EPERM)
+
+static struct sock_filter filter[] = {
+    LOAD(arch),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0),
+    RETURN(SECCOMP_RET_KILL_PROCESS),
+    LOAD(nr),
+    ALLOW(read),
+    ALLOW(write),
+    ALLOW(writev),
+    ALLOW(pread64),
+    ALLOW(lseek), /* dprintf(3) */
+    ALLOW(futex),
+#ifdef __NR_poll
+    ALLOW(poll),
+#endif
+    ALLOW(ppoll),
+    ALLOW_UNLESS_EXECUTABLE(mmap),
+    ALLOW_UNLESS_EXECUTABLE(mprotect),
+    ALLOW(munmap),
+    ALLOW(mremap),
+    ALLOW(madvise),
+    ALLOW(brk),
+    ALLOW(clock_gettime),
+    ALLOW(getrandom), /* malloc(3) */
+    ALLOW(sched_yield),
+    ALLOW(rt_sigprocmask),
+    ALLOW(rt_sigreturn),
+    ALLOW(restart_syscall),
+    ALLOW(close),
+    ALLOW(exit),
+    ALLOW(exit_group),
+    RETURN(SECCOMP_RET_ERRNO | EPERM),
+};
+
+void enter_sandbox(void)
+{
+	struct sock_fprog program = {.len = sizeof(filter) / sizeof(filter[0]), .filter = filter};
+
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) != 0)
+		die(EXIT_INTERNAL, "cannot install the seccomp filter: %s", strerror(errno));
+}

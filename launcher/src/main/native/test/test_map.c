@@ -1,0 +1,182 @@
+/* The map parser, on good maps, on every kind of bad one, and on damaged ones. */
+#define _GNU_SOURCE
+#include "map.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int passed;
+static int failed;
+
+static void check(const char *what, bool good)
+{
+	if (good) {
+		passed++;
+	} else {
+		failed++;
+		printf("FAILED: %s\n", what);
+	}
+}
+
+enum { CHUNKS = 3, LENGTH = MAP_HEADER_BYTES + 9 * CHUNKS };
+
+/* Chunks [0, 10), [10, 300), [300, 301). The bytes are allocated: a read beyond is seen by asan. */
+static uint8_t *good_map(void)
+{
+	static const uint8_t bytes[LENGTH] = {
+	    'L',
+	    'C',
+	    'K',
+	    'M',
+	    'A',
+	    'P',
+	    0,
+	    1,
+	    CHUNKS,
+	    0,
+	    0,
+	    0,
+	    0,
+	    0,
+	    0,
+	    0,
+	    0x2d,
+	    1,
+	    0,
+	    0,
+	    0,
+	    0,
+	    0,
+	    0, /* 301 */
+	    10,
+	    0,
+	    0,
+	    0,
+	    0,
+	    0,
+	    0,
+	    0, /* 10 */
+	    0x2c,
+	    1,
+	    0,
+	    0,
+	    0,
+	    0,
+	    0,
+	    0, /* 300 */
+	    0x2d,
+	    1,
+	    0,
+	    0,
+	    0,
+	    0,
+	    0,
+	    0, /* 301 */
+	    CHUNK_PRESENT,
+	    CHUNK_ABSENT,
+	    CHUNK_GIVEN_UP,
+	};
+	uint8_t *copy = malloc(LENGTH);
+
+	if (copy == NULL)
+		abort();
+	return memcpy(copy, bytes, LENGTH);
+}
+
+static void test_looks(void)
+{
+	uint8_t *bytes = good_map();
+	struct map map;
+	uint32_t chunk;
+
+	check("a good map is one", map_parse(&map, bytes, LENGTH));
+	check("first byte", map_chunk_at(&map, 0) == 0);
+	check("last byte of a chunk", map_chunk_at(&map, 9) == 0);
+	check("first byte of the next", map_chunk_at(&map, 10) == 1);
+	check("last byte", map_chunk_at(&map, 300) == 2);
+	check("beyond", map_chunk_at(&map, 301) == 3 && map_chunk_at(&map, UINT64_MAX) == 3);
+	check("present", map_look(&map, 0, 10, &chunk) == CHUNK_PRESENT);
+	check("nothing is present", map_look(&map, 301, 0, &chunk) == CHUNK_PRESENT);
+	check("reaches into what is absent",
+	      map_look(&map, 9, 2, &chunk) == CHUNK_ABSENT && chunk == 1);
+	bytes[LENGTH - 2] = CHUNK_PRESENT;
+	check("arrives", map_look(&map, 9, 2, &chunk) == CHUNK_PRESENT);
+	check("reaches into what was given up",
+	      map_look(&map, 0, 301, &chunk) == CHUNK_GIVEN_UP && chunk == 2);
+	bytes[LENGTH - 1] = 3;
+	check("no such state", map_look(&map, 300, 1, &chunk) == CHUNK_INVALID);
+	check("beyond the file", map_look(&map, 300, 2, &chunk) == CHUNK_INVALID);
+	check("offset beyond", map_look(&map, 302, 0, &chunk) == CHUNK_INVALID);
+	check("length overflows", map_look(&map, 1, UINT64_MAX, &chunk) == CHUNK_INVALID);
+	check("no such chunk", map_state(&map, 3) == CHUNK_INVALID);
+	free(bytes);
+}
+
+static void refuses(const char *what, size_t at, uint8_t value)
+{
+	uint8_t *bytes = good_map();
+	struct map map;
+
+	bytes[at] = value;
+	check(what, !map_parse(&map, bytes, LENGTH));
+	free(bytes);
+}
+
+static void test_refusals(void)
+{
+	refuses("magic", 0, 'X');
+	refuses("version", 7, 2);
+	refuses("no chunks", 8, 0);
+	refuses("more chunks than bytes", 8, 4);
+	refuses("very many chunks", 11, 0xff);
+	refuses("reserved", 12, 1);
+	refuses("image size", 16, 0x2e);
+	refuses("negative size", 23, 0x80);
+	refuses("an empty chunk", 24, 0);
+	refuses("ends fall", 25, 2);
+	refuses("ends are equal", 40, 0x2c);
+	refuses("last end is beyond the file", 40, 0x2e);
+	for (size_t length = 0; length < LENGTH; length++) {
+		uint8_t *bytes = good_map();
+		uint8_t *shorter = malloc(length + 1);
+		struct map map;
+		if (shorter == NULL)
+			abort();
+		memcpy(shorter, bytes, length);
+		check("cut short", !map_parse(&map, shorter, length));
+		free(shorter);
+		free(bytes);
+	}
+}
+
+/* Whatever is read from a damaged map, and whatever is looked for, stays inside it. */
+static void test_damage(void)
+{
+	srand(1);
+	for (int round = 0; round < 200000; round++) {
+		uint8_t *bytes = good_map();
+		struct map map;
+		uint32_t chunk;
+		for (int i = rand() % 4; i >= 0; i--)
+			bytes[rand() % LENGTH] = (uint8_t)rand();
+		if (map_parse(&map, bytes, LENGTH)) {
+			/* Also when it is written to afterwards. */
+			bytes[MAP_HEADER_BYTES + rand() % (9 * CHUNKS)] = (uint8_t)rand();
+			for (int i = 0; i < 8; i++)
+				map_look(&map, (uint64_t)(rand() % 400), (uint64_t)(rand() % 400),
+					 &chunk);
+		}
+		free(bytes);
+	}
+	check("damaged maps", true);
+}
+
+int main(void)
+{
+	test_looks();
+	test_refusals();
+	test_damage();
+	printf("test_map: %d passed, %d failed\n", passed, failed);
+	return failed != 0;
+}
