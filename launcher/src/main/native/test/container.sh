@@ -316,7 +316,9 @@ test_dead_server() {
 	hold alice bare
 	kill -9 "$bare_server"
 	wait "$bare_server" 2>/dev/null
-	has "a container whose server died" "not connected" "$(inside alice /bin/cat /etc/motd)"
+	# cat says why, unless a page of its own is not in the kernel's cache: then SIGBUS ends it.
+	is "a container whose server died" failed \
+		"$(inside alice /bin/cat /etc/motd >/dev/null 2>&1 && echo read || echo failed)"
 	end
 	hold alice bare
 	is "an image whose server died" 74 "$code"
