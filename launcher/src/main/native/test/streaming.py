@@ -325,7 +325,7 @@ class Streaming(unittest.TestCase):
         with self.serving(filling, limit=600) as server:
             with filling.fed():
                 os.stat(server.mount)
-            waiting = subprocess.Popen(["find", server.mount, "-ls"], stdout=subprocess.DEVNULL,
+            waiting = subprocess.Popen(["cat", server.mount / "large"], stdout=subprocess.DEVNULL,
                                        stderr=subprocess.DEVNULL)
             self.await_second_asking(filling)
             self.assertIsNone(waiting.poll())
