@@ -8,7 +8,7 @@ import java.util.concurrent.Semaphore;
 
 /**
  * A fixed number of direct buffers, each as large as the largest chunk, made when first needed and
- * kept. Bounds the memory of all fetches and pushes of a process together.
+ * kept until trimmed. Bounds the memory of all fetches and pushes of a process together.
  */
 final class BufferPool {
   private final Semaphore permits;
@@ -32,6 +32,11 @@ final class BufferPool {
   void giveBack(ByteBuffer buffer) {
     free.addFirst(buffer);
     permits.release();
+  }
+
+  /** Lets go of the buffers that nobody has; the collector gives their memory back. */
+  void trim() {
+    free.clear();
   }
 
   /** The last one given back first: its memory is warm. */

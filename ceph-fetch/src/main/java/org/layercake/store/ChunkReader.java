@@ -6,14 +6,10 @@ import static org.layercake.store.StoreException.Kind.NOT_FOUND;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
 import java.util.ArrayDeque;
-import java.util.ArrayList;
-import java.util.Collections;
 import java.util.Deque;
 import java.util.Iterator;
-import java.util.List;
-import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicReference;
@@ -22,8 +18,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Reads an image's chunks, into a file or only to verify them: a window of reads in flight, driven
- * by the calling thread; finished ones are verified and written by workers. One object per fetch.
+ * Reads an image's chunks: a window of reads in flight, driven by the calling thread; finished ones
+ * are verified and handed on by workers. One object per fetch.
  */
 final class ChunkReader {
   /** At 1 MiB a chunk, enough for 100 Gbit/s at 1 ms, and no more than an OSD has to queue. */
@@ -38,38 +34,22 @@ final class ChunkReader {
   private final BufferPool buffers;
   private final ExecutorService workers;
   private final Image image;
-  private final List<Manifest.Chunk> chunks;
-  private final Optional<FileChannel> target;
-  private final FetchListener listener;
+  private final Filler filler;
 
   private final Deque<Read> inFlight = new ArrayDeque<>();
   private final AtomicReference<Exception> failure = new AtomicReference<>();
-  private final Semaphore writing = new Semaphore(Integer.MAX_VALUE);
-  private final Object progressLock = new Object();
-  private long bytesDone;
+  private final Semaphore handingOn = new Semaphore(Integer.MAX_VALUE);
 
-  private record Read(Manifest.Chunk chunk, ByteBuffer buffer, ObjectStore.PendingRead pending) {}
+  private record Read(
+      int index, Manifest.Chunk chunk, ByteBuffer buffer, ObjectStore.PendingRead pending) {}
 
-  /**
-   * @param chunks those of the image that are to be read; the others count as done
-   */
   ChunkReader(
-      ObjectStore store,
-      BufferPool buffers,
-      ExecutorService workers,
-      Image image,
-      List<Manifest.Chunk> chunks,
-      Optional<FileChannel> target,
-      FetchListener listener) {
+      ObjectStore store, BufferPool buffers, ExecutorService workers, Image image, Filler filler) {
     this.store = store;
     this.buffers = buffers;
     this.workers = workers;
     this.image = image;
-    this.chunks = chunks;
-    this.bytesDone =
-        image.manifest().size() - chunks.stream().mapToLong(Manifest.Chunk::length).sum();
-    this.target = target;
-    this.listener = listener;
+    this.filler = filler;
   }
 
   void run() throws StoreException, IOException {
@@ -79,40 +59,48 @@ final class ChunkReader {
       Thread.currentThread().interrupt();
       throw new InterruptedIOException("fetch of " + image.name() + " interrupted");
     } finally {
-      // Nobody may write to a pooled buffer, or to the caller's file, once this has returned.
+      // Nobody may write to a pooled buffer, or hear of a chunk, once this has returned.
       abandonReads();
-      writing.acquireUninterruptibly(Integer.MAX_VALUE);
+      handingOn.acquireUninterruptibly(Integer.MAX_VALUE);
     }
     throwFailure();
   }
 
   private void readAll() throws InterruptedException, StoreException {
-    // Thousands of nodes start together: in file order they would all queue at the same OSD.
-    List<Manifest.Chunk> order = new ArrayList<>(chunks);
-    Collections.shuffle(order);
-    Iterator<Manifest.Chunk> todo = order.iterator();
-    while ((todo.hasNext() || !inFlight.isEmpty()) && failure.get() == null) {
-      fillWindow(todo);
-      Read done = awaitAny();
-      writing.acquire();
-      workers.execute(() -> finish(done));
+    while (failure.get() == null) {
+      fillWindow();
+      if (inFlight.isEmpty()) {
+        return;
+      }
+      Read done = takeDone();
+      if (done != null) {
+        handingOn.acquire();
+        workers.execute(() -> finish(done));
+      } else if (Thread.interrupted()) {
+        throw new InterruptedException();
+      } else {
+        LockSupport.parkNanos(POLL_NANOS);
+      }
     }
   }
 
-  private void fillWindow(Iterator<Manifest.Chunk> todo)
-      throws InterruptedException, StoreException {
-    while (todo.hasNext() && inFlight.size() < WINDOW) {
+  private void fillWindow() throws InterruptedException, StoreException {
+    while (inFlight.size() < WINDOW) {
       ByteBuffer buffer = inFlight.isEmpty() ? buffers.take() : buffers.poll();
       if (buffer == null) {
         return;
       }
-      Manifest.Chunk chunk = todo.next();
-      buffer.limit(chunk.length());
       boolean started = false;
       try {
+        OptionalInt next = filler.next(inFlight.size());
+        if (next.isEmpty()) {
+          return;
+        }
+        Manifest.Chunk chunk = image.manifest().chunks().get(next.getAsInt());
+        buffer.limit(chunk.length());
         String object = ImageStore.chunkObject(chunk.digest());
-        inFlight.add(
-            new Read(chunk, buffer, store.startRead(image.domain(), object, buffer, false)));
+        ObjectStore.PendingRead read = store.startRead(image.domain(), object, buffer, false);
+        inFlight.add(new Read(next.getAsInt(), chunk, buffer, read));
         started = true;
       } finally {
         if (!started) {
@@ -122,21 +110,16 @@ final class ChunkReader {
     }
   }
 
-  /** Takes a finished read out of the window, the oldest first. */
-  private Read awaitAny() throws InterruptedException {
-    while (true) {
-      for (Iterator<Read> reads = inFlight.iterator(); reads.hasNext(); ) {
-        Read read = reads.next();
-        if (read.pending().isDone()) {
-          reads.remove();
-          return read;
-        }
+  /** Takes a finished read out of the window, the oldest first; null if there is none. */
+  private Read takeDone() {
+    for (Iterator<Read> reads = inFlight.iterator(); reads.hasNext(); ) {
+      Read read = reads.next();
+      if (read.pending().isDone()) {
+        reads.remove();
+        return read;
       }
-      if (Thread.interrupted()) {
-        throw new InterruptedException();
-      }
-      LockSupport.parkNanos(POLL_NANOS);
     }
+    return null;
   }
 
   private void finish(Read read) {
@@ -144,15 +127,34 @@ final class ChunkReader {
       int count = read.pending().await();
       if (failure.get() == null) {
         verify(read, count);
-        write(read);
-        progress(read.chunk().length());
+        filler.store(read.index(), read.buffer().position(0));
       }
-    } catch (StoreException | IOException | RuntimeException e) {
+    } catch (StoreException e) {
+      giveUp(read, e);
+    } catch (IOException | RuntimeException e) {
       failure.compareAndSet(null, e);
     } finally {
       buffers.giveBack(read.buffer());
-      writing.release();
+      handingOn.release();
     }
+  }
+
+  private void giveUp(Read read, StoreException cause) {
+    try {
+      filler.failed(read.index(), cause.kind() == NOT_FOUND ? missing(cause) : cause);
+    } catch (StoreException | RuntimeException e) {
+      failure.compareAndSet(null, e);
+    }
+  }
+
+  private StoreException missing(StoreException cause) {
+    return new StoreException(
+        CORRUPT,
+        "cannot fetch image "
+            + image.name()
+            + ": a chunk is missing (push the image again): "
+            + cause.getMessage(),
+        cause);
   }
 
   /** A replica may be bad where the primary is good: what is wrong is read once more from there. */
@@ -181,24 +183,6 @@ final class ChunkReader {
         && Digest.of(read.buffer().position(0)).equals(read.chunk().digest());
   }
 
-  private void write(Read read) throws IOException {
-    if (target.isEmpty()) {
-      return;
-    }
-    ByteBuffer buffer = read.buffer().position(0);
-    long offset = read.chunk().offset();
-    while (buffer.hasRemaining()) {
-      offset += target.get().write(buffer, offset);
-    }
-  }
-
-  private void progress(int length) {
-    synchronized (progressLock) {
-      bytesDone += length;
-      listener.fetched(bytesDone);
-    }
-  }
-
   private void abandonReads() {
     inFlight.forEach(read -> read.pending().cancel());
     for (Read read : inFlight) {
@@ -214,15 +198,7 @@ final class ChunkReader {
 
   private void throwFailure() throws StoreException, IOException {
     Exception e = failure.get();
-    if (e instanceof StoreException store && store.kind() == NOT_FOUND) {
-      throw new StoreException(
-          CORRUPT,
-          "cannot fetch image "
-              + image.name()
-              + ": a chunk is missing (push the image again): "
-              + store.getMessage(),
-          store);
-    } else if (e instanceof StoreException store) {
+    if (e instanceof StoreException store) {
       throw store;
     } else if (e instanceof IOException io) {
       throw io;

@@ -165,6 +165,14 @@ public final class ImageStore implements AutoCloseable {
     return resolveAmong(List.of(owner.get()), name);
   }
 
+  /**
+   * An image that was resolved before, by its {@link Image#pinned} name; nobody is asked again who
+   * may use it.
+   */
+  public Image reload(ImageName pinned) throws StoreException {
+    return resolveAmong(List.of(pinned.owner().orElseThrow()), pinned);
+  }
+
   private Image resolveAmong(List<String> owners, ImageName name) throws StoreException {
     for (String owner : owners) {
       Optional<Image> image = find(name.withOwner(owner));
@@ -284,14 +292,15 @@ public final class ImageStore implements AutoCloseable {
    */
   public void fetchRest(Image image, FileChannel target, FetchListener listener)
       throws StoreException, IOException {
-    List<Manifest.Chunk> missing = new ArrayList<>();
-    for (Manifest.Chunk chunk : image.manifest().chunks()) {
-      if (!isIn(target, chunk)) {
-        missing.add(chunk);
+    List<Manifest.Chunk> chunks = image.manifest().chunks();
+    List<Integer> missing = new ArrayList<>();
+    for (int i = 0; i < chunks.size(); i++) {
+      if (!isIn(target, chunks.get(i))) {
+        missing.add(i);
       }
     }
     target.truncate(image.manifest().size());
-    new ChunkReader(store, buffers, workers, image, missing, Optional.of(target), listener).run();
+    reader(image, new FileFiller(image.manifest(), missing, Optional.of(target), listener)).run();
   }
 
   private static boolean isIn(FileChannel file, Manifest.Chunk chunk) throws IOException {
@@ -313,9 +322,29 @@ public final class ImageStore implements AutoCloseable {
     reader(image, Optional.empty(), listener).run();
   }
 
+  /** Lets go of the memory that fetches have used and none uses now. */
+  public void releaseBuffers() {
+    buffers.trim();
+  }
+
   private ChunkReader reader(Image image, Optional<FileChannel> target, FetchListener listener) {
-    return new ChunkReader(
-        store, buffers, workers, image, image.manifest().chunks(), target, listener);
+    List<Integer> all = new ArrayList<>();
+    for (int i = 0; i < image.manifest().chunks().size(); i++) {
+      all.add(i);
+    }
+    return reader(image, new FileFiller(image.manifest(), all, target, listener));
+  }
+
+  private ChunkReader reader(Image image, Filler filler) {
+    return new ChunkReader(store, buffers, workers, image, filler);
+  }
+
+  /**
+   * Reads chunks in the order that the filler says, each verified before the filler gets it. Blocks
+   * until there are none left, or the filler ends it; interrupts as for {@link #fetch}.
+   */
+  public void fill(Image image, Filler filler) throws StoreException, IOException {
+    reader(image, filler).run();
   }
 
   /** Refuses early what {@link #push} would refuse at its end, as far as that can be known. */

@@ -22,8 +22,11 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Random;
+import java.util.Set;
 import java.util.concurrent.Callable;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -629,6 +632,44 @@ public abstract class StoreContract {
       assertTrue(first.get() > 10 << 20, "what is there counts as done: " + first);
     }
     assertEquals(-1, Files.mismatch(source, target));
+  }
+
+  @Test
+  void fillReadsWhatItIsToldToAndGoesOnWithoutALostChunk() throws Exception {
+    byte[] content = random(30 << 20, 34);
+    push(file("image", content), "deb:12");
+    Image image = images.resolve(ImageName.parse("deb:12"), user);
+    List<Manifest.Chunk> chunks = image.manifest().chunks();
+    objects.overwrite(domain, ImageStore.chunkObject(chunks.get(2).digest()), direct("rubbish"));
+    Set<Integer> stored = ConcurrentHashMap.newKeySet();
+    Set<Integer> lost = ConcurrentHashMap.newKeySet();
+    AtomicInteger next = new AtomicInteger(chunks.size());
+    images.fill(
+        image,
+        new Filler() {
+          @Override
+          public OptionalInt next(int reading) {
+            // One at a time, from the last to the first but two.
+            return reading > 0 || next.get() == 2
+                ? OptionalInt.empty()
+                : OptionalInt.of(next.decrementAndGet());
+          }
+
+          @Override
+          public void store(int chunk, ByteBuffer bytes) {
+            int offset = (int) chunks.get(chunk).offset();
+            assertEquals(ByteBuffer.wrap(content, offset, bytes.remaining()), bytes);
+            stored.add(chunk);
+          }
+
+          @Override
+          public void failed(int chunk, StoreException cause) {
+            assertEquals(StoreException.Kind.CORRUPT, cause.kind());
+            lost.add(chunk);
+          }
+        });
+    assertEquals(Set.of(2), lost);
+    assertEquals(chunks.size() - 3, stored.size());
   }
 
   private long countObjects() {

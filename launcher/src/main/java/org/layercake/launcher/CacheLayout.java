@@ -4,12 +4,16 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.HashSet;
+import java.util.Set;
 import java.util.stream.Stream;
 import org.layercake.store.Digest;
+import org.layercake.store.StoreException;
 
 /** The only class that knows a path of the cache directory or the run directory. */
 record CacheLayout(Path cacheDirectory, Path runDirectory) {
   private static final String SUFFIX = ".sqfs";
+  private static final String SOURCE_SUFFIX = ".source";
 
   /** Makes the directories, closed to users except for one, and drops what was never published. */
   void prepare() throws IOException {
@@ -20,11 +24,30 @@ record CacheLayout(Path cacheDirectory, Path runDirectory) {
     Files.createDirectories(contained());
     Files.setPosixFilePermissions(contained(), PosixFilePermissions.fromString("rwx--x--x"));
     Files.createDirectories(stage());
+    Set<Digest> filling = filling();
     try (Stream<Path> unpublished = Files.list(stagingDirectory())) {
       for (Path file : unpublished.toList()) {
-        Files.delete(file);
+        if (filling.stream().noneMatch(d -> file.getFileName().toString().startsWith(d.hex()))) {
+          Files.delete(file);
+        }
       }
     }
+  }
+
+  /** The images that an earlier launcher was filling while they were read. */
+  Set<Digest> filling() throws IOException {
+    Set<Digest> filling = new HashSet<>();
+    try (Stream<Path> files = Files.list(stagingDirectory())) {
+      for (Path file : files.toList()) {
+        String name = file.getFileName().toString();
+        if (name.endsWith(SOURCE_SUFFIX)) {
+          filling.add(Digest.parseHex(name.substring(0, name.length() - SOURCE_SUFFIX.length())));
+        }
+      }
+    } catch (StoreException e) {
+      throw new IOException("a stray file in " + stagingDirectory() + ": " + e.getMessage(), e);
+    }
+    return filling;
   }
 
   /** Complete, verified images. */
@@ -39,6 +62,26 @@ record CacheLayout(Path cacheDirectory, Path runDirectory) {
   /** Where an image is written until it is complete: same file system as {@link #images}. */
   Path staging(Digest digest) {
     return stagingDirectory().resolve(digest.hex());
+  }
+
+  /** Which image it is that is being filled, by its pinned name. */
+  Path fillSource(Digest digest) {
+    return stagingDirectory().resolve(digest.hex() + SOURCE_SUFFIX);
+  }
+
+  /** Which chunks of it are there. */
+  Path fillMap(Digest digest) {
+    return stagingDirectory().resolve(digest.hex() + ".map");
+  }
+
+  /** FIFO from its image server. */
+  Path fillWanted(Digest digest) {
+    return stagingDirectory().resolve(digest.hex() + ".wanted");
+  }
+
+  /** FIFO to its image server. */
+  Path fillArrived(Digest digest) {
+    return stagingDirectory().resolve(digest.hex() + ".arrived");
   }
 
   /** Mount points of shared image mounts; no user may pass this directory. */

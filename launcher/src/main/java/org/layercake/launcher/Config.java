@@ -16,6 +16,7 @@ import org.layercake.store.StoreException;
  * The launcher's config file, Java properties syntax; docs/operations.md lists the keys.
  *
  * @param cacheBudgetBytes what the node cache may hold
+ * @param instantStart whether containers start while their image is still being fetched
  * @param siteMounts mounts of every container, skipped where the user cannot reach the source
  */
 record Config(
@@ -23,6 +24,7 @@ record Config(
     Path cacheDirectory,
     long cacheBudgetBytes,
     Path runDirectory,
+    boolean instantStart,
     Path libraryDirectory,
     Path chRun,
     boolean mountHome,
@@ -34,6 +36,7 @@ record Config(
           "cache-directory",
           "cache-budget",
           "run-directory",
+          "instant-start",
           "library-directory",
           "ch-run",
           "mount-home",
@@ -84,6 +87,7 @@ record Config(
         Path.of(p.getProperty("cache-directory", "/var/cache/layercake")),
         bytes(p.getProperty("cache-budget", "20G")),
         Path.of(p.getProperty("run-directory", "/run/layercake")),
+        truth("instant-start", p.getProperty("instant-start", "false")),
         Path.of(p.getProperty("library-directory", "/usr/lib/layercake")),
         Path.of(p.getProperty("ch-run", "/usr/bin/ch-run")),
         truth("mount-home", p.getProperty("mount-home", "true")),

@@ -11,16 +11,20 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.layercake.store.Digest;
 import org.layercake.store.FetchListener;
+import org.layercake.store.Image;
 import org.layercake.store.StoreException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -29,8 +33,9 @@ import org.slf4j.LoggerFactory;
  * The node's images: fetched once, verified, kept under a byte budget, least recently leased first
  * to go. A leased image stays.
  */
-final class ImageCache {
+final class ImageCache implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(ImageCache.class);
+  private static final long CLOSE_MILLIS = 5000;
 
   /** Writes an image's verified bytes into an empty file. */
   interface Fetcher {
@@ -52,14 +57,32 @@ final class ImageCache {
   /** A promise that the image file stays until closed. Closing twice is harmless. */
   final class Lease implements AutoCloseable {
     private final Digest digest;
+    private final ImageFill fill; // or null
     private boolean held = true;
 
-    private Lease(Digest digest) {
+    private Lease(Digest digest, ImageFill fill) {
       this.digest = digest;
+      this.fill = fill;
     }
 
     Path file() {
       return layout.image(digest);
+    }
+
+    /** Starts an image server on the image, whole or while it comes. */
+    Program serve(ImageMounts.ServerStart start) throws Abort, InterruptedException {
+      return fill == null ? start.with(file(), List.of()) : fill.serve(start);
+    }
+
+    /** How long the first look into the mount may take because of what is not there yet. */
+    long patienceMillis() {
+      return fill == null ? 0 : TimeUnit.SECONDS.toMillis(ImageFill.LIMIT_SECONDS);
+    }
+
+    /** Why an image that was promised cannot be had after all, or null. */
+    Abort damage() {
+      StoreException damage = fill == null ? null : fill.damage();
+      return damage == null ? null : Abort.of(damage);
     }
 
     @Override
@@ -69,6 +92,9 @@ final class ImageCache {
           held = false;
           leases.merge(digest, -1, Integer::sum);
           leases.remove(digest, 0);
+          if (fill != null && ended.contains(digest) && !leases.containsKey(digest)) {
+            discard(fill);
+          }
         }
       }
     }
@@ -76,14 +102,22 @@ final class ImageCache {
 
   private final CacheLayout layout;
   private final long budgetBytes;
+  private final Runnable afterFetch;
   // All guarded by this. A digest in `fetching` has its bytes reserved against the budget.
   private final Map<Digest, Integer> leases = new HashMap<>();
   private final Map<Digest, Flight> fetching = new HashMap<>();
   private final Map<Digest, Long> reservedBytes = new HashMap<>();
+  private final Map<Digest, ImageFill> filling = new HashMap<>();
+  private final Map<Digest, Thread> fillers = new HashMap<>();
+  private final Set<Digest> ended = new HashSet<>(); // of those filling: not on their way any more
 
-  ImageCache(CacheLayout layout, long budgetBytes) {
+  /**
+   * @param afterFetch called when a fetch has ended, however
+   */
+  ImageCache(CacheLayout layout, long budgetBytes, Runnable afterFetch) {
     this.layout = layout;
     this.budgetBytes = budgetBytes;
+    this.afterFetch = afterFetch;
   }
 
   /**
@@ -140,12 +174,164 @@ final class ImageCache {
    * @return the lease, or null
    */
   synchronized Lease leaseCached(Digest digest) {
-    return Files.exists(layout.image(digest)) ? pin(digest) : null;
+    boolean here = Files.exists(layout.image(digest)) || filling.containsKey(digest);
+    return here ? pin(digest) : null;
   }
 
   private synchronized Lease pin(Digest digest) {
     leases.merge(digest, 1, Integer::sum);
-    return new Lease(digest);
+    return new Lease(digest, filling.get(digest));
+  }
+
+  /**
+   * Leases an image that can be read as soon as its first chunk is there; the rest comes while it
+   * is read.
+   *
+   * @param listener told of the fetch, whoever asked for it first
+   * @throws Abort {@link Abort#CANNOT_CREATE} when the budget or the disk has no room
+   */
+  Lease leaseWhileFilling(Image image, FetchListener listener, ImageFill.Stores stores)
+      throws Abort, InterruptedException {
+    Digest digest = image.digest();
+    ImageFill fill;
+    Lease lease;
+    synchronized (this) {
+      fill = filling.get(digest);
+      if (fill == null && touch(layout.image(digest))) {
+        return pin(digest);
+      }
+      if (fill == null) {
+        makeRoom(image.manifest().size());
+        fill = begin(image);
+        take(fill);
+        start(fill, stores);
+      }
+      lease = pin(digest);
+    }
+    fill.tell(listener);
+    try {
+      fill.begun().get();
+      if (fill.damage() != null) {
+        throw Abort.of(fill.damage());
+      }
+      return lease;
+    } catch (ExecutionException e) {
+      lease.close();
+      throw asAbort(e.getCause());
+    } catch (InterruptedException | Abort e) {
+      lease.close();
+      throw e;
+    }
+  }
+
+  private ImageFill begin(Image image) throws Abort {
+    try {
+      return ImageFill.begin(layout, image);
+    } catch (IOException e) {
+      throw asAbort(e);
+    }
+  }
+
+  private synchronized void take(ImageFill fill) {
+    filling.put(fill.digest(), fill);
+    reservedBytes.put(fill.digest(), fill.bytes());
+  }
+
+  private synchronized void start(ImageFill fill, ImageFill.Stores stores) {
+    Thread thread = new Thread(() -> run(fill, stores), "fill");
+    thread.setDaemon(true);
+    fillers.put(fill.digest(), thread);
+    thread.start();
+  }
+
+  /** Ends what is under way; the image servers wait for the next launcher. */
+  @Override
+  public void close() {
+    List<Thread> threads;
+    synchronized (this) {
+      threads = List.copyOf(fillers.values());
+    }
+    threads.forEach(Thread::interrupt);
+    for (Thread thread : threads) {
+      try {
+        thread.join(CLOSE_MILLIS);
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        return;
+      }
+    }
+  }
+
+  private void run(ImageFill fill, ImageFill.Stores stores) {
+    long started = System.nanoTime();
+    try {
+      if (fill.run(stores, () -> isLeased(fill.digest()))) {
+        log.info(
+            "event=fetched digest={} bytes={} millis={}",
+            fill.digest(),
+            fill.bytes(),
+            (System.nanoTime() - started) / 1_000_000);
+        forget(fill);
+      } else {
+        discardWhenUnused(fill);
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    } finally {
+      synchronized (this) {
+        fillers.remove(fill.digest(), Thread.currentThread());
+      }
+      afterFetch.run();
+    }
+  }
+
+  /** What is not complete, and not on its way any more, stays for those who run it. */
+  private synchronized void discardWhenUnused(ImageFill fill) {
+    ended.add(fill.digest());
+    if (!leases.containsKey(fill.digest())) {
+      discard(fill);
+    }
+  }
+
+  private synchronized void discard(ImageFill fill) {
+    forget(fill);
+    try {
+      fill.close();
+    } catch (IOException e) {
+      log.warn("event=delete-failed digest={}", fill.digest(), e);
+    }
+  }
+
+  private synchronized void forget(ImageFill fill) {
+    filling.remove(fill.digest());
+    reservedBytes.remove(fill.digest());
+    ended.remove(fill.digest());
+  }
+
+  /** Whether no image is on its way. */
+  synchronized boolean isQuiet() {
+    return fetching.isEmpty() && fillers.isEmpty();
+  }
+
+  private synchronized boolean isLeased(Digest digest) {
+    return leases.containsKey(digest);
+  }
+
+  /** Goes on with the fills of an earlier launcher whose image servers wait, drops the others. */
+  void recover(Predicate<Digest> isServed, ImageFill.Stores stores) throws IOException {
+    for (Digest digest : layout.filling()) {
+      try {
+        if (isServed.test(digest)) {
+          ImageFill fill = ImageFill.resume(layout, digest);
+          take(fill);
+          start(fill, stores);
+          continue;
+        }
+      } catch (IOException | StoreException e) {
+        log.warn("event=fill-lost digest={} cause={}", digest, e.getMessage());
+      }
+      ImageFill.delete(layout, digest);
+    }
   }
 
   private void fetch(Digest digest, Fetcher fetcher, Flight flight) {
@@ -170,6 +356,7 @@ final class ImageCache {
       fetching.remove(digest);
       reservedBytes.remove(digest);
     }
+    afterFetch.run();
     if (failure == null) {
       flight.landed.complete(null);
     } else {

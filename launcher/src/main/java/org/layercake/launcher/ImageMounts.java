@@ -3,6 +3,7 @@ package org.layercake.launcher;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -77,9 +78,9 @@ final class ImageMounts {
    * Mounts an image, or takes part in the mount that is there. Images are mounted independently:
    * one that makes its server hang delays nobody else.
    *
-   * @param file the image, complete and verified
+   * @param image on this node, or on its way here
    */
-  Mount mount(Digest digest, Path file) throws Abort, InterruptedException {
+  Mount mount(Digest digest, ImageCache.Lease image) throws Abort, InterruptedException {
     while (true) {
       CompletableFuture<Served> mine = null;
       CompletableFuture<Served> flight;
@@ -92,7 +93,7 @@ final class ImageMounts {
         }
       }
       if (mine != null) {
-        serve(digest, file, mine);
+        serve(digest, image, mine);
       }
       Mount mount = hold(digest, flight);
       if (mount != null) {
@@ -154,11 +155,11 @@ final class ImageMounts {
     }
   }
 
-  private void serve(Digest digest, Path file, CompletableFuture<Served> flight)
+  private void serve(Digest digest, ImageCache.Lease image, CompletableFuture<Served> flight)
       throws InterruptedException {
     Abort failure;
     try {
-      flight.complete(serve(digest, file));
+      flight.complete(serve(digest, image));
       return;
     } catch (Abort e) {
       failure = e;
@@ -174,23 +175,20 @@ final class ImageMounts {
     flight.completeExceptionally(failure);
   }
 
-  private Served serve(Digest digest, Path file) throws Abort, InterruptedException {
+  private Served serve(Digest digest, ImageCache.Lease image) throws Abort, InterruptedException {
     try {
       unmount(digest); // what a server that died has left
       Files.createDirectories(layout.mountPoint(digest));
     } catch (IOException e) {
       throw new Abort(Abort.INTERNAL, "cannot prepare the mount of an image: " + e.getMessage(), e);
     }
-    Program server =
-        Program.start(
-            List.of(imageServer.toString(), file.toString(), layout.mountPoint(digest).toString()),
-            "mounted",
-            MOUNT_TIMEOUT_MILLIS);
+    Program server = image.serve((file, filling) -> start(digest, file, filling));
     // The end of a server that hangs in a hostile image ends the wait for it.
     CompletableFuture<Void> watchdog =
         CompletableFuture.runAsync(
             server.handle()::destroyForcibly,
-            CompletableFuture.delayedExecutor(MOUNT_TIMEOUT_MILLIS, TimeUnit.MILLISECONDS));
+            CompletableFuture.delayedExecutor(
+                MOUNT_TIMEOUT_MILLIS + image.patienceMillis(), TimeUnit.MILLISECONDS));
     try {
       Files.readAttributes(layout.mountPoint(digest), "isDirectory"); // waits for the server
       Files.writeString(
@@ -209,6 +207,26 @@ final class ImageMounts {
     } finally {
       watchdog.cancel(false);
     }
+  }
+
+  /** Starts an image server on a file, with the arguments that it needs while that is filled. */
+  interface ServerStart {
+    Program with(Path file, List<String> filling) throws Abort, InterruptedException;
+  }
+
+  private Program start(Digest digest, Path file, List<String> filling)
+      throws Abort, InterruptedException {
+    List<String> command = new ArrayList<>();
+    command.add(imageServer.toString());
+    command.add(file.toString());
+    command.add(layout.mountPoint(digest).toString());
+    command.addAll(filling);
+    return Program.start(command, "mounted", MOUNT_TIMEOUT_MILLIS);
+  }
+
+  /** Whether the image server that an earlier launcher started for an image still runs. */
+  boolean isServed(Digest digest) {
+    return findServer(digest).isPresent();
   }
 
   private void end(Digest digest, Served served) {

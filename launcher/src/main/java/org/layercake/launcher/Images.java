@@ -1,5 +1,6 @@
 package org.layercake.launcher;
 
+import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -25,7 +26,7 @@ final class Images implements AutoCloseable {
 
   Images(Config config, CacheLayout layout) {
     this.config = config;
-    this.cache = new ImageCache(layout, config.cacheBudgetBytes());
+    this.cache = new ImageCache(layout, config.cacheBudgetBytes(), this::releaseMemory);
     this.mounts = new ImageMounts(layout, config.libraryDirectory().resolve("imageserver"));
   }
 
@@ -65,24 +66,36 @@ final class Images implements AutoCloseable {
           new FetchProgress(
               spec.image() + " from " + config.store().place(), image.manifest().size(), progress);
       ImageCache.Lease lease =
-          cache.lease(
-              image.digest(),
-              image.manifest().size(),
-              listener,
-              (target, flight) -> {
-                images.fetch(image, target, flight);
-                log.info(
-                    "event=fetched image={} digest={} bytes={} millis={}",
-                    spec.image(),
-                    image.digest(),
-                    image.manifest().size(),
-                    listener.millis());
-              });
+          config.instantStart()
+              ? cache.leaseWhileFilling(image, listener, this::store)
+              : leaseWhole(spec, image, listener);
       progress.accept("mounting " + spec.image());
       return mount(image.digest(), environment(image), lease);
     } catch (StoreException e) {
       throw Abort.of(e);
     }
+  }
+
+  private ImageCache.Lease leaseWhole(Spec spec, Image image, FetchProgress listener)
+      throws Abort, InterruptedException {
+    return cache.lease(
+        image.digest(),
+        image.manifest().size(),
+        listener,
+        (target, flight) -> {
+          store().fetch(image, target, flight);
+          log.info(
+              "event=fetched image={} digest={} bytes={} millis={}",
+              spec.image(),
+              image.digest(),
+              image.manifest().size(),
+              listener.millis());
+        });
+  }
+
+  /** Takes up what an earlier launcher was fetching while it was read. */
+  void recover() throws IOException {
+    cache.recover(mounts::isServed, this::store);
   }
 
   /** The image's own, and which image it is: for a job's log, and to run the same again. */
@@ -95,9 +108,13 @@ final class Images implements AutoCloseable {
   private Mounted mount(Digest digest, List<String> environment, ImageCache.Lease lease)
       throws Abort, InterruptedException {
     try {
-      return new Mounted(digest, environment, lease, mounts.mount(digest, lease.file()));
+      return new Mounted(digest, environment, lease, mounts.mount(digest, lease));
     } catch (Abort | InterruptedException e) {
+      Abort damage = lease.damage();
       lease.close();
+      if (damage != null && e instanceof Abort) {
+        throw damage; // says more than that the mount has failed
+      }
       throw e;
     }
   }
@@ -120,6 +137,18 @@ final class Images implements AutoCloseable {
     return mounts;
   }
 
+  /** An idle JVM would keep the buffers of its last fetch for ever. */
+  private void releaseMemory() {
+    if (cache.isQuiet()) {
+      synchronized (this) {
+        if (store != null) {
+          store.releaseBuffers();
+        }
+      }
+      System.gc();
+    }
+  }
+
   /** Connects on first need, so that a launcher can start before its store. */
   private synchronized ImageStore store() throws StoreException {
     if (store == null) {
@@ -129,7 +158,12 @@ final class Images implements AutoCloseable {
   }
 
   @Override
-  public synchronized void close() throws StoreException {
+  public void close() {
+    cache.close();
+    disconnect();
+  }
+
+  private synchronized void disconnect() {
     if (store != null) {
       store.close();
       store = null;

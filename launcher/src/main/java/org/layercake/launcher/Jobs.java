@@ -220,6 +220,7 @@ final class Jobs {
 
   /** Takes up what an earlier launcher left; what cannot be proved whole is ended. */
   void recover() throws IOException, InterruptedException {
+    images.recover();
     try (Stream<Path> files = Files.list(layout.jobs())) {
       for (Path file : files.toList()) {
         recover(file);

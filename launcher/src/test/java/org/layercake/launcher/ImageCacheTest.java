@@ -35,7 +35,7 @@ class ImageCacheTest {
   void openCacheForTwoImages() throws IOException {
     layout = new CacheLayout(directory.resolve("cache"), directory.resolve("run"));
     layout.prepare();
-    cache = new ImageCache(layout, 2 * BYTES);
+    cache = new ImageCache(layout, 2 * BYTES, () -> {});
   }
 
   @Test
