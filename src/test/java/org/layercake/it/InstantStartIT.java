@@ -75,21 +75,15 @@ class InstantStartIT {
     Cluster.withSlowLink(
         "n2",
         () -> {
-          Cluster.Result result =
-              Cluster.salloc(
-                  "alice",
-                  "-w n2 --ch-image=instant-killed",
-                  "srun touch $HOME/reading; srun sh -c '" + SUMS + "'",
+          assertEquals(
+              sums("instant-killed"),
+              readMeanwhile(
+                  "instant-killed",
                   () -> {
-                    Cluster.await(
-                        "the step reads",
-                        () -> Cluster.as("alice", "test -e $HOME/reading").exit() == 0);
                     Cluster.cluster("launcher", "n2", "kill").text();
                     Cluster.cluster("launcher", "n2", "start").text();
-                  });
-          assertEquals(sums("instant-killed"), result.text());
+                  }));
         });
-    Cluster.as("alice", "rm $HOME/reading").text();
     String cached = cached("instant-killed");
     Cluster.await(
         "the next launcher has finished it",
@@ -106,24 +100,18 @@ class InstantStartIT {
     Cluster.withSlowLink(
         "n2",
         () -> {
-          Cluster.Result result =
-              Cluster.salloc(
-                  "alice",
-                  "-w n2 --ch-image=instant-paused",
-                  "srun touch $HOME/reading; srun sh -c '" + SUMS + "'",
+          assertEquals(
+              sums("instant-paused"),
+              readMeanwhile(
+                  "instant-paused",
                   () -> {
-                    Cluster.await(
-                        "the step reads",
-                        () -> Cluster.as("alice", "test -e $HOME/reading").exit() == 0);
                     Cluster.on("head", "ceph osd set pause").text();
                     Cluster.await(
                         "the launcher waits for Ceph",
                         () -> launcherLog().contains("event=fill-waits"));
                     Cluster.on("head", "ceph osd unset pause").text();
-                  });
-          assertEquals(sums("instant-paused"), result.text());
+                  }));
         });
-    Cluster.as("alice", "rm $HOME/reading").text();
   }
 
   @Test
@@ -200,6 +188,22 @@ class InstantStartIT {
             """
                 .formatted(name, SUMS.replace("/data", "$HOME/tree/data")))
         .text();
+  }
+
+  /** Does something while a job on n2 reads all files of an image; what it has read. */
+  private static String readMeanwhile(String image, Runnable act) {
+    Cluster.Result result =
+        Cluster.salloc(
+            "alice",
+            "-w n2 --ch-image=" + image,
+            "srun touch $HOME/reading; srun sh -c '" + SUMS + "'",
+            () -> {
+              Cluster.await(
+                  "the step reads", () -> Cluster.as("alice", "test -e $HOME/reading").exit() == 0);
+              act.run();
+            });
+    Cluster.as("alice", "rm $HOME/reading").text();
+    return result.text();
   }
 
   private static Cluster.Result run(String image, String script) {

@@ -122,7 +122,7 @@ final class ImageCache implements AutoCloseable {
 
   /**
    * Leases an image, fetching it when the node does not have it. Whoever asks for an image that is
-   * being fetched waits for that fetch.
+   * being fetched waits for that fetch. Not for one that {@link #isFilling}.
    *
    * @param bytes size of the image file
    * @param listener told of the fetch, whoever asked for it first
@@ -169,7 +169,8 @@ final class ImageCache implements AutoCloseable {
   }
 
   /**
-   * Leases an image only if the node has it whole; used when a restarted launcher finds its mounts.
+   * Leases an image only if the node has it, whole or on its way; used when a restarted launcher
+   * finds its mounts.
    *
    * @return the lease, or null
    */
@@ -222,6 +223,11 @@ final class ImageCache implements AutoCloseable {
       lease.close();
       throw e;
     }
+  }
+
+  /** Whether the image is on its way, and may be read: what an earlier launcher left also is. */
+  synchronized boolean isFilling(Digest digest) {
+    return filling.containsKey(digest);
   }
 
   private ImageFill begin(Image image) throws Abort {

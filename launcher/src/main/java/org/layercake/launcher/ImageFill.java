@@ -360,7 +360,10 @@ final class ImageFill implements Filler {
         beginRun();
         store.fill(image, this);
         return publish();
-      } catch (StoreException | IOException e) {
+      } catch (StoreException | IOException | RuntimeException e) {
+        if (Thread.interrupted()) {
+          throw new InterruptedException();
+        }
         if (begun.completeExceptionally(e) || !needed.getAsBoolean() || isClosed()) {
           return false;
         }

@@ -66,7 +66,7 @@ final class Images implements AutoCloseable {
           new FetchProgress(
               spec.image() + " from " + config.store().place(), image.manifest().size(), progress);
       ImageCache.Lease lease =
-          config.instantStart()
+          config.instantStart() || cache.isFilling(image.digest())
               ? cache.leaseWhileFilling(image, listener, this::store)
               : leaseWhole(spec, image, listener);
       progress.accept("mounting " + spec.image());
