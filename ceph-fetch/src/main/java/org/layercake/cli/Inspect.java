@@ -5,15 +5,12 @@ import java.io.IOException;
 import java.io.PrintStream;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.concurrent.Callable;
-import org.layercake.store.Audience;
 import org.layercake.store.Image;
 import org.layercake.store.ImageConfig;
 import org.layercake.store.ImageName;
 import org.layercake.store.ImageStore;
 import org.layercake.store.Manifest;
-import org.layercake.store.StoreException;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -39,7 +36,7 @@ final class Inspect extends StoreCommand implements Callable<Integer> {
   public Integer call() throws Exception {
     try (ImageStore store = openStore()) {
       Image image = store.resolve(name, user());
-      String audience = audience(store, image);
+      String audience = store.audience(image).toString();
       if (json) {
         Json.print(session().out(), out -> write(image, audience, out));
       } else {
@@ -47,15 +44,6 @@ final class Inspect extends StoreCommand implements Callable<Integer> {
       }
       return 0;
     }
-  }
-
-  /** Who beside its owner may run it, as share takes it; empty for nobody. */
-  private String audience(ImageStore store, Image image) throws StoreException {
-    boolean own = image.domain().equals(ImageStore.domain(user()));
-    ImageName plain =
-        new ImageName(
-            Optional.empty(), image.name().name(), ImageName.DEFAULT_TAG, Optional.empty());
-    return (own ? store.audience(plain, user()) : Audience.ALL).toString();
   }
 
   private void print(Image image, String audience, PrintStream out) {

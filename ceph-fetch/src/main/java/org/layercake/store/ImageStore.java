@@ -474,7 +474,16 @@ public final class ImageStore implements AutoCloseable {
 
   /** Who beside the user may run the user's own image of that name, whatever its tag. */
   public Audience audience(ImageName name, String user) throws StoreException {
-    return readAudience(shareable(name, user), name.name());
+    String domain = shareable(name, user);
+    requireTagged(domain, name, user);
+    return readAudience(domain, name.name());
+  }
+
+  /** Who beside its owner may run an image. */
+  public Audience audience(Image image) throws StoreException {
+    return image.domain().equals(domain(ImageName.SITE))
+        ? Audience.ALL
+        : readAudience(image.domain(), image.name().name());
   }
 
   /**

@@ -222,6 +222,7 @@ class LayercakeTest extends CommandTest {
     assertEquals("alice/t is shared with group:daemon\n", printed());
     layercake("unshare", "t");
     assertEquals("alice/t is private\n", printed());
+    assertEquals(66, layercake("share", "tt"), "nobody asks that of what is not there");
   }
 
   @ParameterizedTest
