@@ -60,8 +60,7 @@ final class Images implements AutoCloseable {
     try {
       progress.accept("looking up " + spec.image() + " in " + config.store().place());
       ImageStore images = store();
-      Image image =
-          images.resolveToRun(spec.image(), user, group -> Groups.of(user).contains(group));
+      Image image = images.resolveToRun(spec.image(), user, new Groups(user)::contain);
       FetchProgress listener =
           new FetchProgress(
               spec.image() + " from " + config.store().place(), image.manifest().size(), progress);

@@ -1,9 +1,6 @@
 package org.layercake.launcher;
 
-import static java.nio.charset.StandardCharsets.ISO_8859_1;
-
 import java.io.IOException;
-import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.slf4j.Logger;
@@ -18,8 +15,6 @@ import org.slf4j.LoggerFactory;
 final class Proctrack {
   private static final Logger log = LoggerFactory.getLogger(Proctrack.class);
   private static final long TIMEOUT_SECONDS = 30;
-  // The whole configuration fits into a pipe, so nobody has to read while scontrol runs.
-  private static final int MAX_OUTPUT_BYTES = 65_536;
   private static final Pattern TYPE = Pattern.compile("(?m)^ProctrackType\\s*=\\s*(\\S+)");
 
   private Proctrack() {}
@@ -27,12 +22,7 @@ final class Proctrack {
   /** Asks Slurm and logs the answer. */
   static void report() {
     try {
-      Process scontrol = new ProcessBuilder("scontrol", "show", "config").start();
-      if (!scontrol.waitFor(TIMEOUT_SECONDS, TimeUnit.SECONDS)) {
-        scontrol.destroyForcibly();
-      }
-      String output =
-          new String(scontrol.getInputStream().readNBytes(MAX_OUTPUT_BYTES), ISO_8859_1);
+      String output = Program.answer(TIMEOUT_SECONDS, "scontrol", "show", "config");
       String type = type(output);
       log.info("event=proctrack type={} holders-ended-by={}", type, endsHolders(type));
     } catch (IOException e) {

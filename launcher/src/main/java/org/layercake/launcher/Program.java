@@ -20,6 +20,7 @@ import java.util.concurrent.TimeoutException;
  */
 final class Program {
   private static final int MAX_STDERR_BYTES = 8192;
+  private static final int PIPE_BYTES = 65_536; // pipe(7)
 
   private final Process process;
 
@@ -65,6 +66,22 @@ final class Program {
       process.destroyForcibly();
       throw new Abort(Abort.INTERNAL, "cannot read from " + name + ": " + e.getCause(), e);
     }
+  }
+
+  /**
+   * What a program of the node prints, at most as much as fits into a pipe: so nobody has to read
+   * while it runs.
+   *
+   * @throws IOException when there is no such program, or it does not end in time
+   */
+  static String answer(long timeoutSeconds, String... command)
+      throws IOException, InterruptedException {
+    Process process = new ProcessBuilder(command).start();
+    if (!process.waitFor(timeoutSeconds, TimeUnit.SECONDS)) {
+      process.destroyForcibly();
+      throw new IOException(command[0] + " did not answer in " + timeoutSeconds + " s");
+    }
+    return new String(process.getInputStream().readNBytes(PIPE_BYTES), StandardCharsets.ISO_8859_1);
   }
 
   /**
