@@ -168,7 +168,7 @@ public final class Layercake implements Runnable {
           DENIED, "cannot open " + file + ": permission denied (check its mode)", e);
     }
     String cause = reason == null ? String.valueOf(e.getMessage()) : file + ": " + reason;
-    if (cause.contains("No space left") || cause.contains("Disk quota exceeded")) {
+    if (StoreException.saysNoRoom(e)) {
       return new StoreException(FULL, "cannot write: " + cause + " (make room, or set TMPDIR)", e);
     }
     return new StoreException(CORRUPT, "cannot read or write: " + cause, e);

@@ -115,17 +115,11 @@ final class SquashfsTools {
       if (e.getCause() instanceof StoreException known) {
         throw known;
       }
-      if (isOfOurs(e)) {
-        throw e;
+      if (StoreException.saysNoRoom(e)) {
+        throw e; // a full disk is not the source's fault
       }
       throw badSource(name, e.getMessage());
     }
-  }
-
-  /** A full disk is not the source's fault. */
-  private static boolean isOfOurs(IOException e) {
-    String message = String.valueOf(e.getMessage());
-    return message.contains("No space left") || message.contains("Disk quota exceeded");
   }
 
   private Packed packDirectory(Path source) throws StoreException, IOException {

@@ -41,7 +41,6 @@ import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BiConsumer;
@@ -65,14 +64,7 @@ final class DirectoryStore implements ObjectStore {
 
   private final Path root;
   private final InstantSource clock;
-  private final ExecutorService readers =
-      Executors.newFixedThreadPool(
-          READERS,
-          task -> {
-            Thread thread = new Thread(task, "store-reader");
-            thread.setDaemon(true);
-            return thread;
-          });
+  private final ExecutorService readers = Daemons.pool(READERS, "store-reader");
 
   private DirectoryStore(Path root, InstantSource clock) {
     this.root = root;
@@ -481,7 +473,7 @@ final class DirectoryStore implements ObjectStore {
       return new StoreException(
           DENIED, what + "permission denied (ask an administrator for the directory)", e);
     }
-    if (cause.contains("No space left") || cause.contains("Disk quota exceeded")) {
+    if (StoreException.saysNoRoom(e)) {
       return new StoreException(FULL, what + "no space left (remove images, or ask for room)", e);
     }
     return new StoreException(CORRUPT, what + cause, e);

@@ -15,7 +15,6 @@ import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -64,14 +63,7 @@ final class GarbageCollector {
     SortedMap<String, Listed> listed = new TreeMap<>();
     store.list(domain, (where, object) -> note(listed, where, object));
     List<Garbage> result = new ArrayList<>();
-    ExecutorService workers =
-        Executors.newFixedThreadPool(
-            WORKERS,
-            task -> {
-              Thread thread = new Thread(task, "gc");
-              thread.setDaemon(true);
-              return thread;
-            });
+    ExecutorService workers = Daemons.pool(WORKERS, "gc");
     try {
       for (var entry : listed.entrySet()) {
         result.add(collect(entry.getKey(), entry.getValue(), workers));
@@ -100,8 +92,8 @@ final class GarbageCollector {
       throws StoreException {
     Set<Digest> tagged = tagged(domain);
     Set<Digest> needed = new HashSet<>();
-    Set<Digest> kept = new HashSet<>(listed.manifests());
-    kept.removeAll(tagged);
+    Set<Digest> untagged = new HashSet<>(listed.manifests());
+    untagged.removeAll(tagged);
     long images = 0;
     long bytes = 0;
     for (Digest manifest : tagged) {
@@ -110,7 +102,7 @@ final class GarbageCollector {
       }
     }
     long waiting = 0;
-    for (Digest manifest : kept) {
+    for (Digest manifest : untagged) {
       Swept swept = sweep(domain, ImageStore.manifestObject(manifest));
       images += swept.gone() ? 1 : 0;
       bytes += swept.bytes();

@@ -23,7 +23,6 @@ import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeSet;
 import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Predicate;
 
@@ -78,14 +77,7 @@ public final class ImageStore implements AutoCloseable {
   private final InstantSource clock;
   private final ChunkWriter.Cutter cutter;
   private final BufferPool buffers = new BufferPool(ChunkReader.WINDOW + 2 * WORKERS);
-  private final ExecutorService workers =
-      Executors.newFixedThreadPool(
-          WORKERS,
-          task -> {
-            Thread thread = new Thread(task, "verify");
-            thread.setDaemon(true);
-            return thread;
-          });
+  private final ExecutorService workers = Daemons.pool(WORKERS, "verify");
 
   ImageStore(ObjectStore store, InstantSource clock, ChunkWriter.Cutter cutter) {
     this.store = store;
@@ -677,7 +669,7 @@ public final class ImageStore implements AutoCloseable {
    */
   private void moveTag(String domain, ImageName name, Optional<Tag> before, Tag wanted)
       throws StoreException {
-    if (before.isPresent()) {
+    if (before.filter(tag -> !tag.digest().equals(wanted.digest())).isPresent()) {
       store.touch(domain, manifestObject(before.get().digest())); // its grace begins now
     }
     boolean moved =

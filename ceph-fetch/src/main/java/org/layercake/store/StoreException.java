@@ -55,6 +55,14 @@ public final class StoreException extends Exception {
     return kind;
   }
 
+  /**
+   * Whether a file could not be written for lack of room: java.nio says ENOSPC and EDQUOT in words.
+   */
+  public static boolean saysNoRoom(Throwable failure) {
+    String message = String.valueOf(failure.getMessage());
+    return message.contains("No space left") || message.contains("Disk quota exceeded");
+  }
+
   /** Text from users and stores ends up in messages: no control character may reach a terminal. */
   private static String oneLine(String message) {
     return message.replaceAll("\\p{IsControl}+", " ").strip();

@@ -377,15 +377,13 @@ final class ImageCache implements AutoCloseable {
     if (cause instanceof StoreException e) {
       return Abort.of(e);
     }
-    // The JDK has no type for ENOSPC and EDQUOT: java.nio says them only in words.
-    String message = String.valueOf(cause.getMessage());
-    boolean full = message.contains("No space left") || message.contains("quota exceeded");
+    boolean full = StoreException.saysNoRoom(cause);
     return new Abort(
         full ? Abort.CANNOT_CREATE : Abort.INTERNAL,
         "cannot write the image to cache directory \""
             + layout.cacheDirectory()
             + "\": "
-            + message
+            + cause.getMessage()
             + (full ? " (tell the site: the node cache is full)" : " (see the launcher's log)"),
         cause);
   }
