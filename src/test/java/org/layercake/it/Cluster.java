@@ -82,6 +82,26 @@ final class Cluster {
     return job.join();
   }
 
+  /** Runs a step, does something while the job waits, and then the script. */
+  static Result sallocAround(String user, String options, Runnable act, String script) {
+    Result result =
+        salloc(
+            user,
+            options,
+            """
+            srun true && touch $HOME/entered
+            until [ -e $HOME/acted ]; do sleep 0.1; done
+            """
+                + script,
+            () -> {
+              await("the job runs", () -> as(user, "test -e $HOME/entered").exit() == 0);
+              act.run();
+              as(user, "touch $HOME/acted").text();
+            });
+    as(user, "rm $HOME/entered $HOME/acted").text();
+    return result;
+  }
+
   /** Any other verb of the cluster command. */
   static Result cluster(String... words) {
     return run(List.of(words), null);

@@ -2,6 +2,7 @@ package org.layercake.cli;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -75,6 +76,22 @@ abstract class CommandTest {
   /** The digest that a push has printed. */
   String pushedDigest() {
     return printed().replaceAll("(?s).*@(\\S+) .*", "$1");
+  }
+
+  /** Pushes as {@code t} and gives the digest. */
+  String push(Path source) {
+    assertEquals(0, layercake("push", source.toString(), "t"), this::said);
+    return pushedDigest();
+  }
+
+  /** Pushes in vain: one line says why, and there is no image. */
+  void assertRefused(Path source, String reason) {
+    assertEquals(65, layercake("push", source.toString(), "bad"), this::said);
+    List<String> lines = complaints();
+    assertEquals(1, lines.size(), this::said);
+    assertTrue(lines.get(0).startsWith("layercake: cannot push " + source + ": "), this::said);
+    assertTrue(lines.get(0).contains(reason), this::said);
+    assertEquals(66, layercake("inspect", "bad"));
   }
 
   /** Runs another program and gives its stdout. */

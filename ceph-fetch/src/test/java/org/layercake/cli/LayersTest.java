@@ -286,19 +286,4 @@ class LayersTest extends CommandTest {
             + " getfattr -R -h -d -m '^user[.][^r]' -e hex .";
     return new String(run("sh", "-c", script, tree.toString()), ISO_8859_1);
   }
-
-  /** Pushes as {@code t} and gives the digest. */
-  private String push(Path source) {
-    assertEquals(0, layercake("push", source.toString(), "t"), this::said);
-    return pushedDigest();
-  }
-
-  private void assertRefused(Path source, String reason) {
-    assertEquals(65, layercake("push", source.toString(), "bad"), this::said);
-    List<String> lines = complaints();
-    assertEquals(1, lines.size(), this::said);
-    assertTrue(lines.get(0).startsWith("layercake: cannot push " + source + ": "), this::said);
-    assertTrue(lines.get(0).contains(reason), this::said);
-    assertEquals(66, layercake("inspect", "bad"));
-  }
 }

@@ -190,20 +190,6 @@ class PlainTarTest extends CommandTest {
     return work.resolve("t.tar");
   }
 
-  private String push(Path source) {
-    assertEquals(0, layercake("push", source.toString(), "t"), this::said);
-    return pushedDigest();
-  }
-
-  private void assertRefused(Path source, String reason) {
-    assertEquals(65, layercake("push", source.toString(), "bad"), this::said);
-    List<String> lines = complaints();
-    assertEquals(1, lines.size(), this::said);
-    assertTrue(lines.get(0).startsWith("layercake: cannot push " + source + ": "), this::said);
-    assertTrue(lines.get(0).contains(reason), this::said);
-    assertEquals(66, layercake("inspect", "bad"));
-  }
-
   private String listing(String name) throws Exception {
     return new String(run("unsquashfs", "-UTC", "-lln", pulled(name).toString()), UTF_8);
   }
