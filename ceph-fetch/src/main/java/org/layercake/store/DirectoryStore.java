@@ -7,7 +7,6 @@ import static java.nio.file.StandardOpenOption.WRITE;
 import static org.layercake.store.StoreException.Kind.CORRUPT;
 import static org.layercake.store.StoreException.Kind.DENIED;
 import static org.layercake.store.StoreException.Kind.FULL;
-import static org.layercake.store.StoreException.Kind.INTERNAL;
 import static org.layercake.store.StoreException.Kind.INVALID;
 import static org.layercake.store.StoreException.Kind.MISCONFIGURED;
 import static org.layercake.store.StoreException.Kind.NOT_FOUND;
@@ -39,9 +38,6 @@ import java.util.OptionalLong;
 import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Future;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BiConsumer;
 import java.util.stream.Stream;
@@ -56,7 +52,6 @@ import java.util.stream.Stream;
 final class DirectoryStore implements ObjectStore {
   private static final String STAGING = ".staging";
   private static final String LOCK = ".lock";
-  private static final int READERS = 4;
   private static final Duration STALE_AFTER = Duration.ofDays(7);
 
   /** File locks are held by the process: threads need one of their own. */
@@ -64,7 +59,6 @@ final class DirectoryStore implements ObjectStore {
 
   private final Path root;
   private final InstantSource clock;
-  private final ExecutorService readers = Daemons.pool(READERS, "store-reader");
 
   private DirectoryStore(Path root, InstantSource clock) {
     this.root = root;
@@ -80,46 +74,25 @@ final class DirectoryStore implements ObjectStore {
     return new DirectoryStore(root, clock);
   }
 
+  /** A file is read by whoever waits for it. */
   @Override
-  public PendingRead startRead(
-      String domain, String object, ByteBuffer target, boolean primaryOnly) {
-    return new Pending(readers.submit(() -> readInto(domain, object, target)));
+  public PendingRead startRead(String domain, String object, ByteBuffer target, Copy copy) {
+    return new PendingRead() {
+      @Override
+      public int await() throws StoreException {
+        return readInto(domain, object, target);
+      }
+
+      @Override
+      public void cancel() {
+        // Local reads are short.
+      }
+    };
   }
 
-  private record Pending(Future<Integer> result) implements PendingRead {
-    @Override
-    public boolean isDone() {
-      return result.isDone();
-    }
-
-    @Override
-    public int await() throws StoreException {
-      boolean interrupted = false;
-      try {
-        while (true) {
-          try {
-            return result.get();
-          } catch (InterruptedException e) {
-            // The buffer belongs to the reader until it is done.
-            interrupted = true;
-          }
-        }
-      } catch (ExecutionException e) {
-        if (e.getCause() instanceof StoreException cause) {
-          throw cause;
-        }
-        throw new StoreException(INTERNAL, "cannot read from store: " + e.getCause(), e);
-      } finally {
-        if (interrupted) {
-          Thread.currentThread().interrupt();
-        }
-      }
-    }
-
-    @Override
-    public void cancel() {
-      // Local reads are short.
-    }
+  @Override
+  public boolean readsReplicas() {
+    return false;
   }
 
   private int readInto(String domain, String object, ByteBuffer target) throws StoreException {
@@ -371,7 +344,7 @@ final class DirectoryStore implements ObjectStore {
 
   @Override
   public void close() {
-    readers.shutdown();
+    // Nothing is kept open.
   }
 
   private Path path(String domain, String object) {

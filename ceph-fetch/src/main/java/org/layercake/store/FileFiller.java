@@ -8,7 +8,6 @@ import java.util.Collections;
 import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
-import java.util.OptionalInt;
 
 /** Reads chunks of an image in random order into a file, or nowhere; the first failure ends it. */
 final class FileFiller implements Filler {
@@ -37,8 +36,8 @@ final class FileFiller implements Filler {
   }
 
   @Override
-  public OptionalInt next(int reading) {
-    return todo.isEmpty() ? OptionalInt.empty() : OptionalInt.of(todo.poll());
+  public Next next(int reading) {
+    return todo.isEmpty() ? Nothing.MORE : new Chunk(todo.poll());
   }
 
   @Override

@@ -23,6 +23,7 @@ import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeSet;
 import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Predicate;
 
@@ -76,13 +77,15 @@ public final class ImageStore implements AutoCloseable {
   private final ObjectStore store;
   private final InstantSource clock;
   private final ChunkWriter.Cutter cutter;
-  private final BufferPool buffers = new BufferPool(ChunkReader.WINDOW + 2 * WORKERS);
-  private final ExecutorService workers = Daemons.pool(WORKERS, "verify");
+  private final BufferPool buffers = new BufferPool(Window.MOST + WORKERS);
+  private final ExecutorService readers = Daemons.asNeeded("read");
+  private final ChunkReader.Means means;
 
   ImageStore(ObjectStore store, InstantSource clock, ChunkWriter.Cutter cutter) {
     this.store = store;
     this.clock = clock;
     this.cutter = cutter;
+    this.means = new ChunkReader.Means(store, buffers, readers, new Semaphore(WORKERS));
   }
 
   /** Connects; gives up after 10 s. */
@@ -99,9 +102,9 @@ public final class ImageStore implements AutoCloseable {
   /** Closes the connection. No fetch or push may be under way. */
   @Override
   public void close() {
-    workers.shutdown();
+    readers.shutdown();
     try {
-      workers.awaitTermination(1, TimeUnit.MINUTES);
+      readers.awaitTermination(1, TimeUnit.MINUTES);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
@@ -328,7 +331,7 @@ public final class ImageStore implements AutoCloseable {
   }
 
   private ChunkReader reader(Image image, Filler filler) {
-    return new ChunkReader(store, buffers, workers, image, filler);
+    return new ChunkReader(means, image, filler);
   }
 
   /**

@@ -14,8 +14,6 @@ import java.util.function.BiConsumer;
 interface ObjectStore extends AutoCloseable {
   /** A read under way. Its buffer is not to be touched before {@link #await} has returned. */
   interface PendingRead {
-    boolean isDone();
-
     /**
      * Waits, in bounded time, and returns the number of bytes read.
      *
@@ -23,8 +21,18 @@ interface ObjectStore extends AutoCloseable {
      */
     int await() throws StoreException;
 
-    /** Asks for an early end; {@link #await} must still be called. */
+    /** Asks for an early end, also while another thread waits; {@link #await} must be called. */
     void cancel();
+  }
+
+  /** Which of an object's copies is read, where there are several. */
+  enum Copy {
+    /** The one that the configuration says. */
+    PREFERRED,
+    /** The one that is asked when nothing is configured. */
+    PRIMARY,
+    /** One by chance. */
+    RANDOM
   }
 
   /**
@@ -37,13 +45,12 @@ interface ObjectStore extends AutoCloseable {
   /** The longest value of a tag. */
   int MAX_TAG_BYTES = 16 << 10;
 
-  /**
-   * Begins to read an object into a direct buffer, from the buffer's index 0, up to its limit.
-   *
-   * @param primaryOnly never asks a replica, whatever the configuration
-   */
-  PendingRead startRead(String domain, String object, ByteBuffer target, boolean primaryOnly)
+  /** Begins to read an object into a direct buffer, from the buffer's index 0, up to its limit. */
+  PendingRead startRead(String domain, String object, ByteBuffer target, Copy copy)
       throws StoreException;
+
+  /** Whether other copies than the primary one may be read, now. */
+  boolean readsReplicas();
 
   /** Reads a whole object, or nothing when there is none. More than {@code maxBytes} is CORRUPT. */
   Optional<byte[]> read(String domain, String object, int maxBytes) throws StoreException;

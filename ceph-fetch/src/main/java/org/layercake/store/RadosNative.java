@@ -21,9 +21,6 @@ public interface RadosNative {
   int rados_aio_get_return_value(Pointer completion);
 
   @IgnoreError
-  int rados_aio_is_complete(Pointer completion);
-
-  @IgnoreError
   int rados_aio_read_op_operate(Pointer op, Pointer io, Pointer completion, String oid, int flags);
 
   @IgnoreError

@@ -202,10 +202,6 @@ final class RadosPool implements AutoCloseable {
       this.results = results;
     }
 
-    synchronized boolean isDone() {
-      return released || librados.rados_aio_is_complete(completion) != 0;
-    }
-
     synchronized void cancel() {
       if (!released) {
         librados.rados_aio_cancel(io, completion);
@@ -213,12 +209,14 @@ final class RadosPool implements AutoCloseable {
     }
 
     /** Number of bytes read, or a negated errno. To be called exactly once. */
-    synchronized int await() {
-      librados.rados_aio_wait_for_complete(completion);
-      int code = librados.rados_aio_get_return_value(completion);
-      librados.rados_aio_release(completion);
-      released = true;
-      return code < 0 ? code : (int) Math.min(results.getLong(0), target.limit());
+    int await() {
+      librados.rados_aio_wait_for_complete(completion); // not locked: others may cancel meanwhile
+      synchronized (this) {
+        int code = librados.rados_aio_get_return_value(completion);
+        librados.rados_aio_release(completion);
+        released = true;
+        return code < 0 ? code : (int) Math.min(results.getLong(0), target.limit());
+      }
     }
   }
 

@@ -30,6 +30,8 @@ import java.util.TreeMap;
 import java.util.function.BiConsumer;
 import java.util.regex.Pattern;
 import org.layercake.store.RadosPool.RadosFailure;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The store in a RADOS pool: an access domain is a RADOS namespace, an object an object.
@@ -38,6 +40,8 @@ import org.layercake.store.RadosPool.RadosFailure;
  * lists a namespace by walking the whole pool, chunks and all, but hands out an omap sorted.
  */
 final class RadosStore implements ObjectStore {
+  private static final Logger LOG = LoggerFactory.getLogger(RadosStore.class);
+
   private static final String TAGS = "t";
   private static final String SEEN = "seen";
   private static final int READ_STEP_BYTES = 1 << 20;
@@ -48,6 +52,7 @@ final class RadosStore implements ObjectStore {
   private static final int EPERM = -1;
   private static final int ENOENT = -2;
   private static final int EIO = -5;
+  private static final int EAGAIN = -11;
   private static final int EACCES = -13;
   private static final int EEXIST = -17;
   private static final int EINVAL = -22;
@@ -64,7 +69,7 @@ final class RadosStore implements ObjectStore {
   private final RadosPool pool;
   private final String poolName;
   private final String entity;
-  private final int readFlags;
+  private final StoreConfig.ReplicaReads replicaReads;
   private final InstantSource clock;
 
   private RadosStore(RadosPool pool, StoreConfig config, InstantSource clock) {
@@ -72,12 +77,7 @@ final class RadosStore implements ObjectStore {
     this.poolName = config.pool();
     this.clock = clock;
     this.entity = config.client();
-    this.readFlags =
-        switch (config.replicaReads()) {
-          case OFF -> 0;
-          case BALANCE -> RadosPool.BALANCE_READS;
-          case LOCALIZE -> RadosPool.LOCALIZE_READS;
-        };
+    this.replicaReads = config.replicaReads();
   }
 
   static RadosStore open(StoreConfig config, InstantSource clock) throws StoreException {
@@ -159,51 +159,106 @@ final class RadosStore implements ObjectStore {
   }
 
   @Override
-  public PendingRead startRead(String domain, String object, ByteBuffer target, boolean primaryOnly)
+  public PendingRead startRead(String domain, String object, ByteBuffer target, Copy copy)
       throws StoreException {
-    try {
-      RadosPool.Read read =
-          pool.namespace(domain).startRead(object, target, primaryOnly ? 0 : readFlags);
-      return new Pending(read, domain, object);
-    } catch (RadosFailure e) {
-      throw failure(e.code(), "read", domain, object);
-    }
+    return new Pending(domain, object, target, flags(copy));
   }
 
+  private int flags(Copy copy) {
+    return switch (copy) {
+      case PREFERRED -> preferredFlags();
+      case PRIMARY -> 0;
+      case RANDOM -> readsReplicas() ? RadosPool.BALANCE_READS : 0;
+    };
+  }
+
+  @Override
+  public boolean readsReplicas() {
+    return preferredFlags() != 0;
+  }
+
+  private int preferredFlags() {
+    return switch (replicaReads) {
+      case OFF -> 0;
+      case BALANCE -> RadosPool.BALANCE_READS;
+      case LOCALIZE -> RadosPool.LOCALIZE_READS;
+    };
+  }
+
+  /** A read that is begun again, once, at the primary, when a replica cannot serve it. */
   private final class Pending implements PendingRead {
-    private final RadosPool.Read read;
     private final String domain;
     private final String object;
+    private final ByteBuffer target;
+    private final int flags;
+    private RadosPool.Read read;
+    private boolean cancelled;
 
-    Pending(RadosPool.Read read, String domain, String object) {
-      this.read = read;
+    Pending(String domain, String object, ByteBuffer target, int flags) throws StoreException {
       this.domain = domain;
       this.object = object;
+      this.target = target;
+      this.flags = flags;
+      this.read = start(flags);
     }
 
-    @Override
-    public boolean isDone() {
-      return read.isDone();
+    private RadosPool.Read start(int flags) throws StoreException {
+      try {
+        return pool.namespace(domain).startRead(object, target, flags);
+      } catch (RadosFailure e) {
+        throw failure(e.code(), "read", domain, object);
+      }
     }
 
     @Override
     public int await() throws StoreException {
-      return check(read.await(), "read", domain, object);
+      int code = current().await();
+      if (isReplicasFault(code, flags) && startAgain(code)) {
+        code = current().await();
+      }
+      return check(code, "read", domain, object);
+    }
+
+    private synchronized RadosPool.Read current() {
+      return read;
+    }
+
+    private synchronized boolean startAgain(int code) throws StoreException {
+      if (!cancelled) {
+        LOG.warn(
+            "domain={} object={} event=replica-failed errno={} next=primary",
+            domain,
+            object,
+            -code);
+        read = start(0);
+      }
+      return !cancelled;
     }
 
     @Override
-    public void cancel() {
+    public synchronized void cancel() {
+      cancelled = true;
       read.cancel();
     }
+  }
+
+  /** Whether the primary may do better: the replica is behind, or does not answer. */
+  private static boolean isReplicasFault(int code, int flags) {
+    return flags != 0 && (code == EAGAIN || code == ETIMEDOUT);
   }
 
   @Override
   public Optional<byte[]> read(String domain, String object, int maxBytes) throws StoreException {
     ByteBuffer step = ByteBuffer.allocateDirect(READ_STEP_BYTES);
     ByteArrayOutputStream content = new ByteArrayOutputStream();
+    int flags = preferredFlags();
     int count;
     do {
-      count = namespace(domain).read(object, content.size(), step, readFlags);
+      count = namespace(domain).read(object, content.size(), step, flags);
+      if (isReplicasFault(count, flags)) {
+        flags = 0;
+        count = namespace(domain).read(object, content.size(), step, flags);
+      }
       if (count == ENOENT) {
         return Optional.empty();
       }
@@ -400,7 +455,7 @@ final class RadosStore implements ObjectStore {
       case EPERM, EACCES ->
           new StoreException(
               DENIED, what + "the key of " + entity + " does not permit it (ask an administrator)");
-      case ETIMEDOUT, ENOTCONN, ESHUTDOWN, ECANCELED ->
+      case EAGAIN, ETIMEDOUT, ENOTCONN, ESHUTDOWN, ECANCELED ->
           new StoreException(UNAVAILABLE, what + "Ceph does not answer (try again later)");
       case EIO -> new StoreException(CORRUPT, what + "I/O error in Ceph (tell an administrator)");
       case ENOSPC, EDQUOT ->

@@ -9,10 +9,15 @@ import java.util.function.BiConsumer;
 /** A store whose every operation is preceded by something that takes a while. */
 record Jostled(ObjectStore store, Runnable jostle) implements ObjectStore {
   @Override
-  public PendingRead startRead(String domain, String object, ByteBuffer target, boolean primaryOnly)
+  public PendingRead startRead(String domain, String object, ByteBuffer target, Copy copy)
       throws StoreException {
     jostle.run();
-    return store.startRead(domain, object, target, primaryOnly);
+    return store.startRead(domain, object, target, copy);
+  }
+
+  @Override
+  public boolean readsReplicas() {
+    return store.readsReplicas();
   }
 
   @Override

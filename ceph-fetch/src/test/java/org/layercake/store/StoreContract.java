@@ -22,7 +22,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
-import java.util.OptionalInt;
 import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.Callable;
@@ -113,12 +112,13 @@ public abstract class StoreContract {
   void asynchronousReadsFillTheirOwnBuffers() throws Exception {
     List<ObjectStore.PendingRead> reads = new ArrayList<>();
     List<ByteBuffer> buffers = new ArrayList<>();
+    ObjectStore.Copy[] copies = ObjectStore.Copy.values();
     for (int i = 0; i < 20; i++) {
       objects.create(domain, "c/" + i, direct("content " + i));
     }
     for (int i = 0; i < 20; i++) {
       buffers.add(ByteBuffer.allocateDirect(100));
-      reads.add(objects.startRead(domain, "c/" + i, buffers.get(i), i % 2 == 0));
+      reads.add(objects.startRead(domain, "c/" + i, buffers.get(i), copies[i % copies.length]));
     }
     for (int i = 0; i < 20; i++) {
       byte[] found = new byte[reads.get(i).await()];
@@ -130,7 +130,8 @@ public abstract class StoreContract {
   @Test
   void asynchronousReadOfAnAbsentObjectIsNotFound() throws Exception {
     ObjectStore.PendingRead read =
-        objects.startRead(domain, "c/none", ByteBuffer.allocateDirect(10), false);
+        objects.startRead(
+            domain, "c/none", ByteBuffer.allocateDirect(10), ObjectStore.Copy.PREFERRED);
     assertKind(StoreException.Kind.NOT_FOUND, read::await);
   }
 
@@ -138,7 +139,8 @@ public abstract class StoreContract {
   void cancelledReadEndsInBoundedTime() throws Exception {
     objects.create(domain, "c/a", ByteBuffer.allocateDirect(4 << 20));
     ObjectStore.PendingRead read =
-        objects.startRead(domain, "c/a", ByteBuffer.allocateDirect(4 << 20), false);
+        objects.startRead(
+            domain, "c/a", ByteBuffer.allocateDirect(4 << 20), ObjectStore.Copy.PREFERRED);
     read.cancel();
     try {
       assertEquals(4 << 20, read.await());
@@ -648,11 +650,12 @@ public abstract class StoreContract {
         image,
         new Filler() {
           @Override
-          public OptionalInt next(int reading) {
+          public Next next(int reading) {
             // One at a time, from the last to the first but two.
-            return reading > 0 || next.get() == 2
-                ? OptionalInt.empty()
-                : OptionalInt.of(next.decrementAndGet());
+            if (next.get() == 2) {
+              return Nothing.MORE;
+            }
+            return reading > 0 ? Nothing.YET : new Chunk(next.decrementAndGet());
           }
 
           @Override

@@ -77,6 +77,7 @@ final class ImageFill implements Filler {
   private final CompletableFuture<Void> begun = new CompletableFuture<>();
   private final List<FetchListener> listeners = new CopyOnWriteArrayList<>();
   private final Object place = new Object();
+  private volatile Runnable reader = () -> {};
 
   // All guarded by this.
   private final byte[] states;
@@ -254,12 +255,18 @@ final class ImageFill implements Filler {
     } else {
       likely.add(chunk);
     }
+    reader.run();
   }
 
   @Override
-  public synchronized OptionalInt next(int inFlight) {
+  public void begin(Runnable call) {
+    reader = call;
+  }
+
+  @Override
+  public synchronized Next next(int inFlight) {
     if (closed) {
-      return OptionalInt.empty();
+      return Nothing.MORE;
     }
     OptionalInt next = poll(urgent);
     if (next.isEmpty()) {
@@ -268,7 +275,10 @@ final class ImageFill implements Filler {
     if (next.isEmpty() && (inFlight < OTHERS_WHILE_WAITED_FOR || !isWaitedFor())) {
       next = poll(rest);
     }
-    return next;
+    if (next.isPresent()) {
+      return new Chunk(next.getAsInt());
+    }
+    return rest.isEmpty() ? Nothing.MORE : Nothing.YET; // all that is absent was among the rest
   }
 
   private boolean isWaitedFor() {
