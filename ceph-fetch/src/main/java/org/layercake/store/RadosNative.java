@@ -39,6 +39,9 @@ public interface RadosNative {
   Pointer rados_create_write_op();
 
   @IgnoreError
+  int rados_get_min_compatible_osd(Pointer cluster, Pointer releaseOut);
+
+  @IgnoreError
   int rados_getxattr(Pointer io, String oid, String name, Pointer buffer, @size_t long length);
 
   @IgnoreError

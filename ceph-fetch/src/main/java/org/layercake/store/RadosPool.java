@@ -124,6 +124,16 @@ final class RadosPool implements AutoCloseable {
     }
   }
 
+  /**
+   * The release that every OSD has at least, by its number (16 is Pacific), or a negated errno.
+   * From the OSD map, which each client has: the monitors admit no older OSD than it says.
+   */
+  int oldestOsdRelease() {
+    Pointer release = Memory.allocateDirect(runtime, Long.BYTES, true);
+    int code = librados.rados_get_min_compatible_osd(cluster.handle(runtime), release);
+    return code < 0 ? code : release.getByte(0);
+  }
+
   /** Asks the monitors for what they answer in JSON. */
   String ask(String command) throws RadosFailure {
     Pointer text = bytes((command + "\0").getBytes(StandardCharsets.US_ASCII));

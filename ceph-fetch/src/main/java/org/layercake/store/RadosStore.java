@@ -40,6 +40,13 @@ import org.slf4j.LoggerFactory;
  * lists a namespace by walking the whole pool, chunks and all, but hands out an omap sorted.
  */
 final class RadosStore implements ObjectStore {
+  /**
+   * The first release in which a replica that meets a media error sends the reader to the primary;
+   * in those before, its OSD fails an assertion and ends (ceph pull request 70909, merged into main
+   * in August 2026, after Umbrella had branched off; no backport is known).
+   */
+  private static final int VAMPIRE = 22;
+
   private static final Logger LOG = LoggerFactory.getLogger(RadosStore.class);
 
   private static final String TAGS = "t";
@@ -78,6 +85,12 @@ final class RadosStore implements ObjectStore {
     this.clock = clock;
     this.entity = config.client();
     this.replicaReads = config.replicaReads();
+    if (replicaReads == StoreConfig.ReplicaReads.AUTO) {
+      LOG.debug(
+          "event=replica-reads policy=auto osd-release={} needed={}",
+          pool.oldestOsdRelease(),
+          VAMPIRE);
+    }
   }
 
   static RadosStore open(StoreConfig config, InstantSource clock) throws StoreException {
@@ -179,10 +192,16 @@ final class RadosStore implements ObjectStore {
 
   private int preferredFlags() {
     return switch (replicaReads) {
+      case AUTO -> survivesReplicaReads() ? RadosPool.BALANCE_READS : 0;
       case OFF -> 0;
       case BALANCE -> RadosPool.BALANCE_READS;
       case LOCALIZE -> RadosPool.LOCALIZE_READS;
     };
+  }
+
+  /** Asked anew each time: clusters are upgraded under a running launcher, and it costs nothing. */
+  private boolean survivesReplicaReads() {
+    return pool.oldestOsdRelease() >= VAMPIRE;
   }
 
   /** A read that is begun again, once, at the primary, when a replica cannot serve it. */

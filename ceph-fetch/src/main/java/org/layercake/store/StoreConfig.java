@@ -37,8 +37,13 @@ public record StoreConfig(
 
   /** Which OSD is asked for chunks; the value of {@code replica-reads}. */
   public enum ReplicaReads {
+    /** As BALANCE where no replica's OSD can be harmed by it, else as OFF. */
+    AUTO,
+    /** The primary. */
     OFF,
+    /** Any that has a copy. */
     BALANCE,
+    /** A near one that has a copy. */
     LOCALIZE
   }
 
@@ -93,7 +98,7 @@ public record StoreConfig(
         entity,
         Path.of(value(properties, "keyring", keyring)),
         directory,
-        choice(ReplicaReads.class, properties, "replica-reads", ReplicaReads.OFF));
+        choice(ReplicaReads.class, properties, "replica-reads", ReplicaReads.AUTO));
   }
 
   private static String value(Properties properties, String key, String defaultValue) {

@@ -17,7 +17,7 @@ class StoreConfigTest {
     StoreConfig node = StoreConfig.forNode(new Properties());
     assertEquals("client.layercake-node", node.client());
     assertEquals(StoreConfig.Kind.RADOS, node.kind());
-    assertEquals(StoreConfig.ReplicaReads.OFF, node.replicaReads());
+    assertEquals(StoreConfig.ReplicaReads.AUTO, node.replicaReads());
   }
 
   @Test
