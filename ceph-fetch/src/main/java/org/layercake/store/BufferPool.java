@@ -24,9 +24,9 @@ final class BufferPool {
     return buffer();
   }
 
-  /** A buffer if there is one at once, else null. */
+  /** A buffer if there is one at once that nobody waits for, else null. */
   ByteBuffer poll() {
-    return permits.tryAcquire() ? buffer() : null;
+    return !permits.hasQueuedThreads() && permits.tryAcquire() ? buffer() : null;
   }
 
   void giveBack(ByteBuffer buffer) {
