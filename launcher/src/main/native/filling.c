@@ -24,7 +24,7 @@ enum {
 };
 
 /* A record of the wanted FIFO, docs/protocol.md; little endian. */
-enum urgency { URGENT = 0, AHEAD = 1 };
+enum urgency { URGENT = 0, AHEAD = 1, TOUCHED = 2 };
 struct wish {
 	uint32_t chunk;
 	uint32_t urgency;
@@ -32,11 +32,12 @@ struct wish {
 
 static struct filling here;
 
-/* What has been asked for; guarded by the lock. */
+/* What has been said of each chunk; guarded by the lock, but for a first look at `touched`. */
 static pthread_mutex_t asking = PTHREAD_MUTEX_INITIALIZER;
 static struct {
 	int64_t asked_millis; /* 0: never, as urgent */
 	bool ahead;
+	bool touched;
 } * asked;
 
 static _Thread_local struct {
@@ -152,6 +153,24 @@ void filling_ask_ahead(uint64_t from, uint64_t to)
 	pthread_mutex_unlock(&asking);
 }
 
+/* Tells the launcher of chunks that are read for the first time: the next start wants them, too. */
+static void note_touched(uint64_t offset, uint64_t length)
+{
+	if (length == 0)
+		return;
+	uint32_t last = map_chunk_at(&here.map, offset + length - 1);
+	for (uint32_t chunk = map_chunk_at(&here.map, offset); chunk <= last; chunk++) {
+		if (__atomic_load_n(&asked[chunk].touched, __ATOMIC_RELAXED))
+			continue;
+		pthread_mutex_lock(&asking);
+		if (!asked[chunk].touched) {
+			__atomic_store_n(&asked[chunk].touched, true, __ATOMIC_RELAXED);
+			send_wishes(&(struct wish){htole32(chunk), htole32(TOUCHED)}, 1);
+		}
+		pthread_mutex_unlock(&asking);
+	}
+}
+
 void filling_await(int timeout_millis)
 {
 	struct pollfd bell = {.fd = here.arrived, .events = POLLIN};
@@ -215,6 +234,7 @@ static enum outcome look(uint64_t offset, uint64_t length)
 	switch (mine.wait ? await_range(offset, length, &mine.missed)
 			  : map_look(&here.map, offset, length, &mine.missed)) {
 	case CHUNK_PRESENT:
+		note_touched(offset, length);
 		return READS_GOOD;
 	case CHUNK_ABSENT:
 		return mine.wait ? READS_FAILED : READS_MISSED;

@@ -22,7 +22,7 @@ import unittest
 from pathlib import Path
 
 ABSENT, PRESENT, GIVEN_UP = range(3)
-URGENT, AHEAD = range(2)
+URGENT, AHEAD, TOUCHED = range(3)
 WAIT_SECONDS = 120
 
 
@@ -271,6 +271,33 @@ class Streaming(unittest.TestCase):
             diff = subprocess.run(["diff", "-r", "--no-dereference", self.tree / "many",
                                    server.mount / "many"], check=False)
             self.assertEqual(diff.returncode, 0)
+
+    def test_what_is_read_first_is_told_once_also_when_it_is_there(self):
+        filling = Filling(self.work / "filling", self.image, low=64 << 10, high=64 << 10)
+        for chunk in range(len(filling.ends)):
+            filling.deliver(chunk)
+        large = filling.chunk_at(self.chunk_of_large()) + 20
+        with self.serving(filling) as server:
+            offset = (filling.ends[large] - self.chunk_of_large()) & ~0x1ffff
+            self.read_at(server.mount / "large", offset)
+            told = self.told(filling)
+            self.assertEqual({urgency for _, urgency in told}, {TOUCHED})
+            chunks = [chunk for chunk, _ in told]
+            self.assertEqual(len(chunks), len(set(chunks)))
+            self.assertTrue({0, large} <= set(chunks), chunks)
+            self.assertLess(len(chunks), len(filling.ends) / 4)
+            self.read_at(server.mount / "large", offset + 4096)
+            self.assertFalse(set(self.told(filling)) & set(told))
+
+    @staticmethod
+    def told(filling):
+        wanted = os.open(filling.wanted, os.O_RDWR | os.O_NONBLOCK)
+        try:
+            return list(struct.iter_unpack("<II", os.read(wanted, 65536)))
+        except BlockingIOError:
+            return []
+        finally:
+            os.close(wanted)
 
     def test_chunk_that_never_comes_is_an_io_error_and_other_files_work(self):
         filling = Filling(self.work / "filling", self.image, low=64 << 10, high=64 << 10)
