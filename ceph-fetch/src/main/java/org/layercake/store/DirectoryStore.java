@@ -142,10 +142,26 @@ final class DirectoryStore implements ObjectStore {
   @Override
   public void overwrite(String domain, String object, ByteBuffer content) throws StoreException {
     try {
+      if (domain.equals(ImageStore.STARTS)) {
+        requireOwn(root.resolve(domain));
+      }
       publish(stage(domain, content), path(domain, object));
     } catch (IOException e) {
       throw failure(e, "write", domain, object);
     }
+  }
+
+  /** A launcher is root: what a user has put in the way would let that user write as root. */
+  private static void requireOwn(Path directory) throws IOException, StoreException {
+    if (!Files.isDirectory(directory, NOFOLLOW_LINKS)
+        || !owner(directory).equals(System.getProperty("user.name"))) {
+      throw new StoreException(
+          DENIED, "cannot write to " + directory + ": it is no directory of ours (make it)");
+    }
+  }
+
+  private static String owner(Path directory) throws IOException {
+    return Files.getOwner(directory, NOFOLLOW_LINKS).getName();
   }
 
   /** The file's modification time is when it was last wanted. */
@@ -214,7 +230,7 @@ final class DirectoryStore implements ObjectStore {
       if (!Files.exists(directory, NOFOLLOW_LINKS)) {
         return;
       }
-      String owner = Files.getOwner(directory, NOFOLLOW_LINKS).getName();
+      String owner = owner(directory);
       if (!owner.equals(System.getProperty("user.name"))) {
         throw new StoreException(
             DENIED,

@@ -6,6 +6,7 @@ import static org.layercake.store.StoreException.Kind.INVALID;
 
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
@@ -30,9 +31,9 @@ final class GarbageCollector {
   private static final int WORKERS = 16;
 
   private static final int MAX_TAGS = 1_000_000;
-  private static final Pattern OBJECT = Pattern.compile("([cm])/([0-9a-f]{64})");
+  private static final Pattern OBJECT = Pattern.compile("([cms])/([0-9a-f]{64})");
   private static final Pattern DOMAIN =
-      Pattern.compile("site|u\\.[A-Za-z0-9_][A-Za-z0-9._-]{0,63}");
+      Pattern.compile(ImageStore.STARTS + "|site|u\\.[A-Za-z0-9_][A-Za-z0-9._-]{0,63}");
 
   private final ObjectStore store;
   private final Instant before;
@@ -48,9 +49,9 @@ final class GarbageCollector {
   }
 
   /** The objects of a domain by kind. */
-  private record Listed(Set<Digest> manifests, Set<Digest> chunks) {
+  private record Listed(Set<Digest> manifests, Set<Digest> chunks, Set<Digest> profiles) {
     Listed() {
-      this(new HashSet<>(), new HashSet<>());
+      this(new HashSet<>(), new HashSet<>(), new HashSet<>());
     }
   }
 
@@ -62,7 +63,11 @@ final class GarbageCollector {
   List<Garbage> run(Optional<String> domain) throws StoreException {
     SortedMap<String, Listed> listed = new TreeMap<>();
     store.list(domain, (where, object) -> note(listed, where, object));
+    Listed starts = listed.remove(ImageStore.STARTS);
     List<Garbage> result = new ArrayList<>();
+    if (starts != null) {
+      result.add(collectProfiles(starts.profiles(), listed.values()));
+    }
     ExecutorService workers = Daemons.pool(WORKERS, "gc");
     try {
       for (var entry : listed.entrySet()) {
@@ -82,7 +87,11 @@ final class GarbageCollector {
     Listed here = listed.computeIfAbsent(domain, d -> new Listed());
     try {
       Digest digest = Digest.parseHex(matcher.group(2));
-      (matcher.group(1).equals("m") ? here.manifests() : here.chunks()).add(digest);
+      switch (matcher.group(1)) {
+        case "c" -> here.chunks().add(digest);
+        case "m" -> here.manifests().add(digest);
+        default -> here.profiles().add(digest);
+      }
     } catch (StoreException e) {
       throw new AssertionError("the pattern is that of a digest", e);
     }
@@ -122,6 +131,23 @@ final class GarbageCollector {
       waiting += swept.waitingBytes();
     }
     return new Garbage(domain, images, objects, bytes, waiting);
+  }
+
+  /** A start profile is for an image, whoever has it; all domains have been listed. */
+  private Garbage collectProfiles(Set<Digest> profiles, Collection<Listed> domains)
+      throws StoreException {
+    Set<Digest> orphans = new HashSet<>(profiles);
+    domains.forEach(domain -> orphans.removeAll(domain.manifests()));
+    long objects = 0;
+    long bytes = 0;
+    long waiting = 0;
+    for (Digest orphan : orphans) {
+      Swept swept = sweep(ImageStore.STARTS, ImageStore.profileObject(orphan));
+      objects += swept.gone() ? 1 : 0;
+      bytes += swept.bytes();
+      waiting += swept.waitingBytes();
+    }
+    return new Garbage(ImageStore.STARTS, 0, objects, bytes, waiting);
   }
 
   private Set<Digest> tagged(String domain) throws StoreException {

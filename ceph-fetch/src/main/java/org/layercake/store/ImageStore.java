@@ -64,6 +64,9 @@ public final class ImageStore implements AutoCloseable {
   /** Half the grace: the other half is for clocks that disagree. */
   private static final Duration MAX_UNPUBLISHED = MIN_GRACE.dividedBy(2);
 
+  /** The domain of start profiles; only launchers write there. */
+  static final String STARTS = "starts";
+
   /** No tag begins with a dot. */
   private static final String AUDIENCE_KEY = ".share";
 
@@ -340,6 +343,26 @@ public final class ImageStore implements AutoCloseable {
    */
   public void fill(Image image, Filler filler) throws StoreException, IOException {
     reader(image, filler).run();
+  }
+
+  /** What programs in an image read when they start, as far as that is known. */
+  public StartProfile startProfile(Image image) throws StoreException {
+    Optional<byte[]> bytes =
+        store.read(STARTS, profileObject(image.digest()), StartProfile.MAX_BYTES);
+    return bytes.isEmpty()
+        ? StartProfile.NONE
+        : StartProfile.parse(bytes.get(), image.manifest().chunks().size());
+  }
+
+  /**
+   * Stores a start profile in the place of the one there is. Of two at once one is lost.
+   *
+   * @throws StoreException of kind DENIED unless this key may write start profiles
+   */
+  public void saveStartProfile(Image image, StartProfile profile) throws StoreException {
+    byte[] bytes = profile.bytes();
+    ByteBuffer content = ByteBuffer.allocateDirect(bytes.length).put(0, bytes);
+    store.overwrite(STARTS, profileObject(image.digest()), content);
   }
 
   /** Refuses early what {@link #push} would refuse at its end, as far as that can be known. */
@@ -742,6 +765,11 @@ public final class ImageStore implements AutoCloseable {
 
   static String manifestObject(Digest digest) {
     return "m/" + digest.hex();
+  }
+
+  /** Of an image, by its digest. */
+  static String profileObject(Digest digest) {
+    return "s/" + digest.hex();
   }
 
   private static String audienceKey(String name) {

@@ -496,6 +496,33 @@ public abstract class StoreContract {
   }
 
   @Test
+  void startProfileIsKeptForAnImageAndReplaced() throws Exception {
+    push(file("image", random(8 << 20, 22)), "deb:12");
+    Image image = images.resolve(ImageName.parse("deb:12"), user);
+    assertEquals(StartProfile.NONE, images.startProfile(image));
+    images.saveStartProfile(image, new StartProfile(List.of(3, 0, 1)));
+    images.saveStartProfile(
+        image, images.startProfile(image).with(new StartProfile(List.of(1, 2))));
+    assertEquals(List.of(3, 0, 1, 2), images.startProfile(image).chunks());
+  }
+
+  @Test
+  void startProfileOfChunksThatTheImageHasNotIsRefused() throws Exception {
+    push(file("image", random(1 << 20, 23)), "deb:12");
+    Image image = images.resolve(ImageName.parse("deb:12"), user);
+    for (String hostile : new String[] {"1000\n", "-1\n", "x", "9999999999\n", "0\n\n", "0 1"}) {
+      objects.overwrite(
+          ImageStore.STARTS, ImageStore.profileObject(image.digest()), direct(hostile));
+      assertKind(StoreException.Kind.CORRUPT, () -> images.startProfile(image));
+    }
+    objects.overwrite(
+        ImageStore.STARTS,
+        ImageStore.profileObject(image.digest()),
+        direct(new byte[StartProfile.MAX_BYTES + 1]));
+    assertKind(StoreException.Kind.CORRUPT, () -> images.startProfile(image));
+  }
+
+  @Test
   void damagedManifestStopsACollection() throws Exception {
     Digest digest = push(file("image", random(1 << 20, 21)), "deb:12").digest();
     objects.overwrite(domain, ImageStore.manifestObject(digest), direct("{}"));

@@ -1,0 +1,57 @@
+package org.layercake.store;
+
+import static java.nio.charset.StandardCharsets.US_ASCII;
+import static org.layercake.store.StoreException.Kind.CORRUPT;
+
+import java.util.List;
+import java.util.stream.Stream;
+
+/**
+ * Which chunks of an image programs read when they start, in the order of their first reading: what
+ * a node fetches first. It only advises. {@code docs/store-format.md} describes the object.
+ *
+ * @param chunks by their place in the manifest's list, each once
+ */
+public record StartProfile(List<Integer> chunks) {
+  public static final StartProfile NONE = new StartProfile(List.of());
+
+  /** A start that reads more than so many chunks is not one; 16 GB at the usual chunk size. */
+  private static final int MAX_CHUNKS = 1 << 14;
+
+  /** Seven digits and a line's end. */
+  static final int MAX_BYTES = 8 * MAX_CHUNKS;
+
+  /** Leaves out what is said twice, and what is too much. */
+  public StartProfile {
+    chunks = chunks.stream().distinct().limit(MAX_CHUNKS).toList();
+  }
+
+  /**
+   * Parses hostile bytes.
+   *
+   * @param imageChunks how many chunks the image has
+   */
+  static StartProfile parse(byte[] bytes, int imageChunks) throws StoreException {
+    try {
+      List<Integer> chunks = new String(bytes, US_ASCII).lines().map(Integer::valueOf).toList();
+      if (chunks.stream().allMatch(chunk -> chunk >= 0 && chunk < imageChunks)) {
+        return new StartProfile(chunks);
+      }
+    } catch (NumberFormatException e) {
+      // Said below, as what is out of range.
+    }
+    throw new StoreException(
+        CORRUPT, "a start profile names what is no chunk of an image of " + imageChunks);
+  }
+
+  byte[] bytes() {
+    StringBuilder lines = new StringBuilder();
+    chunks.forEach(chunk -> lines.append(chunk).append('\n'));
+    return lines.toString().getBytes(US_ASCII);
+  }
+
+  /** What this and then the other reads. */
+  public StartProfile with(StartProfile other) {
+    return new StartProfile(Stream.concat(chunks.stream(), other.chunks.stream()).toList());
+  }
+}
