@@ -24,7 +24,7 @@ enum {
 };
 
 /* A record of the wanted FIFO, docs/protocol.md; little endian. */
-enum urgency { URGENT = 0, AHEAD = 1, TOUCHED = 2 };
+enum urgency { URGENT = 0, AHEAD = 1, TOUCHED = 2, LOST = 3 };
 struct wish {
 	uint32_t chunk;
 	uint32_t urgency;
@@ -136,6 +136,16 @@ void filling_ask(uint32_t chunk)
 	}
 	if (count > 0)
 		send_wishes(wishes, count);
+	pthread_mutex_unlock(&asking);
+}
+
+void filling_give_up(uint32_t chunk)
+{
+	complain("chunk %u did not come in %lld s: reads of it fail (see the launcher's log)",
+		 chunk, (long long)here.limit_millis / 1000);
+	/* Nobody may be reading what we say; the FIFO keeps it for the next launcher. */
+	pthread_mutex_lock(&asking);
+	send_wishes(&(struct wish){htole32(chunk), htole32(LOST)}, 1);
 	pthread_mutex_unlock(&asking);
 }
 

@@ -41,6 +41,9 @@ enum outcome filling_outcome(uint32_t *chunk);
 /* Asks the launcher for a chunk, at most once a second for the same one; never blocks. */
 void filling_ask(uint32_t chunk);
 
+/* Says, here and to the launcher, that a read of this chunk fails because it did not come. */
+void filling_give_up(uint32_t chunk);
+
 /* Asks for all of [from, to) that is not there, as less urgent, up to a limit. */
 void filling_ask_ahead(uint64_t from, uint64_t to);
 

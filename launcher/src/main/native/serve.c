@@ -194,9 +194,7 @@ static void end_wait(struct request *request)
 	if (request->interrupted_millis != 0) {
 		fuse_reply_err(request->fuse, EINTR);
 	} else {
-		complain(
-		    "chunk %u did not come in %lld s: reads of it fail (see the launcher's log)",
-		    request->missed, (long long)filling_limit_millis() / 1000);
+		filling_give_up(request->missed);
 		fuse_reply_err(request->fuse, EIO);
 	}
 	free(request);

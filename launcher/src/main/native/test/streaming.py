@@ -22,7 +22,7 @@ import unittest
 from pathlib import Path
 
 ABSENT, PRESENT, GIVEN_UP = range(3)
-URGENT, AHEAD, TOUCHED = range(3)
+URGENT, AHEAD, TOUCHED, LOST = range(4)
 WAIT_SECONDS = 120
 
 
@@ -289,6 +289,9 @@ class Streaming(unittest.TestCase):
             self.read_at(server.mount / "large", offset + 4096)
             self.assertFalse(set(self.told(filling)) & set(told))
 
+    def await_said(self, filling, urgency):
+        wait_for("server says it", lambda: urgency in [each for _, each in self.told(filling)])
+
     @staticmethod
     def told(filling):
         wanted = os.open(filling.wanted, os.O_RDWR | os.O_NONBLOCK)
@@ -325,6 +328,8 @@ class Streaming(unittest.TestCase):
                     reader.join(WAIT_SECONDS)
                 self.assertIn("did not come in 2 s", server.words())
                 self.assertLess(server.words().count("\n"), 5)
+            in_time(self.read_at, lost, began)
+            self.await_said(filling, LOST)
             with filling.fed():
                 self.assertEqual(tree_digest(server.mount), self.digest)
 

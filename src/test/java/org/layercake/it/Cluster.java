@@ -152,6 +152,29 @@ final class Cluster {
     }
   }
 
+  /** Does something while a node's launcher has these lines at the end of its settings. */
+  static void withSettings(String node, String lines, Runnable act) {
+    String config = "/etc/layercake/launcher.conf";
+    on(node, "cp %1$s %1$s.kept && printf '%%s\\n' '%2$s' >>%1$s".formatted(config, lines)).text();
+    restartLauncher(node);
+    try {
+      act.run();
+    } finally {
+      on(node, "mv %1$s.kept %1$s".formatted(config)).text();
+      restartLauncher(node);
+    }
+  }
+
+  /** Does something while images come slowly to n1, and jobs there wait for the whole of them. */
+  static void withSlowWholeFetch(Runnable act) {
+    withSettings("n1", "instant-start = false", () -> withSlowLink("n1", act));
+  }
+
+  private static void restartLauncher(String node) {
+    cluster("launcher", node, "stop").text();
+    cluster("launcher", node, "start").text();
+  }
+
   /** Ends what a test may have left, and asserts that it did no harm to the nodes. */
   static void endJobs() {
     for (String user : List.of("alice", "bob")) {

@@ -4,28 +4,15 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import org.junit.jupiter.api.AfterAll;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
 /** Containers that start while their image is still on its way, on n2; its link is slow. */
 class InstantStartIT {
-  private static final String CONFIG = "/etc/layercake/launcher.conf";
-
-  @BeforeAll
-  static void configure() {
-    Cluster.on("n2", "cp %1$s %1$s.whole && echo 'instant-start = true' >>%1$s".formatted(CONFIG))
-        .text();
-    restartLauncher();
-  }
-
-  @AfterAll
-  static void restore() {
-    Cluster.on("n2", "mv %1$s.whole %1$s".formatted(CONFIG)).text();
-    restartLauncher();
-  }
-
   @AfterEach
   void endJobs() {
     Cluster.on("head", "ceph osd unset pause").text();
@@ -91,7 +78,9 @@ class InstantStartIT {
     String log = launcherLog();
     String digest = Images.digest("alice", "instant-killed");
     assertTrue(
-        log.lastIndexOf("event=recover ") < log.indexOf("event=fetched digest=" + digest), log);
+        log.lastIndexOf("event=recover ")
+            < log.indexOf("event=fetched image=alice/instant-killed:latest@" + digest),
+        log);
   }
 
   @Test
@@ -112,6 +101,137 @@ class InstantStartIT {
                     Cluster.on("head", "ceph osd unset pause").text();
                   }));
         });
+  }
+
+  @Test
+  void cephGoneForLongerThanTheLimitIsAnIoErrorAndNeverZeros() {
+    outlast(
+        "instant-gone-ceph",
+        () -> Cluster.on("head", "ceph osd set pause").text(),
+        () -> Cluster.on("head", "ceph osd unset pause").text());
+  }
+
+  @Test
+  void aLauncherGoneForLongerThanTheLimitIsAnIoErrorAndTheNextOneSaysSo() {
+    outlast(
+        "instant-gone-launcher",
+        () -> Cluster.cluster("launcher", "n2", "kill").text(),
+        () -> Cluster.cluster("launcher", "n2", "start").text());
+  }
+
+  /** A job on n2 reads while something has been undone for longer than reads wait, and after. */
+  private static void outlast(String image, Runnable end, Runnable begin) {
+    push(image, 60);
+    String script =
+        """
+        until_there() { until [ -e $HOME/$1 ]; do sleep 0.1; done; }
+        srun touch $HOME/entered; until_there ended
+        srun sh -c 'for f in /data/*; do cat $f >/dev/null || exit 7; done'; echo exit $?
+        touch $HOME/failed; until_there begun
+        srun sh -c '%s'; rm $HOME/entered $HOME/ended $HOME/failed $HOME/begun
+        """
+            .formatted(SUMS);
+    Runnable meanwhile =
+        () -> {
+          awaitFile("entered");
+          end.run();
+          Cluster.as("alice", "touch $HOME/ended").text();
+          awaitFile("failed");
+          begin.run();
+          Cluster.as("alice", "touch $HOME/begun").text();
+        };
+    Cluster.withSlowLink(
+        "n2",
+        () ->
+            Cluster.withSettings(
+                "n2",
+                "read-timeout = 3",
+                () -> {
+                  Cluster.Result result =
+                      Cluster.salloc("alice", "-w n2 --ch-image=" + image, script, meanwhile);
+                  assertTrue(result.err().contains("Input/output error"), result.err());
+                  assertEquals("exit 7\n" + sums(image), result.text());
+                  String said = "event=read-failed digest=" + Images.digest("alice", image);
+                  Cluster.await("the log says so", () -> launcherLog().contains(said));
+                }));
+  }
+
+  private static void awaitFile(String name) {
+    Cluster.await(
+        "there is " + name, () -> Cluster.as("alice", "test -e $HOME/" + name).exit() == 0);
+  }
+
+  @Test
+  void whatStartsHaveReadComesFirstTheNextTime() {
+    push("instant-again", 60);
+    String digest = Images.digest("alice", "instant-again").replace("sha256:", "");
+    Cluster.withSlowLink(
+        "n2", () -> run("instant-again", "cat /data/5 /data/17 /data/33 >/dev/null").text());
+    Cluster.await(
+        "what was read is recorded",
+        () -> launcherLog().contains("event=start-recorded digest=sha256:" + digest));
+    Cluster.awaitNoJobs();
+    Cluster.on("n2", "rm " + cached("instant-again")).text();
+    Cluster.withSlowLink(
+        "n2",
+        () -> {
+          run("instant-again", "true").text();
+          String there =
+              "grep -aoE 'marker-of-file-[0-9]+' /var/cache/layercake/staging/%s | sort -u"
+                  .formatted(digest);
+          List<String> markers = new ArrayList<>();
+          Cluster.await(
+              "the first are there",
+              () -> {
+                markers.clear();
+                markers.addAll(Cluster.on("n2", there).out().lines().toList());
+                return markers.containsAll(
+                    List.of("marker-of-file-5", "marker-of-file-17", "marker-of-file-33"));
+              });
+          assertTrue(markers.size() < 30, markers.toString());
+        });
+  }
+
+  @Test
+  void aNewVersionIsMadeOfTheOldOneAndWhatHasChanged() {
+    push("instant-old", 20);
+    run("instant-old", "true").text();
+    Cluster.await("the old one is there", () -> isCached("instant-old"));
+    Cluster.as(
+            "alice",
+            """
+            set -e; layercake pull instant-old $HOME/old; unsquashfs -quiet -no-progress -d $HOME/tree $HOME/old
+            echo changed >$HOME/tree/data/7; layercake push $HOME/tree instant-new; rm -rf $HOME/tree $HOME/old
+            """)
+        .text();
+    assertEquals("changed", run("instant-new", "cat /data/7").text());
+    Cluster.await("the new one is there", () -> isCached("instant-new"));
+    Matcher fetched =
+        Pattern.compile("event=fetched image=alice/instant-new\\S* bytes=(\\d+) copied=(\\d+)")
+            .matcher(launcherLog());
+    assertTrue(fetched.find());
+    assertTrue(
+        Long.parseLong(fetched.group(2)) > Long.parseLong(fetched.group(1)) / 2, fetched.group());
+    assertEquals(sums("instant-new"), run("instant-new", SUMS).text());
+  }
+
+  private static boolean isCached(String image) {
+    return Cluster.on("n2", "test -e " + cached(image)).exit() == 0;
+  }
+
+  @Test
+  void aSiteMayHaveItsUsersWaitForTheWholeImage() {
+    push("instant-not", 20);
+    Cluster.withSettings(
+        "n2",
+        "instant-start = false",
+        () ->
+            Cluster.withSlowLink(
+                "n2",
+                () -> {
+                  run("instant-not", "true").text();
+                  assertTrue(isCached("instant-not"));
+                }));
   }
 
   @Test
@@ -218,10 +338,5 @@ class InstantStartIT {
 
   private static String launcherLog() {
     return Cluster.on("n2", "cat /var/log/layercake-launcher.log").text();
-  }
-
-  private static void restartLauncher() {
-    Cluster.cluster("launcher", "n2", "stop").text();
-    Cluster.cluster("launcher", "n2", "start").text();
   }
 }

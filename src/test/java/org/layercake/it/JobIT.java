@@ -268,8 +268,7 @@ class JobIT {
   @Test
   void whoeverWaitsForAFetchSeesHowFarItIs() {
     Images.busybox("alice", "job-slow", "head -c 30000000 /dev/urandom >$d/bytes");
-    Cluster.withSlowLink(
-        "n1",
+    Cluster.withSlowWholeFetch(
         () -> {
           Cluster.Result result = salloc("-w n1 -n2 --ch-image=job-slow", "srun -n2 " + WHERE);
           assertEquals(0, result.exit());

@@ -203,8 +203,7 @@ class SshIT {
   @Test
   void aSessionWaitsForItsContainerAndOnlyATerminalIsTold() {
     Images.busybox("alice", "ssh-slow", "head -c 30000000 /dev/urandom >$d/bytes");
-    Cluster.withSlowLink(
-        "n1",
+    Cluster.withSlowWholeFetch(
         () -> {
           String script = "ssh -tt n1 cat /etc/os-release";
           String out = salloc("-w n1 --ch-image=ssh-slow", script).text();
@@ -213,8 +212,7 @@ class SshIT {
           assertTrue(out.endsWith("ID=layercake-ssh-slow"), out);
         });
     Images.busybox("alice", "ssh-slow", "head -c 30000001 /dev/urandom >$d/bytes");
-    Cluster.withSlowLink(
-        "n1",
+    Cluster.withSlowWholeFetch(
         () -> {
           Cluster.Result result = salloc("-w n1 --ch-image=ssh-slow", "ssh n1 cat /etc/os-release");
           assertEquals("ID=layercake-ssh-slow\n", result.out());

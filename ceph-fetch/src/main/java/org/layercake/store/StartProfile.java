@@ -50,6 +50,11 @@ public record StartProfile(List<Integer> chunks) {
     return lines.toString().getBytes(US_ASCII);
   }
 
+  /** The first so many chunks. */
+  public StartProfile first(int count) {
+    return new StartProfile(chunks.subList(0, Math.min(count, chunks.size())));
+  }
+
   /** What this and then the other reads. */
   public StartProfile with(StartProfile other) {
     return new StartProfile(Stream.concat(chunks.stream(), other.chunks.stream()).toList());

@@ -18,16 +18,28 @@ record CacheLayout(Path cacheDirectory, Path runDirectory) {
   /** Makes the directories, closed to users except for one, and drops what was never published. */
   void prepare() throws IOException {
     makePrivate(images());
+    makePrivate(manifests());
     makePrivate(stagingDirectory());
     makePrivate(mounts());
     makePrivate(jobs());
     Files.createDirectories(contained());
     Files.setPosixFilePermissions(contained(), PosixFilePermissions.fromString("rwx--x--x"));
     Files.createDirectories(stage());
+    dropOrphans();
     Set<Digest> filling = filling();
     try (Stream<Path> unpublished = Files.list(stagingDirectory())) {
       for (Path file : unpublished.toList()) {
         if (filling.stream().noneMatch(d -> file.getFileName().toString().startsWith(d.hex()))) {
+          Files.delete(file);
+        }
+      }
+    }
+  }
+
+  private void dropOrphans() throws IOException {
+    try (Stream<Path> files = Files.list(manifests())) {
+      for (Path file : files.toList()) {
+        if (!Files.exists(images().resolve(file.getFileName() + SUFFIX))) {
           Files.delete(file);
         }
       }
@@ -59,9 +71,35 @@ record CacheLayout(Path cacheDirectory, Path runDirectory) {
     return images().resolve(digest.hex() + SUFFIX);
   }
 
+  /** Which image it is, or null for a stray file. */
+  Digest digestOfImage(Path file) {
+    String name = file.getFileName().toString();
+    try {
+      return name.endsWith(SUFFIX)
+          ? Digest.parseHex(name.substring(0, name.length() - SUFFIX.length()))
+          : null;
+    } catch (StoreException e) {
+      return null;
+    }
+  }
+
+  /** The manifest of a complete image, by which others find chunks in it. */
+  Path manifest(Digest digest) {
+    return manifests().resolve(digest.hex());
+  }
+
+  private Path manifests() {
+    return cacheDirectory.resolve("manifests");
+  }
+
   /** Where an image is written until it is complete: same file system as {@link #images}. */
   Path staging(Digest digest) {
     return stagingDirectory().resolve(digest.hex());
+  }
+
+  /** Room on the disk for what is written to {@link #staging}. */
+  long usableBytes() throws IOException {
+    return Files.getFileStore(stagingDirectory()).getUsableSpace();
   }
 
   /** Which image it is that is being filled, by its pinned name. */

@@ -25,6 +25,7 @@ record Config(
     long cacheBudgetBytes,
     Path runDirectory,
     boolean instantStart,
+    ImageFill.Pace pace,
     Path libraryDirectory,
     Path chRun,
     boolean mountHome,
@@ -37,6 +38,8 @@ record Config(
           "cache-budget",
           "run-directory",
           "instant-start",
+          "background-rate",
+          "read-timeout",
           "library-directory",
           "ch-run",
           "mount-home",
@@ -85,9 +88,12 @@ record Config(
     return new Config(
         StoreConfig.forNode(p),
         Path.of(p.getProperty("cache-directory", "/var/cache/layercake")),
-        bytes(p.getProperty("cache-budget", "20G")),
+        bytes("cache-budget", p.getProperty("cache-budget", "20G")),
         Path.of(p.getProperty("run-directory", "/run/layercake")),
-        truth("instant-start", p.getProperty("instant-start", "false")),
+        truth("instant-start", p.getProperty("instant-start", "true")),
+        new ImageFill.Pace(
+            bytes("background-rate", p.getProperty("background-rate", "1G")),
+            seconds("read-timeout", p.getProperty("read-timeout", "600"))),
         Path.of(p.getProperty("library-directory", "/usr/lib/layercake")),
         Path.of(p.getProperty("ch-run", "/usr/bin/ch-run")),
         truth("mount-home", p.getProperty("mount-home", "true")),
@@ -95,7 +101,7 @@ record Config(
         Path.of(p.getProperty("slurm-spool-directory", "/var/spool/slurmd")));
   }
 
-  private static long bytes(String text) {
+  private static long bytes(String key, String text) {
     String number = text.strip().toUpperCase(Locale.ROOT);
     int suffix = number.isEmpty() ? -1 : "KMGT".indexOf(number.charAt(number.length() - 1));
     try {
@@ -106,8 +112,20 @@ record Config(
     } catch (ArithmeticException | NumberFormatException e) {
       // Fall through: every bad size gets the same message.
     }
+    throw new IllegalArgumentException(key + " \"" + text + "\" is not a size such as 500M or 20G");
+  }
+
+  private static int seconds(String key, String text) {
+    try {
+      int seconds = Integer.parseInt(text);
+      if (seconds >= 1 && seconds <= 86_400) {
+        return seconds;
+      }
+    } catch (NumberFormatException e) {
+      // Said below, as what is out of range.
+    }
     throw new IllegalArgumentException(
-        "cache-budget \"" + text + "\" is not a size such as 500M or 20G");
+        key + " \"" + text + "\" is not a number of seconds from 1 to 86400");
   }
 
   private static boolean truth(String key, String text) {

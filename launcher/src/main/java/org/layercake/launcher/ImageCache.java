@@ -1,11 +1,8 @@
 package org.layercake.launcher;
 
 import java.io.IOException;
-import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.FileTime;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -15,10 +12,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutionException;
-import java.util.concurrent.TimeUnit;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -37,22 +31,8 @@ final class ImageCache implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(ImageCache.class);
   private static final long CLOSE_MILLIS = 5000;
 
-  /** Writes an image's verified bytes into an empty file. */
-  interface Fetcher {
-    void fetch(FileChannel target, FetchListener listener)
-        throws StoreException, IOException, Abort;
-  }
-
-  /** A fetch under way, and all who wait for it. */
-  private static final class Flight implements FetchListener {
-    private final CompletableFuture<Void> landed = new CompletableFuture<>();
-    private final List<FetchListener> waiting = new CopyOnWriteArrayList<>();
-
-    @Override
-    public void fetched(long bytesDone) {
-      waiting.forEach(listener -> listener.fetched(bytesDone));
-    }
-  }
+  /** So many manifests are read, before the first byte of an image is copied. */
+  private static final int MAX_OTHERS = 32;
 
   /** A promise that the image file stays until closed. Closing twice is harmless. */
   final class Lease implements AutoCloseable {
@@ -76,7 +56,7 @@ final class ImageCache implements AutoCloseable {
 
     /** How long the first look into the mount may take because of what is not there yet. */
     long patienceMillis() {
-      return fill == null ? 0 : TimeUnit.SECONDS.toMillis(ImageFill.LIMIT_SECONDS);
+      return fill == null ? 0 : fill.patienceMillis();
     }
 
     /** Why an image that was promised cannot be had after all, or null. */
@@ -102,67 +82,69 @@ final class ImageCache implements AutoCloseable {
 
   private final CacheLayout layout;
   private final long budgetBytes;
+  private final ImageFill.Pace pace;
+  private final ImageFill.Stores stores;
   private final Runnable afterFetch;
-  // All guarded by this. A digest in `fetching` has its bytes reserved against the budget.
+  // All guarded by this.
   private final Map<Digest, Integer> leases = new HashMap<>();
-  private final Map<Digest, Flight> fetching = new HashMap<>();
-  private final Map<Digest, Long> reservedBytes = new HashMap<>();
-  private final Map<Digest, ImageFill> filling = new HashMap<>();
-  private final Map<Digest, Thread> fillers = new HashMap<>();
+  private final Map<Digest, ImageFill> filling = new HashMap<>(); // their bytes are reserved
   private final Set<Digest> ended = new HashSet<>(); // of those filling: not on their way any more
+  private final Set<Thread> threads = new HashSet<>();
 
   /**
+   * @param stores where images come from
    * @param afterFetch called when a fetch has ended, however
    */
-  ImageCache(CacheLayout layout, long budgetBytes, Runnable afterFetch) {
+  ImageCache(
+      CacheLayout layout,
+      long budgetBytes,
+      ImageFill.Pace pace,
+      ImageFill.Stores stores,
+      Runnable afterFetch) {
     this.layout = layout;
     this.budgetBytes = budgetBytes;
+    this.pace = pace;
+    this.stores = stores;
     this.afterFetch = afterFetch;
   }
 
   /**
    * Leases an image, fetching it when the node does not have it. Whoever asks for an image that is
-   * being fetched waits for that fetch. Not for one that {@link #isFilling}.
+   * being fetched takes part in that fetch.
    *
-   * @param bytes size of the image file
+   * @param whole waits until all of it is there; otherwise it can be read as soon as its first
+   *     chunk is, and the rest comes while it is read
    * @param listener told of the fetch, whoever asked for it first
    * @throws Abort {@link Abort#CANNOT_CREATE} when the budget or the disk has no room
    */
-  Lease lease(Digest digest, long bytes, FetchListener listener, Fetcher fetcher)
+  Lease lease(Image image, boolean whole, FetchListener listener)
       throws Abort, InterruptedException {
-    Flight mine = null;
-    Flight flight;
+    Digest digest = image.digest();
+    ImageFill fill;
     Lease lease;
     synchronized (this) {
-      lease = pin(digest);
-      flight = fetching.get(digest);
-      if (flight == null) {
-        if (touch(layout.image(digest))) {
-          return lease;
-        }
-        try {
-          makeRoom(bytes);
-        } catch (Abort e) {
-          lease.close();
-          throw e;
-        }
-        mine = new Flight();
-        flight = mine;
-        fetching.put(digest, mine);
-        reservedBytes.put(digest, bytes);
+      fill = filling.get(digest);
+      if (fill == null && touch(layout.image(digest))) {
+        return pin(digest);
       }
-      flight.waiting.add(listener);
+      if (fill == null) {
+        makeRoom(image.manifest().size());
+        fill = begin(image);
+        start(fill);
+      }
+      lease = pin(digest);
     }
-    if (mine != null) {
-      fetch(digest, fetcher, mine);
-    }
+    fill.tell(listener);
     try {
-      flight.landed.get();
+      (whole ? fill.whole() : fill.begun()).get();
+      if (fill.damage() != null) {
+        throw Abort.of(fill.damage());
+      }
       return lease;
     } catch (ExecutionException e) {
       lease.close();
       throw asAbort(e.getCause());
-    } catch (InterruptedException e) {
+    } catch (InterruptedException | Abort e) {
       lease.close();
       throw e;
     }
@@ -184,81 +166,31 @@ final class ImageCache implements AutoCloseable {
     return new Lease(digest, filling.get(digest));
   }
 
-  /**
-   * Leases an image that can be read as soon as its first chunk is there; the rest comes while it
-   * is read.
-   *
-   * @param listener told of the fetch, whoever asked for it first
-   * @throws Abort {@link Abort#CANNOT_CREATE} when the budget or the disk has no room
-   */
-  Lease leaseWhileFilling(Image image, FetchListener listener, ImageFill.Stores stores)
-      throws Abort, InterruptedException {
-    Digest digest = image.digest();
-    ImageFill fill;
-    Lease lease;
-    synchronized (this) {
-      fill = filling.get(digest);
-      if (fill == null && touch(layout.image(digest))) {
-        return pin(digest);
-      }
-      if (fill == null) {
-        makeRoom(image.manifest().size());
-        fill = begin(image);
-        take(fill);
-        start(fill, stores);
-      }
-      lease = pin(digest);
-    }
-    fill.tell(listener);
-    try {
-      fill.begun().get();
-      if (fill.damage() != null) {
-        throw Abort.of(fill.damage());
-      }
-      return lease;
-    } catch (ExecutionException e) {
-      lease.close();
-      throw asAbort(e.getCause());
-    } catch (InterruptedException | Abort e) {
-      lease.close();
-      throw e;
-    }
-  }
-
-  /** Whether the image is on its way, and may be read: what an earlier launcher left also is. */
-  synchronized boolean isFilling(Digest digest) {
-    return filling.containsKey(digest);
-  }
-
   private ImageFill begin(Image image) throws Abort {
     try {
-      return ImageFill.begin(layout, image);
+      return ImageFill.begin(layout, image, pace);
     } catch (IOException e) {
       throw asAbort(e);
     }
   }
 
-  private synchronized void take(ImageFill fill) {
+  private synchronized void start(ImageFill fill) {
     filling.put(fill.digest(), fill);
-    reservedBytes.put(fill.digest(), fill.bytes());
-  }
-
-  private synchronized void start(ImageFill fill, ImageFill.Stores stores) {
-    Thread thread = new Thread(() -> run(fill, stores), "fill");
+    Thread thread = new Thread(() -> run(fill), "fill");
     thread.setDaemon(true);
-    fillers.put(fill.digest(), thread);
+    threads.add(thread);
     thread.start();
   }
 
   /** Ends what is under way; the image servers wait for the next launcher. */
   @Override
   public void close() {
-    List<Thread> threads;
+    List<Thread> running;
     synchronized (this) {
-      threads = List.copyOf(fillers.values());
+      running = List.copyOf(threads);
     }
-    threads.forEach(Thread::interrupt);
-    for (Thread thread : threads) {
+    running.forEach(Thread::interrupt);
+    for (Thread thread : running) {
       try {
         thread.join(CLOSE_MILLIS);
       } catch (InterruptedException e) {
@@ -268,41 +200,61 @@ final class ImageCache implements AutoCloseable {
     }
   }
 
-  private void run(ImageFill fill, ImageFill.Stores stores) {
-    long started = System.nanoTime();
+  private void run(ImageFill fill) {
     try {
-      if (fill.run(stores, () -> isLeased(fill.digest()))) {
-        log.info(
-            "event=fetched digest={} bytes={} millis={}",
-            fill.digest(),
-            fill.bytes(),
-            (System.nanoTime() - started) / 1_000_000);
-        forget(fill);
-      } else {
-        discardWhenUnused(fill);
+      boolean whole = false;
+      do {
+        whole = fill.run(stores, () -> isLeased(fill.digest()), others());
+      } while (!whole && !end(fill));
+      if (whole && publish(fill)) {
+        afterFetch.run();
+        fill.recordStart(stores);
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
+    } catch (IOException e) {
+      log.warn("event=close-failed digest={}", fill.digest(), e);
     } finally {
       synchronized (this) {
-        fillers.remove(fill.digest(), Thread.currentThread());
+        threads.remove(Thread.currentThread());
       }
       afterFetch.run();
     }
   }
 
-  /** What is not complete, and not on its way any more, stays for those who run it. */
-  private synchronized void discardWhenUnused(ImageFill fill) {
+  private boolean publish(ImageFill fill) {
+    synchronized (this) {
+      try {
+        fill.publish();
+        forget(fill);
+      } catch (IOException e) {
+        log.error("event=publish-failed digest={}", fill.digest(), e);
+        fill.failWhole(e);
+        ended.add(fill.digest());
+        return false;
+      }
+    }
+    fill.announce();
+    return true;
+  }
+
+  /** False if somebody came in the last moment for whom it must go on. */
+  private synchronized boolean end(ImageFill fill) {
+    if (isLeased(fill.digest()) && fill.canGoOn()) {
+      return false;
+    }
+    // What is not complete, and not on its way any more, stays for those who run it.
     ended.add(fill.digest());
     if (!leases.containsKey(fill.digest())) {
       discard(fill);
     }
+    return true;
   }
 
   private synchronized void discard(ImageFill fill) {
     forget(fill);
     try {
-      fill.close();
+      fill.discard();
     } catch (IOException e) {
       log.warn("event=delete-failed digest={}", fill.digest(), e);
     }
@@ -310,63 +262,42 @@ final class ImageCache implements AutoCloseable {
 
   private synchronized void forget(ImageFill fill) {
     filling.remove(fill.digest());
-    reservedBytes.remove(fill.digest());
     ended.remove(fill.digest());
   }
 
   /** Whether no image is on its way. */
   synchronized boolean isQuiet() {
-    return fetching.isEmpty() && fillers.isEmpty();
+    return ended.containsAll(filling.keySet());
   }
 
   private synchronized boolean isLeased(Digest digest) {
     return leases.containsKey(digest);
   }
 
+  /** Complete images in which another's chunks may be, the last used ones first. */
+  private List<Digest> others() {
+    List<Digest> others = new ArrayList<>();
+    for (Path file : cachedOldestFirst()) {
+      Digest digest = layout.digestOfImage(file);
+      if (digest != null) {
+        others.add(0, digest);
+      }
+    }
+    return others.subList(0, Math.min(MAX_OTHERS, others.size()));
+  }
+
   /** Goes on with the fills of an earlier launcher whose image servers wait, drops the others. */
-  void recover(Predicate<Digest> isServed, ImageFill.Stores stores) throws IOException {
+  void recover(Predicate<Digest> isServed) throws IOException {
     for (Digest digest : layout.filling()) {
       try {
         if (isServed.test(digest)) {
-          ImageFill fill = ImageFill.resume(layout, digest);
-          take(fill);
-          start(fill, stores);
+          start(ImageFill.resume(layout, digest, pace));
           continue;
         }
       } catch (IOException | StoreException e) {
         log.warn("event=fill-lost digest={} cause={}", digest, e.getMessage());
       }
       ImageFill.delete(layout, digest);
-    }
-  }
-
-  private void fetch(Digest digest, Fetcher fetcher, Flight flight) {
-    Throwable failure = null;
-    Path staged = layout.staging(digest);
-    try {
-      try (FileChannel target =
-          FileChannel.open(
-              staged,
-              StandardOpenOption.CREATE,
-              StandardOpenOption.TRUNCATE_EXISTING,
-              StandardOpenOption.WRITE)) {
-        fetcher.fetch(target, flight);
-        target.force(true);
-      }
-      Files.move(staged, layout.image(digest), StandardCopyOption.ATOMIC_MOVE);
-    } catch (Exception e) {
-      failure = e;
-      deleteQuietly(staged);
-    }
-    synchronized (this) {
-      fetching.remove(digest);
-      reservedBytes.remove(digest);
-    }
-    afterFetch.run();
-    if (failure == null) {
-      flight.landed.complete(null);
-    } else {
-      flight.landed.completeExceptionally(failure);
     }
   }
 
@@ -388,31 +319,53 @@ final class ImageCache implements AutoCloseable {
         cause);
   }
 
-  /** Evicts unpinned images, least recently leased first, until {@code bytes} fit the budget. */
+  /** Evicts unpinned images, least recently leased first, until there is room for the bytes. */
   private void makeRoom(long bytes) throws Abort {
-    List<Path> cached = cachedOldestFirst();
-    long used =
-        cached.stream().mapToLong(ImageCache::size).sum()
-            + reservedBytes.values().stream().mapToLong(Long::longValue).sum();
     Set<Path> pinned = leases.keySet().stream().map(layout::image).collect(Collectors.toSet());
-    for (Path file : cached) {
-      if (used + bytes <= budgetBytes) {
+    List<Path> unpinned = new ArrayList<>(cachedOldestFirst());
+    unpinned.removeAll(pinned);
+    for (Path file : unpinned) {
+      if (shortOf(bytes) <= 0) {
         break;
       }
-      if (!pinned.contains(file)) {
-        used -= size(file);
-        deleteQuietly(file);
-        log.info("event=evict file={}", file);
-      }
+      evict(file);
     }
-    if (used + bytes > budgetBytes) {
+    long missing = shortOf(bytes);
+    if (missing > 0) {
       throw new Abort(
           Abort.CANNOT_CREATE,
           String.format(
-              "cannot cache the image: it has %d MB, running jobs hold %d of the %d MB that this"
-                  + " node's cache may use (try a smaller image or another node)",
-              bytes >> 20, used >> 20, budgetBytes >> 20));
+              "cannot cache the image: it has %d MB, and %d MB are missing beside what running jobs"
+                  + " hold, of the %d MB that the cache may use or on its disk (try a smaller image"
+                  + " or another node)",
+              bytes >> 20, (missing >> 20) + 1, budgetBytes >> 20));
     }
+  }
+
+  /** How many bytes are missing, in the budget or on the disk, for so many more. */
+  private long shortOf(long bytes) throws Abort {
+    long cached =
+        cachedOldestFirst().stream()
+            .filter(file -> !filling.containsKey(layout.digestOfImage(file)))
+            .mapToLong(ImageCache::size)
+            .sum();
+    long reserved = filling.values().stream().mapToLong(ImageFill::bytes).sum();
+    long promised = filling.values().stream().mapToLong(ImageFill::bytesMissing).sum();
+    try {
+      return Math.max(
+          cached + reserved + bytes - budgetBytes, promised + bytes - layout.usableBytes());
+    } catch (IOException e) {
+      throw asAbort(e);
+    }
+  }
+
+  private void evict(Path image) {
+    deleteQuietly(image);
+    Digest digest = layout.digestOfImage(image);
+    if (digest != null) {
+      deleteQuietly(layout.manifest(digest));
+    }
+    log.info("event=evict file={}", image);
   }
 
   private List<Path> cachedOldestFirst() {

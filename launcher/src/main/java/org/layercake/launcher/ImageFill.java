@@ -13,16 +13,15 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
-import java.util.ArrayList;
 import java.util.BitSet;
-import java.util.Collections;
-import java.util.Iterator;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import org.layercake.store.Digest;
 import org.layercake.store.FetchListener;
@@ -31,6 +30,7 @@ import org.layercake.store.Image;
 import org.layercake.store.ImageName;
 import org.layercake.store.ImageStore;
 import org.layercake.store.Manifest;
+import org.layercake.store.StartProfile;
 import org.layercake.store.StoreException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -44,24 +44,45 @@ import org.slf4j.LoggerFactory;
 final class ImageFill implements Filler {
   private static final Logger log = LoggerFactory.getLogger(ImageFill.class);
 
-  /** How long a reader waits for one chunk before it gets an I/O error. */
-  static final int LIMIT_SECONDS = 600;
-
   private static final byte[] MAGIC = {'L', 'C', 'K', 'M', 'A', 'P', 0, 1};
   private static final int HEADER_BYTES = 24;
   private static final int MAX_CHUNKS = 1 << 20;
   private static final int RECORD_BYTES = 8;
+  private static final int URGENT = 0;
+  private static final int LIKELY = 1;
+  private static final int TOUCHED = 2;
+  private static final int LOST = 3;
   private static final byte ABSENT = 0;
   private static final byte PRESENT = 1;
   private static final byte GIVEN_UP = 2;
 
-  /** While somebody waits, so few others are in the way. */
-  private static final int OTHERS_WHILE_WAITED_FOR = 2;
-
-  /** Who got a chunk will likely want another before long. */
-  private static final long LIKELY_BACK_NANOS = 200_000_000;
-
   private static final long RETRY_MILLIS = 2000;
+
+  /** What is read so long after the first chunk has come belongs to the start. */
+  private static final long START_SECONDS = 30;
+
+  /** Thousands of nodes see the same start: the first to store it spares the others that. */
+  private static final long STORE_SPREAD_MILLIS = 10_000;
+
+  /** A start that reads more than this part of the image is none; but always so many chunks. */
+  private static final int MAX_START_PART = 4;
+
+  private static final int MAX_START_CHUNKS = 256;
+
+  /** A start profile is stored again when it has grown by this part. */
+  private static final int WORTH_STORING_PART = 20;
+
+  /**
+   * How images are filled.
+   *
+   * @param restBytesPerSecond the most that is fetched of what nobody waits for
+   * @param waitSeconds how long a reader waits for one chunk before it gets an I/O error
+   */
+  record Pace(long restBytesPerSecond, int waitSeconds) {
+    long restNanos(long bytes) {
+      return Math.multiplyExact(bytes, 1_000_000_000L) / restBytesPerSecond;
+    }
+  }
 
   /** Where the store is; it may have to be connected first. */
   interface Stores {
@@ -71,24 +92,27 @@ final class ImageFill implements Filler {
   private final CacheLayout layout;
   private final Digest digest;
   private final ImageName source;
+  private final Pace pace;
   private final long[] ends;
   private final FileChannel file;
   private final FileChannel map;
   private final CompletableFuture<Void> begun = new CompletableFuture<>();
   private final List<FetchListener> listeners = new CopyOnWriteArrayList<>();
   private final Object place = new Object();
-  private volatile Runnable reader = () -> {};
+  private final long createdNanos = System.nanoTime();
+  private volatile Runnable call = () -> {};
+  private volatile Image image; // null until it was asked for again after a restart
 
   // All guarded by this.
   private final byte[] states;
-  private final BitSet reading = new BitSet();
+  private final FillOrder order;
   private final BitSet asked = new BitSet();
-  private final Set<Integer> urgent = new LinkedHashSet<>();
-  private final Set<Integer> likely = new LinkedHashSet<>();
-  private Set<Integer> rest = new LinkedHashSet<>();
-  private final BitSet waitedFor = new BitSet();
-  private long lastWaitNanos = System.nanoTime(); // whoever asked for the image comes soon
+  private final BitSet lost = new BitSet();
+  private final Set<Integer> touched = new LinkedHashSet<>();
+  private CompletableFuture<Void> whole = new CompletableFuture<>();
+  private boolean prepared;
   private long bytesDone;
+  private long bytesCopied;
   private StoreException damage;
   private boolean closed;
   private FileChannel wanted;
@@ -98,6 +122,7 @@ final class ImageFill implements Filler {
       CacheLayout layout,
       Digest digest,
       ImageName source,
+      Pace pace,
       long[] ends,
       byte[] states,
       FileChannel file,
@@ -105,17 +130,22 @@ final class ImageFill implements Filler {
     this.layout = layout;
     this.digest = digest;
     this.source = source;
+    this.pace = pace;
     this.ends = ends;
     this.states = states;
     this.file = file;
     this.map = map;
+    BitSet absent = new BitSet();
     for (int i = 0; i < states.length; i++) {
+      absent.set(i, states[i] == ABSENT);
       bytesDone += states[i] == PRESENT ? length(i) : 0;
     }
+    order = new FillOrder(absent, pace.restNanos(bytes() / ends.length), System::nanoTime);
+    order.want(0); // whoever mounts begins there
   }
 
   /** Makes the files of a fill of which nothing is there yet. */
-  static ImageFill begin(CacheLayout layout, Image image) throws IOException {
+  static ImageFill begin(CacheLayout layout, Image image, Pace pace) throws IOException {
     List<Manifest.Chunk> chunks = image.manifest().chunks();
     long[] ends = new long[chunks.size()];
     for (int i = 0; i < ends.length; i++) {
@@ -131,7 +161,10 @@ final class ImageFill implements Filler {
         FileChannel.open(layout.fillMap(digest), CREATE, TRUNCATE_EXISTING, READ, WRITE);
     map.write(map(ends), 0);
     Files.writeString(layout.fillSource(digest), image.pinned().toString());
-    return new ImageFill(layout, digest, image.pinned(), ends, new byte[ends.length], file, map);
+    byte[] states = new byte[ends.length];
+    ImageFill fill = new ImageFill(layout, digest, image.pinned(), pace, ends, states, file, map);
+    fill.image = image;
+    return fill;
   }
 
   private static ByteBuffer map(long[] ends) {
@@ -145,7 +178,8 @@ final class ImageFill implements Filler {
   }
 
   /** Takes up what an earlier launcher was filling: its image server lives and is asking. */
-  static ImageFill resume(CacheLayout layout, Digest digest) throws IOException, StoreException {
+  static ImageFill resume(CacheLayout layout, Digest digest, Pace pace)
+      throws IOException, StoreException {
     ImageName source = ImageName.parse(Files.readString(layout.fillSource(digest)));
     FileChannel map = FileChannel.open(layout.fillMap(digest), READ, WRITE);
     ByteBuffer bytes =
@@ -162,7 +196,7 @@ final class ImageFill implements Filler {
     byte[] states = new byte[count];
     bytes.get(states);
     FileChannel file = FileChannel.open(layout.staging(digest), READ, WRITE);
-    ImageFill fill = new ImageFill(layout, digest, source, ends, states, file, map);
+    ImageFill fill = new ImageFill(layout, digest, source, pace, ends, states, file, map);
     fill.begun.complete(null);
     fill.answerReaders();
     return fill;
@@ -177,8 +211,29 @@ final class ImageFill implements Filler {
     return begun;
   }
 
+  /** Complete when all of the image is there, or when that failed. */
+  synchronized CompletableFuture<Void> whole() {
+    order.hurry();
+    call.run();
+    return whole;
+  }
+
   long bytes() {
     return ends[ends.length - 1];
+  }
+
+  synchronized long bytesMissing() {
+    return bytes() - bytesDone;
+  }
+
+  /** How long the first look into the image may take because of what is not there yet. */
+  long patienceMillis() {
+    return TimeUnit.SECONDS.toMillis(pace.waitSeconds());
+  }
+
+  /** Whether it is worth another run. */
+  synchronized boolean canGoOn() {
+    return begun.isDone() && !begun.isCompletedExceptionally() && damage == null && !closed;
   }
 
   void tell(FetchListener listener) {
@@ -203,7 +258,7 @@ final class ImageFill implements Filler {
                   layout.fillMap(digest).toString(),
                   layout.fillWanted(digest).toString(),
                   layout.fillArrived(digest).toString(),
-                  Integer.toString(LIMIT_SECONDS)));
+                  Integer.toString(pace.waitSeconds())));
       try {
         answerReaders();
       } catch (IOException e) {
@@ -232,7 +287,7 @@ final class ImageFill implements Filler {
       while (requests.read(records) >= 0) {
         records.flip();
         while (records.remaining() >= RECORD_BYTES) {
-          want(records.getInt(), records.getInt());
+          heard(records.getInt(), records.getInt());
         }
         records.compact();
       }
@@ -243,59 +298,50 @@ final class ImageFill implements Filler {
     }
   }
 
-  /** The server may be in the hands of a hostile image: what it asks for is bounded by the map. */
-  private synchronized void want(int chunk, int urgency) {
-    if (chunk < 0 || chunk >= states.length || states[chunk] != ABSENT) {
+  /** The server may be in the hands of a hostile image: what it says is bounded by the map. */
+  private synchronized void heard(int chunk, int what) {
+    if (chunk < 0 || chunk >= states.length) {
       return;
     }
-    asked.set(chunk);
-    if (urgency == 0) {
-      waitedFor.set(chunk);
-      urgent.add(chunk);
-    } else {
-      likely.add(chunk);
+    switch (what) {
+      case URGENT -> {
+        asked.set(chunk);
+        order.want(chunk);
+        call.run();
+      }
+      case LIKELY -> {
+        asked.set(chunk);
+        order.wantLater(chunk);
+        call.run();
+      }
+      case TOUCHED -> {
+        if (isStart()) {
+          touched.add(chunk);
+        }
+      }
+      case LOST -> {
+        if (!lost.get(chunk)) {
+          lost.set(chunk);
+          log.error(
+              "event=read-failed digest={} chunk={} seconds={}", digest, chunk, pace.waitSeconds());
+        }
+      }
+      default -> log.warn("event=unknown-word digest={} word={}", digest, what);
     }
-    reader.run();
+  }
+
+  private boolean isStart() {
+    return System.nanoTime() - createdNanos < TimeUnit.SECONDS.toNanos(START_SECONDS);
   }
 
   @Override
   public void begin(Runnable call) {
-    reader = call;
+    this.call = call;
   }
 
   @Override
-  public synchronized Next next(int inFlight) {
-    if (closed) {
-      return Nothing.MORE;
-    }
-    OptionalInt next = poll(urgent);
-    if (next.isEmpty()) {
-      next = poll(likely);
-    }
-    if (next.isEmpty() && (inFlight < OTHERS_WHILE_WAITED_FOR || !isWaitedFor())) {
-      next = poll(rest);
-    }
-    if (next.isPresent()) {
-      return new Chunk(next.getAsInt());
-    }
-    return rest.isEmpty() ? Nothing.MORE : Nothing.YET; // all that is absent was among the rest
-  }
-
-  private boolean isWaitedFor() {
-    return !waitedFor.isEmpty() || System.nanoTime() - lastWaitNanos < LIKELY_BACK_NANOS;
-  }
-
-  /** Takes the first of them that is neither there nor being read. */
-  private OptionalInt poll(Set<Integer> chunks) {
-    for (Iterator<Integer> all = chunks.iterator(); all.hasNext(); ) {
-      int chunk = all.next();
-      all.remove();
-      if (states[chunk] == ABSENT && !reading.get(chunk)) {
-        reading.set(chunk);
-        return OptionalInt.of(chunk);
-      }
-    }
-    return OptionalInt.empty();
+  public synchronized Next next(int reading) {
+    return closed ? Nothing.MORE : order.next(reading);
   }
 
   @Override
@@ -304,9 +350,11 @@ final class ImageFill implements Filler {
       offset += file.write(content, offset);
     }
     synchronized (this) {
-      bytesDone += length(chunk);
-      settle(chunk, PRESENT);
-      listeners.forEach(listener -> listener.fetched(bytesDone));
+      if (states[chunk] != PRESENT) {
+        bytesDone += length(chunk);
+        settle(chunk, PRESENT);
+        listeners.forEach(listener -> listener.fetched(bytesDone));
+      }
     }
     begun.complete(null);
   }
@@ -314,7 +362,6 @@ final class ImageFill implements Filler {
   /** One damaged chunk does not keep the others away; when the store fails the next run tries. */
   @Override
   public synchronized void failed(int chunk, StoreException cause) throws StoreException {
-    reading.clear(chunk);
     if (cause.kind() != StoreException.Kind.CORRUPT || !begun.isDone()) {
       throw cause;
     }
@@ -331,11 +378,7 @@ final class ImageFill implements Filler {
     long at = HEADER_BYTES + 8L * ends.length + chunk;
     map.write(ByteBuffer.wrap(new byte[] {state}), at);
     states[chunk] = state;
-    reading.clear(chunk);
-    if (waitedFor.get(chunk)) {
-      waitedFor.clear(chunk);
-      lastWaitNanos = System.nanoTime();
-    }
+    order.settled(chunk);
     if (asked.get(chunk)) {
       ring();
     }
@@ -356,24 +399,31 @@ final class ImageFill implements Filler {
   }
 
   /**
-   * Fills until all is there, or nobody wants it any more. To be called once, in a thread of its
-   * own.
+   * Fills until all is there, or nobody wants it any more.
    *
    * @param needed whether a job has the image
-   * @return whether the image is complete, and published in the cache
+   * @param others complete images of the node, in which chunks of this one may be
+   * @return whether the image is complete, and to be published
    */
-  boolean run(Stores stores, BooleanSupplier needed) throws InterruptedException {
+  boolean run(Stores stores, BooleanSupplier needed, List<Digest> others)
+      throws InterruptedException {
     while (true) {
       try {
         ImageStore store = stores.get();
-        Image image = store.reload(source);
-        beginRun();
+        if (image == null) {
+          image = store.reload(source);
+        }
+        prepare(store, others);
+        synchronized (this) {
+          order.beginAnew();
+        }
         store.fill(image, this);
-        return publish();
+        return isWhole();
       } catch (StoreException | IOException | RuntimeException e) {
         if (Thread.interrupted()) {
           throw new InterruptedException();
         }
+        failWhole(e);
         if (begun.completeExceptionally(e) || !needed.getAsBoolean() || isClosed()) {
           return false;
         }
@@ -383,21 +433,79 @@ final class ImageFill implements Filler {
     }
   }
 
-  /** Thousands of nodes start together: in file order they would all queue at the same OSD. */
-  private synchronized void beginRun() {
-    List<Integer> absent = new ArrayList<>();
-    for (int i = 0; i < states.length; i++) {
-      if (states[i] == ABSENT) {
-        absent.add(i);
+  /** Those who wait for all of it hear of a failure; those who read wait for better times. */
+  synchronized void failWhole(Exception cause) {
+    whole.completeExceptionally(cause);
+    whole = new CompletableFuture<>();
+  }
+
+  /** Finds out, beside the first reads, what will be read first and what is on the node already. */
+  private synchronized void prepare(ImageStore store, List<Digest> others) {
+    if (!prepared) {
+      prepared = true;
+      Thread thread =
+          new Thread(
+              () -> {
+                expect(store);
+                copy(others);
+              },
+              "seed");
+      thread.setDaemon(true);
+      thread.start();
+    }
+  }
+
+  private void expect(ImageStore store) {
+    try {
+      List<Integer> start = store.startProfile(image).chunks();
+      synchronized (this) {
+        order.expect(start);
+      }
+      call.run();
+    } catch (StoreException | RuntimeException e) {
+      log.info("event=no-start-profile digest={} cause={}", digest, e.getMessage());
+    }
+  }
+
+  private void copy(List<Digest> others) {
+    try (Seeds seeds = Seeds.find(layout, image.manifest(), others)) {
+      synchronized (this) {
+        order.copy(seeds.chunks());
+      }
+      call.run();
+      ByteBuffer buffer = ByteBuffer.allocateDirect(longest());
+      for (OptionalInt chunk = nextCopy(); chunk.isPresent(); chunk = nextCopy()) {
+        copy(seeds, chunk.getAsInt(), buffer);
+      }
+    } catch (IOException | RuntimeException e) {
+      log.warn("event=copy-failed digest={} cause={}", digest, e.getMessage());
+    } finally {
+      synchronized (this) {
+        order.copyNothing();
+      }
+      call.run();
+    }
+  }
+
+  private synchronized OptionalInt nextCopy() {
+    return closed ? OptionalInt.empty() : order.nextCopy();
+  }
+
+  private void copy(Seeds seeds, int chunk, ByteBuffer buffer) throws IOException {
+    if (seeds.read(chunk, buffer)) {
+      store(chunk, buffer);
+      synchronized (this) {
+        bytesCopied += length(chunk);
+      }
+    } else {
+      synchronized (this) {
+        order.uncopied(chunk);
       }
     }
-    Collections.shuffle(absent);
-    rest = new LinkedHashSet<>(absent);
-    reading.clear();
-    if (!begun.isDone()) {
-      urgent.add(0); // whoever mounts begins there
-    }
-    asked.stream().forEach(urgent::add); // what was being read when the last run broke off
+  }
+
+  private int longest() {
+    return image.manifest().chunks().stream().mapToInt(Manifest.Chunk::length).max().orElse(0);
   }
 
   private synchronized boolean isClosed() {
@@ -407,23 +515,97 @@ final class ImageFill implements Filler {
   /**
    * False if something could not be had: the image is good for those who run it, as far as it goes.
    */
-  private boolean publish() throws IOException {
-    if (damage() != null || isClosed()) {
+  private boolean isWhole() throws IOException {
+    StoreException missing = damage();
+    if (missing != null) {
+      failWhole(missing);
+    }
+    if (missing != null || isClosed()) {
       return false;
     }
     file.force(true);
-    synchronized (place) {
-      Files.move(layout.staging(digest), layout.image(digest), StandardCopyOption.ATOMIC_MOVE);
-    }
-    synchronized (this) {
-      ring();
-    }
-    close();
+    Files.write(layout.manifest(digest), image.manifest().bytes());
     return true;
   }
 
-  /** Ends the fill and removes its files; a complete image stays. */
-  void close() throws IOException {
+  /** Makes the complete image one of the cache. */
+  void publish() throws IOException {
+    synchronized (place) {
+      Files.move(layout.staging(digest), layout.image(digest), StandardCopyOption.ATOMIC_MOVE);
+    }
+    delete(layout, digest);
+  }
+
+  /** Tells all who wait that the image has been published. */
+  synchronized void announce() {
+    ring();
+    whole.complete(null);
+    log.info(
+        "event=fetched image={} bytes={} copied={} millis={}",
+        source,
+        bytes(),
+        bytesCopied,
+        (System.nanoTime() - createdNanos) / 1_000_000);
+  }
+
+  /**
+   * To be called when the image was published: waits until the start is over, and adds what it has
+   * read to the start profile. Ends the fill.
+   */
+  void recordStart(Stores stores) throws InterruptedException, IOException {
+    try {
+      if (hasReaders()) {
+        long start = createdNanos + TimeUnit.SECONDS.toNanos(START_SECONDS);
+        long spread = ThreadLocalRandom.current().nextLong(STORE_SPREAD_MILLIS);
+        Thread.sleep(Math.max(0, (start - System.nanoTime()) / 1_000_000) + spread);
+        recordStart(stores.get());
+      }
+    } catch (StoreException | RuntimeException e) {
+      log.info("event=start-not-recorded digest={} cause={}", digest, e.getMessage());
+    } finally {
+      end();
+    }
+  }
+
+  private synchronized boolean hasReaders() {
+    return wanted != null;
+  }
+
+  private void recordStart(ImageStore store) throws StoreException {
+    StartProfile known = knownStart(store);
+    int most = Math.max(MAX_START_CHUNKS, ends.length / MAX_START_PART);
+    StartProfile all = known.with(start()).first(most);
+    int fresh = all.chunks().size() - known.chunks().size();
+    if (fresh > known.chunks().size() / WORTH_STORING_PART) {
+      store.saveStartProfile(image, all);
+      log.info(
+          "event=start-recorded digest={} chunks={} fresh={}", digest, all.chunks().size(), fresh);
+    }
+  }
+
+  private synchronized StartProfile start() {
+    return new StartProfile(List.copyOf(touched));
+  }
+
+  /** What is damaged is written over. */
+  private StartProfile knownStart(ImageStore store) throws StoreException {
+    try {
+      return store.startProfile(image);
+    } catch (StoreException e) {
+      if (e.kind() == StoreException.Kind.CORRUPT) {
+        return StartProfile.NONE;
+      }
+      throw e;
+    }
+  }
+
+  /** Ends an unfinished fill and removes its files. */
+  void discard() throws IOException {
+    end();
+    delete(layout, digest);
+  }
+
+  private void end() throws IOException {
     synchronized (this) {
       closed = true;
       for (FileChannel channel : new FileChannel[] {wanted, arrived, file, map}) {
@@ -432,7 +614,7 @@ final class ImageFill implements Filler {
         }
       }
     }
-    delete(layout, digest);
+    call.run();
   }
 
   /** Removes the files of a fill that nobody goes on with. */

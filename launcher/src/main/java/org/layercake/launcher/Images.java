@@ -9,16 +9,12 @@ import org.layercake.store.Digest;
 import org.layercake.store.Image;
 import org.layercake.store.ImageStore;
 import org.layercake.store.StoreException;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * From an image name to a mount on this node: resolve, fetch, mount. The launcher's key reads every
  * user's images; it is {@link ImageStore#resolve} that refuses what the user may not run.
  */
 final class Images implements AutoCloseable {
-  private static final Logger log = LoggerFactory.getLogger(Images.class);
-
   private final Config config;
   private final ImageCache cache;
   private final ImageMounts mounts;
@@ -26,7 +22,9 @@ final class Images implements AutoCloseable {
 
   Images(Config config, CacheLayout layout) {
     this.config = config;
-    this.cache = new ImageCache(layout, config.cacheBudgetBytes(), this::releaseMemory);
+    this.cache =
+        new ImageCache(
+            layout, config.cacheBudgetBytes(), config.pace(), this::store, this::releaseMemory);
     this.mounts = new ImageMounts(layout, config.libraryDirectory().resolve("imageserver"));
   }
 
@@ -64,10 +62,7 @@ final class Images implements AutoCloseable {
       FetchProgress listener =
           new FetchProgress(
               spec.image() + " from " + config.store().place(), image.manifest().size(), progress);
-      ImageCache.Lease lease =
-          config.instantStart() || cache.isFilling(image.digest())
-              ? cache.leaseWhileFilling(image, listener, this::store)
-              : leaseWhole(spec, image, listener);
+      ImageCache.Lease lease = cache.lease(image, !config.instantStart(), listener);
       progress.accept("mounting " + spec.image());
       return mount(image.digest(), environment(image), lease);
     } catch (StoreException e) {
@@ -75,26 +70,9 @@ final class Images implements AutoCloseable {
     }
   }
 
-  private ImageCache.Lease leaseWhole(Spec spec, Image image, FetchProgress listener)
-      throws Abort, InterruptedException {
-    return cache.lease(
-        image.digest(),
-        image.manifest().size(),
-        listener,
-        (target, flight) -> {
-          store().fetch(image, target, flight);
-          log.info(
-              "event=fetched image={} digest={} bytes={} millis={}",
-              spec.image(),
-              image.digest(),
-              image.manifest().size(),
-              listener.millis());
-        });
-  }
-
   /** Takes up what an earlier launcher was fetching while it was read. */
   void recover() throws IOException {
-    cache.recover(mounts::isServed, this::store);
+    cache.recover(mounts::isServed);
   }
 
   /** The image's own, and which image it is: for a job's log, and to run the same again. */

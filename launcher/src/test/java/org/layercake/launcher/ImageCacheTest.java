@@ -7,11 +7,14 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
-import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Properties;
+import java.util.Random;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -19,45 +22,73 @@ import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.layercake.store.Digest;
+import org.layercake.store.FetchListener;
+import org.layercake.store.Image;
+import org.layercake.store.ImageConfig;
+import org.layercake.store.ImageName;
+import org.layercake.store.ImageStore;
+import org.layercake.store.StoreConfig;
 
 class ImageCacheTest {
-  private static final int BYTES = 1000;
+  private static final int BYTES = 6 << 20;
+  private static final String USER = System.getProperty("user.name");
 
   @TempDir Path directory;
   private CacheLayout layout;
+  private ImageStore store;
   private ImageCache cache;
+  private final AtomicInteger fetches = new AtomicInteger();
+  private final CountDownLatch mayFetch = new CountDownLatch(1);
 
   @BeforeEach
-  void openCacheForTwoImages() throws IOException {
+  void openCacheForTwoImages() throws Exception {
     layout = new CacheLayout(directory.resolve("cache"), directory.resolve("run"));
     layout.prepare();
-    cache = new ImageCache(layout, 2 * BYTES, () -> {});
+    Properties properties = new Properties();
+    properties.setProperty("store", "directory");
+    properties.setProperty(
+        "directory", Files.createDirectory(directory.resolve("store")).toString());
+    store = ImageStore.open(StoreConfig.forNode(properties));
+    cache =
+        new ImageCache(
+            layout, 2 * BYTES, new ImageFill.Pace(1 << 30, 600), this::awaitStore, () -> {});
+  }
+
+  private ImageStore awaitStore() {
+    fetches.incrementAndGet();
+    try {
+      mayFetch.await();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+    return store;
+  }
+
+  @AfterEach
+  void close() {
+    cache.close();
+    store.close();
   }
 
   @Test
   void fetchesAnImageOnceForManyWhoAsk() throws Exception {
-    AtomicInteger fetches = new AtomicInteger();
+    Image image = push("one", content(1));
     ExecutorService askers = Executors.newFixedThreadPool(20);
     List<Future<ImageCache.Lease>> leases = new ArrayList<>();
     for (int i = 0; i < 20; i++) {
-      leases.add(
-          askers.submit(
-              () ->
-                  cache.lease(
-                      digest(1),
-                      BYTES,
-                      done -> {},
-                      (target, listener) -> {
-                        fetches.incrementAndGet();
-                        target.write(ByteBuffer.wrap(content(1)));
-                      })));
+      boolean whole = i % 2 == 0;
+      leases.add(askers.submit(() -> cache.lease(image, whole, done -> {})));
     }
-    for (Future<ImageCache.Lease> lease : leases) {
-      assertArrayEquals(content(1), Files.readAllBytes(lease.get().file()));
+    mayFetch.countDown();
+    for (int i = 0; i < 20; i++) {
+      Path file = leases.get(i).get().file();
+      if (i % 2 == 0) {
+        assertArrayEquals(content(1), Files.readAllBytes(file));
+      }
     }
     askers.shutdown();
     assertEquals(1, fetches.get());
@@ -65,102 +96,156 @@ class ImageCacheTest {
 
   @Test
   void whoeverWaitsForAFetchHearsOfIt() throws Exception {
-    CountDownLatch waits = new CountDownLatch(1);
-    AtomicLong heard = new AtomicLong();
+    Image image = push("one", content(1));
     ExecutorService askers = Executors.newFixedThreadPool(2);
-    Future<ImageCache.Lease> first =
-        askers.submit(
-            () ->
-                cache.lease(
-                    digest(1),
-                    BYTES,
-                    done -> {},
-                    (target, listener) -> {
-                      while (heard.get() == 0) { // until the second is there
-                        waits.countDown();
-                        listener.fetched(BYTES / 2);
-                      }
-                      target.write(ByteBuffer.wrap(content(1)));
-                    }));
-    waits.await();
-    Future<ImageCache.Lease> second =
-        askers.submit(() -> cache.lease(digest(1), BYTES, heard::set, (target, listener) -> {}));
-    first.get().close();
-    second.get().close();
+    List<AtomicLong> heard = List.of(new AtomicLong(), new AtomicLong());
+    List<Future<ImageCache.Lease>> leases = new ArrayList<>();
+    for (AtomicLong each : heard) {
+      leases.add(askers.submit(() -> cache.lease(image, true, each::set)));
+    }
+    mayFetch.countDown();
+    for (Future<ImageCache.Lease> lease : leases) {
+      lease.get().close();
+    }
     askers.shutdown();
-    assertEquals(BYTES / 2, heard.get());
+    assertEquals(List.of((long) BYTES, (long) BYTES), heard.stream().map(AtomicLong::get).toList());
   }
 
   @Test
   void aFailedFetchLeavesNothingAndTheNextOneSucceeds() throws Exception {
-    assertThrows(
-        Abort.class,
-        () ->
-            cache.lease(
-                digest(1),
-                BYTES,
-                done -> {},
-                (target, listener) -> {
-                  target.write(ByteBuffer.wrap(new byte[10]));
-                  throw new IOException("broken");
-                }));
-    assertEquals(0, files());
-    lease(1).close();
-    assertEquals(1, files());
+    Image image = push("one", content(1));
+    mayFetch.countDown();
+    Path chunks = chunks();
+    Path away = Files.move(chunks, directory.resolve("away"));
+    for (boolean whole : new boolean[] {true, false}) {
+      assertThrows(Abort.class, () -> cache.lease(image, whole, done -> {}));
+    }
+    awaitFiles(0);
+    Files.move(away, chunks);
+    lease(image).close();
+    assertArrayEquals(content(1), Files.readAllBytes(layout.image(image.digest())));
+    assertEquals(2, files(), "image and manifest");
   }
 
   @Test
   void evictsTheLeastRecentlyLeasedImageThatNobodyHolds() throws Exception {
-    ImageCache.Lease held = lease(1);
-    lease(2).close();
-    lease(3).close();
+    mayFetch.countDown();
+    Image second = push("two", content(2));
+    Image third = push("three", content(3));
+    ImageCache.Lease held = lease(push("one", content(1)));
+    lease(second).close();
+    lease(third).close();
     assertTrue(Files.exists(held.file()));
-    assertFalse(Files.exists(layout.image(digest(2))));
-    assertTrue(Files.exists(layout.image(digest(3))));
+    assertFalse(Files.exists(layout.image(second.digest())));
+    assertFalse(Files.exists(layout.manifest(second.digest())));
+    assertTrue(Files.exists(layout.image(third.digest())));
   }
 
   @Test
   void refusesAnImageForWhichLeasedImagesLeaveNoRoom() throws Exception {
-    ImageCache.Lease first = lease(1);
-    ImageCache.Lease second = lease(2);
-    Abort abort = assertThrows(Abort.class, () -> lease(3));
+    mayFetch.countDown();
+    Image third = push("three", content(3));
+    ImageCache.Lease first = lease(push("one", content(1)));
+    ImageCache.Lease second = lease(push("two", content(2)));
+    Abort abort = assertThrows(Abort.class, () -> lease(third));
     assertEquals(Abort.CANNOT_CREATE, abort.exitCode());
     first.close();
     first.close();
-    lease(3).close();
+    lease(third).close();
     assertTrue(Files.exists(second.file()));
   }
 
   @Test
-  void aFullDiskIsSaidAsSuch() {
-    Abort abort =
-        assertThrows(
-            Abort.class,
-            () ->
-                cache.lease(
-                    digest(1),
-                    BYTES,
-                    done -> {},
-                    (target, listener) -> {
-                      throw new IOException("No space left on device");
-                    }));
-    assertEquals(Abort.CANNOT_CREATE, abort.exitCode());
+  void aRestartDropsWhatWasNeverPublished() throws Exception {
+    mayFetch.countDown();
+    lease(push("one", content(1))).close();
+    Image second = push("two", content(2));
+    Files.write(layout.staging(second.digest()), content(2));
+    Files.write(layout.manifest(second.digest()), second.manifest().bytes());
+    layout.prepare();
+    assertEquals(2, files(), "image and manifest of the first");
   }
 
   @Test
-  void aRestartDropsWhatWasNeverPublished() throws Exception {
-    lease(1).close();
-    Files.write(layout.staging(digest(2)), content(2));
-    layout.prepare();
-    assertEquals(1, files());
+  void whatAnotherImageHasIsCopiedFromThere() throws Exception {
+    mayFetch.countDown();
+    lease(push("old", content(1))).close();
+    Image image = push("new", changed());
+    // What they share has gone from the store, but for the first chunk, which is wanted at once.
+    for (String chunk : shared(image).subList(1, shared(image).size())) {
+      Files.delete(chunks().resolve(chunk));
+    }
+    lease(image).close();
+    assertArrayEquals(changed(), Files.readAllBytes(layout.image(image.digest())));
   }
 
-  private ImageCache.Lease lease(int seed) throws Exception {
-    return cache.lease(
-        digest(seed),
-        BYTES,
-        done -> {},
-        (target, listener) -> target.write(ByteBuffer.wrap(content(seed))));
+  @Test
+  void whatIsDamagedInAnotherImageIsFetched() throws Exception {
+    mayFetch.countDown();
+    Image old = push("old", content(1));
+    lease(old).close();
+    Files.write(layout.image(old.digest()), new byte[BYTES], StandardOpenOption.WRITE);
+    Image image = push("new", changed());
+    lease(image).close();
+    assertArrayEquals(changed(), Files.readAllBytes(layout.image(image.digest())));
+  }
+
+  @Test
+  void anImageThatIsCutShortIsNoSeed() throws Exception {
+    mayFetch.countDown();
+    Image old = push("old", content(1));
+    lease(old).close();
+    try (FileChannel file =
+        FileChannel.open(layout.image(old.digest()), StandardOpenOption.WRITE)) {
+      file.truncate(BYTES / 3);
+    }
+    Files.writeString(layout.manifest(push("other", content(2)).digest()), "{");
+    Image image = push("new", changed());
+    lease(image).close();
+    assertArrayEquals(changed(), Files.readAllBytes(layout.image(image.digest())));
+  }
+
+  private List<String> shared(Image image) throws Exception {
+    List<String> old =
+        store.resolve(ImageName.parse("old"), USER).manifest().chunks().stream()
+            .map(chunk -> chunk.digest().hex())
+            .toList();
+    List<String> shared =
+        image.manifest().chunks().stream()
+            .map(chunk -> chunk.digest().hex())
+            .filter(old::contains)
+            .toList();
+    assertTrue(shared.size() > 1, "the images share chunks");
+    assertTrue(shared.size() < old.size(), "but not all");
+    return shared;
+  }
+
+  private ImageCache.Lease lease(Image image) throws Exception {
+    FetchListener nobody = done -> {};
+    return cache.lease(image, true, nobody);
+  }
+
+  private Image push(String name, byte[] content) throws Exception {
+    ImageName image = ImageName.parse(name);
+    store.push(
+        Files.write(directory.resolve(name), content),
+        image,
+        USER,
+        new ImageConfig(List.of(), "x86_64"),
+        ImageStore.Existing.TRUST,
+        store.pushAhead(image, USER, ImageStore.Existing.TRUST),
+        (done, fresh) -> {});
+    return store.resolve(image, USER);
+  }
+
+  private Path chunks() {
+    return directory.resolve("store").resolve("u." + USER).resolve("c");
+  }
+
+  private void awaitFiles(long count) throws Exception {
+    while (files() != count) {
+      Thread.onSpinWait();
+    }
   }
 
   private long files() throws IOException {
@@ -171,11 +256,14 @@ class ImageCacheTest {
 
   private static byte[] content(int seed) {
     byte[] bytes = new byte[BYTES];
-    java.util.Arrays.fill(bytes, (byte) seed);
+    new Random(seed).nextBytes(bytes);
     return bytes;
   }
 
-  private static Digest digest(int seed) throws Exception {
-    return Digest.parse("sha256:" + String.format("%064x", seed));
+  /** The first image, rebuilt with one change. */
+  private static byte[] changed() {
+    byte[] bytes = content(1);
+    bytes[BYTES / 2]++;
+    return bytes;
   }
 }

@@ -1,0 +1,108 @@
+package org.layercake.launcher;
+
+import static java.nio.file.StandardOpenOption.READ;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.layercake.store.Digest;
+import org.layercake.store.Manifest;
+import org.layercake.store.StoreException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Chunks of an image that the node has in other images, such as an older version: read from there,
+ * and believed only if they match their digests.
+ */
+final class Seeds implements AutoCloseable {
+  private static final Logger log = LoggerFactory.getLogger(Seeds.class);
+
+  /** Where a chunk is. */
+  private record Place(FileChannel file, long offset) {}
+
+  private final Manifest wanted;
+  private final Map<Integer, Place> places = new HashMap<>();
+  private final List<FileChannel> files = new ArrayList<>();
+
+  private Seeds(Manifest wanted) {
+    this.wanted = wanted;
+  }
+
+  /**
+   * Looks for an image's chunks.
+   *
+   * @param others complete images of the node, those first that are looked at first
+   */
+  static Seeds find(CacheLayout layout, Manifest wanted, List<Digest> others) {
+    Seeds seeds = new Seeds(wanted);
+    Map<Digest, List<Integer>> open = new HashMap<>();
+    for (int i = 0; i < wanted.chunks().size(); i++) {
+      open.computeIfAbsent(wanted.chunks().get(i).digest(), d -> new ArrayList<>()).add(i);
+    }
+    for (Digest other : others) {
+      if (!open.isEmpty()) {
+        seeds.look(layout.manifest(other), layout.image(other), open);
+      }
+    }
+    return seeds;
+  }
+
+  private void look(Path manifest, Path image, Map<Digest, List<Integer>> open) {
+    try {
+      FileChannel file = null;
+      for (Manifest.Chunk chunk : Manifest.parse(Files.readAllBytes(manifest)).chunks()) {
+        List<Integer> same = open.remove(chunk.digest());
+        if (same != null && file == null) {
+          file = FileChannel.open(image, READ);
+          files.add(file);
+        }
+        if (same != null) {
+          Place place = new Place(file, chunk.offset());
+          same.forEach(index -> places.put(index, place));
+        }
+      }
+    } catch (IOException | StoreException e) {
+      log.info("event=no-seed image={} cause={}", image, e.getMessage());
+    }
+  }
+
+  /** The chunks that can be had here. */
+  Set<Integer> chunks() {
+    return places.keySet();
+  }
+
+  /**
+   * Reads a chunk.
+   *
+   * @param buffer with room for it; holds the chunk from its position to its limit afterwards
+   * @return whether it is what it should be
+   */
+  boolean read(int chunk, ByteBuffer buffer) {
+    Manifest.Chunk expected = wanted.chunks().get(chunk);
+    Place place = places.get(chunk);
+    buffer.clear().limit(expected.length());
+    try {
+      while (buffer.hasRemaining()
+          && place.file().read(buffer, place.offset() + buffer.position()) >= 0) {}
+    } catch (IOException e) {
+      log.info("event=seed-unreadable chunk={} cause={}", expected.digest(), e.getMessage());
+      return false;
+    }
+    return Digest.of(buffer.flip()).equals(expected.digest());
+  }
+
+  @Override
+  public void close() throws IOException {
+    for (FileChannel file : files) {
+      file.close();
+    }
+  }
+}
