@@ -4,7 +4,10 @@ import static java.nio.file.StandardOpenOption.CREATE;
 import static java.nio.file.StandardOpenOption.READ;
 import static java.nio.file.StandardOpenOption.TRUNCATE_EXISTING;
 import static java.nio.file.StandardOpenOption.WRITE;
+import static org.layercake.launcher.FillMap.State.GIVEN_UP;
+import static org.layercake.launcher.FillMap.State.PRESENT;
 
+import java.io.Closeable;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -14,13 +17,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.BitSet;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.OptionalInt;
-import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
-import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import org.layercake.store.Digest;
@@ -30,7 +30,6 @@ import org.layercake.store.Image;
 import org.layercake.store.ImageName;
 import org.layercake.store.ImageStore;
 import org.layercake.store.Manifest;
-import org.layercake.store.StartProfile;
 import org.layercake.store.StoreException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -44,33 +43,12 @@ import org.slf4j.LoggerFactory;
 final class ImageFill implements Filler {
   private static final Logger log = LoggerFactory.getLogger(ImageFill.class);
 
-  private static final byte[] MAGIC = {'L', 'C', 'K', 'M', 'A', 'P', 0, 1};
-  private static final int HEADER_BYTES = 24;
-  private static final int MAX_CHUNKS = 1 << 20;
   private static final int RECORD_BYTES = 8;
   private static final int URGENT = 0;
   private static final int LIKELY = 1;
   private static final int TOUCHED = 2;
   private static final int LOST = 3;
-  private static final byte ABSENT = 0;
-  private static final byte PRESENT = 1;
-  private static final byte GIVEN_UP = 2;
-
   private static final long RETRY_MILLIS = 2000;
-
-  /** What is read so long after the first chunk has come belongs to the start. */
-  private static final long START_SECONDS = 30;
-
-  /** Thousands of nodes see the same start: the first to store it spares the others that. */
-  private static final long STORE_SPREAD_MILLIS = 10_000;
-
-  /** A start that reads more than this part of the image is none; but always so many chunks. */
-  private static final int MAX_START_PART = 4;
-
-  private static final int MAX_START_CHUNKS = 256;
-
-  /** A start profile is stored again when it has grown by this part. */
-  private static final int WORTH_STORING_PART = 20;
 
   /**
    * How images are filled.
@@ -93,22 +71,20 @@ final class ImageFill implements Filler {
   private final Digest digest;
   private final ImageName source;
   private final Pace pace;
-  private final long[] ends;
   private final FileChannel file;
-  private final FileChannel map;
   private final CompletableFuture<Void> begun = new CompletableFuture<>();
   private final List<FetchListener> listeners = new CopyOnWriteArrayList<>();
   private final Object place = new Object();
   private final long createdNanos = System.nanoTime();
+  private final StartRecord start = new StartRecord();
   private volatile Runnable call = () -> {};
   private volatile Image image; // null until it was asked for again after a restart
 
   // All guarded by this.
-  private final byte[] states;
+  private final FillMap map;
   private final FillOrder order;
   private final BitSet asked = new BitSet();
   private final BitSet lost = new BitSet();
-  private final Set<Integer> touched = new LinkedHashSet<>();
   private CompletableFuture<Void> whole = new CompletableFuture<>();
   private boolean prepared;
   private long bytesDone;
@@ -123,80 +99,42 @@ final class ImageFill implements Filler {
       Digest digest,
       ImageName source,
       Pace pace,
-      long[] ends,
-      byte[] states,
-      FileChannel file,
-      FileChannel map) {
+      FillMap map,
+      FileChannel file) {
     this.layout = layout;
     this.digest = digest;
     this.source = source;
     this.pace = pace;
-    this.ends = ends;
-    this.states = states;
-    this.file = file;
     this.map = map;
-    BitSet absent = new BitSet();
-    for (int i = 0; i < states.length; i++) {
-      absent.set(i, states[i] == ABSENT);
-      bytesDone += states[i] == PRESENT ? length(i) : 0;
-    }
-    order = new FillOrder(absent, pace.restNanos(bytes() / ends.length), System::nanoTime);
+    this.file = file;
+    BitSet missing = map.missing();
+    bytesDone = map.bytes() - missing.stream().mapToLong(map::length).sum();
+    order = new FillOrder(missing, pace.restNanos(map.bytes() / map.chunks()), System::nanoTime);
     order.want(0); // whoever mounts begins there
   }
 
   /** Makes the files of a fill of which nothing is there yet. */
   static ImageFill begin(CacheLayout layout, Image image, Pace pace) throws IOException {
-    List<Manifest.Chunk> chunks = image.manifest().chunks();
-    long[] ends = new long[chunks.size()];
-    for (int i = 0; i < ends.length; i++) {
-      ends[i] = chunks.get(i).offset() + chunks.get(i).length();
-    }
     Digest digest = image.digest();
     Files.deleteIfExists(layout.fillWanted(digest));
     Files.deleteIfExists(layout.fillArrived(digest));
     FileChannel file =
         FileChannel.open(layout.staging(digest), CREATE, TRUNCATE_EXISTING, READ, WRITE);
     file.write(ByteBuffer.allocate(1), image.manifest().size() - 1);
-    FileChannel map =
-        FileChannel.open(layout.fillMap(digest), CREATE, TRUNCATE_EXISTING, READ, WRITE);
-    map.write(map(ends), 0);
+    FillMap map = FillMap.create(layout.fillMap(digest), image.manifest().chunks());
     Files.writeString(layout.fillSource(digest), image.pinned().toString());
-    byte[] states = new byte[ends.length];
-    ImageFill fill = new ImageFill(layout, digest, image.pinned(), pace, ends, states, file, map);
+    ImageFill fill = new ImageFill(layout, digest, image.pinned(), pace, map, file);
     fill.image = image;
     return fill;
-  }
-
-  private static ByteBuffer map(long[] ends) {
-    ByteBuffer bytes =
-        ByteBuffer.allocate(HEADER_BYTES + 9 * ends.length).order(ByteOrder.LITTLE_ENDIAN);
-    bytes.put(MAGIC).putInt(ends.length).putInt(0).putLong(ends[ends.length - 1]);
-    for (long end : ends) {
-      bytes.putLong(end);
-    }
-    return bytes.position(0);
   }
 
   /** Takes up what an earlier launcher was filling: its image server lives and is asking. */
   static ImageFill resume(CacheLayout layout, Digest digest, Pace pace)
       throws IOException, StoreException {
     ImageName source = ImageName.parse(Files.readString(layout.fillSource(digest)));
-    FileChannel map = FileChannel.open(layout.fillMap(digest), READ, WRITE);
-    ByteBuffer bytes =
-        ByteBuffer.wrap(Files.readAllBytes(layout.fillMap(digest))).order(ByteOrder.LITTLE_ENDIAN);
-    int count = bytes.limit() < HEADER_BYTES ? 0 : bytes.getInt(MAGIC.length);
-    if (count < 1 || count > MAX_CHUNKS || bytes.limit() != HEADER_BYTES + 9 * count) {
-      throw new IOException("the map of " + digest + " is not whole");
-    }
-    long[] ends = new long[count];
-    bytes.position(HEADER_BYTES);
-    for (int i = 0; i < count; i++) {
-      ends[i] = bytes.getLong();
-    }
-    byte[] states = new byte[count];
-    bytes.get(states);
+    FillMap map = FillMap.open(layout.fillMap(digest));
     FileChannel file = FileChannel.open(layout.staging(digest), READ, WRITE);
-    ImageFill fill = new ImageFill(layout, digest, source, pace, ends, states, file, map);
+    ImageFill fill = new ImageFill(layout, digest, source, pace, map, file);
     fill.begun.complete(null);
     fill.answerReaders();
     return fill;
@@ -218,12 +156,12 @@ final class ImageFill implements Filler {
     return whole;
   }
 
-  long bytes() {
-    return ends[ends.length - 1];
+  synchronized long bytes() {
+    return map.bytes();
   }
 
   synchronized long bytesMissing() {
-    return bytes() - bytesDone;
+    return map.bytes() - bytesDone;
   }
 
   /** How long the first look into the image may take because of what is not there yet. */
@@ -300,7 +238,7 @@ final class ImageFill implements Filler {
 
   /** The server may be in the hands of a hostile image: what it says is bounded by the map. */
   private synchronized void heard(int chunk, int what) {
-    if (chunk < 0 || chunk >= states.length) {
+    if (chunk < 0 || chunk >= map.chunks()) {
       return;
     }
     switch (what) {
@@ -314,11 +252,7 @@ final class ImageFill implements Filler {
         order.wantLater(chunk);
         call.run();
       }
-      case TOUCHED -> {
-        if (isStart()) {
-          touched.add(chunk);
-        }
-      }
+      case TOUCHED -> start.note(chunk);
       case LOST -> {
         if (!lost.get(chunk)) {
           lost.set(chunk);
@@ -326,12 +260,8 @@ final class ImageFill implements Filler {
               "event=read-failed digest={} chunk={} seconds={}", digest, chunk, pace.waitSeconds());
         }
       }
-      default -> log.warn("event=unknown-word digest={} word={}", digest, what);
+      default -> log.debug("event=unknown-word digest={} word={}", digest, what);
     }
-  }
-
-  private boolean isStart() {
-    return System.nanoTime() - createdNanos < TimeUnit.SECONDS.toNanos(START_SECONDS);
   }
 
   @Override
@@ -346,12 +276,16 @@ final class ImageFill implements Filler {
 
   @Override
   public void store(int chunk, ByteBuffer content) throws IOException {
-    for (long offset = ends[chunk] - length(chunk); content.hasRemaining(); ) {
+    long offset;
+    synchronized (this) {
+      offset = map.offset(chunk);
+    }
+    while (content.hasRemaining()) {
       offset += file.write(content, offset);
     }
     synchronized (this) {
-      if (states[chunk] != PRESENT) {
-        bytesDone += length(chunk);
+      if (!map.is(chunk, PRESENT)) {
+        bytesDone += map.length(chunk);
         settle(chunk, PRESENT);
         listeners.forEach(listener -> listener.fetched(bytesDone));
       }
@@ -374,10 +308,8 @@ final class ImageFill implements Filler {
     }
   }
 
-  private void settle(int chunk, byte state) throws IOException {
-    long at = HEADER_BYTES + 8L * ends.length + chunk;
-    map.write(ByteBuffer.wrap(new byte[] {state}), at);
-    states[chunk] = state;
+  private void settle(int chunk, FillMap.State state) throws IOException {
+    map.set(chunk, state);
     order.settled(chunk);
     if (asked.get(chunk)) {
       ring();
@@ -392,10 +324,6 @@ final class ImageFill implements Filler {
     } catch (IOException e) {
       log.warn("event=arrived-unwritable digest={}", digest, e);
     }
-  }
-
-  private long length(int chunk) {
-    return ends[chunk] - (chunk == 0 ? 0 : ends[chunk - 1]);
   }
 
   /**
@@ -457,9 +385,9 @@ final class ImageFill implements Filler {
 
   private void expect(ImageStore store) {
     try {
-      List<Integer> start = store.startProfile(image).chunks();
+      List<Integer> expected = store.startProfile(image).chunks();
       synchronized (this) {
-        order.expect(start);
+        order.expect(expected);
       }
       call.run();
     } catch (StoreException | RuntimeException e) {
@@ -495,7 +423,7 @@ final class ImageFill implements Filler {
     if (seeds.read(chunk, buffer)) {
       store(chunk, buffer);
       synchronized (this) {
-        bytesCopied += length(chunk);
+        bytesCopied += map.length(chunk);
       }
     } else {
       synchronized (this) {
@@ -516,12 +444,13 @@ final class ImageFill implements Filler {
    * False if something could not be had: the image is good for those who run it, as far as it goes.
    */
   private boolean isWhole() throws IOException {
-    StoreException missing = damage();
-    if (missing != null) {
-      failWhole(missing);
-    }
-    if (missing != null || isClosed()) {
-      return false;
+    synchronized (this) {
+      if (damage != null) {
+        failWhole(damage);
+      }
+      if (closed || !map.missing().isEmpty()) {
+        return false;
+      }
     }
     file.force(true);
     Files.write(layout.manifest(digest), image.manifest().bytes());
@@ -548,17 +477,12 @@ final class ImageFill implements Filler {
         (System.nanoTime() - createdNanos) / 1_000_000);
   }
 
-  /**
-   * To be called when the image was published: waits until the start is over, and adds what it has
-   * read to the start profile. Ends the fill.
-   */
+  /** To be called when the image was published: sees the start to its end, and ends the fill. */
   void recordStart(Stores stores) throws InterruptedException, IOException {
     try {
       if (hasReaders()) {
-        long start = createdNanos + TimeUnit.SECONDS.toNanos(START_SECONDS);
-        long spread = ThreadLocalRandom.current().nextLong(STORE_SPREAD_MILLIS);
-        Thread.sleep(Math.max(0, (start - System.nanoTime()) / 1_000_000) + spread);
-        recordStart(stores.get());
+        start.awaitEnd();
+        start.save(stores.get(), image);
       }
     } catch (StoreException | RuntimeException e) {
       log.info("event=start-not-recorded digest={} cause={}", digest, e.getMessage());
@@ -571,34 +495,6 @@ final class ImageFill implements Filler {
     return wanted != null;
   }
 
-  private void recordStart(ImageStore store) throws StoreException {
-    StartProfile known = knownStart(store);
-    int most = Math.max(MAX_START_CHUNKS, ends.length / MAX_START_PART);
-    StartProfile all = known.with(start()).first(most);
-    int fresh = all.chunks().size() - known.chunks().size();
-    if (fresh > known.chunks().size() / WORTH_STORING_PART) {
-      store.saveStartProfile(image, all);
-      log.info(
-          "event=start-recorded digest={} chunks={} fresh={}", digest, all.chunks().size(), fresh);
-    }
-  }
-
-  private synchronized StartProfile start() {
-    return new StartProfile(List.copyOf(touched));
-  }
-
-  /** What is damaged is written over. */
-  private StartProfile knownStart(ImageStore store) throws StoreException {
-    try {
-      return store.startProfile(image);
-    } catch (StoreException e) {
-      if (e.kind() == StoreException.Kind.CORRUPT) {
-        return StartProfile.NONE;
-      }
-      throw e;
-    }
-  }
-
   /** Ends an unfinished fill and removes its files. */
   void discard() throws IOException {
     end();
@@ -608,9 +504,9 @@ final class ImageFill implements Filler {
   private void end() throws IOException {
     synchronized (this) {
       closed = true;
-      for (FileChannel channel : new FileChannel[] {wanted, arrived, file, map}) {
-        if (channel != null) {
-          channel.close();
+      for (Closeable each : new Closeable[] {wanted, arrived, file, map}) {
+        if (each != null) {
+          each.close();
         }
       }
     }
