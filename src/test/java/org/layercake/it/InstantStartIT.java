@@ -79,7 +79,7 @@ class InstantStartIT {
     String digest = Images.digest("alice", "instant-killed");
     assertTrue(
         log.lastIndexOf("event=recover ")
-            < log.indexOf("event=fetched image=alice/instant-killed:latest@" + digest),
+            < log.indexOf("event=fetched image=alice/instant-killed@" + digest),
         log);
   }
 
@@ -124,10 +124,11 @@ class InstantStartIT {
     push(image, 60);
     String script =
         """
-        until_there() { until [ -e $HOME/$1 ]; do sleep 0.1; done; }
-        srun touch $HOME/entered; until_there ended
-        srun sh -c 'for f in /data/*; do cat $f >/dev/null || exit 7; done'; echo exit $?
-        touch $HOME/failed; until_there begun
+        srun sh -c '
+          touch $HOME/entered; until [ -e $HOME/ended ]; do sleep 0.1; done
+          for f in /data/*; do cat $f >/dev/null || exit 7; done'
+        echo exit $?
+        touch $HOME/failed; until [ -e $HOME/begun ]; do sleep 0.1; done
         srun sh -c '%s'; rm $HOME/entered $HOME/ended $HOME/failed $HOME/begun
         """
             .formatted(SUMS);
