@@ -1,0 +1,225 @@
+"""What the benchmarks share. Each is a program beside this file; its docstring is its usage.
+
+A benchmark measures cases, all of them once in each round and in random order, so that what the machine does besides falls on
+all alike. A measurement is a row, a dictionary with what was measured (round, kind, ...) and what came out, a number each.
+Its figures are ratios of cases of the same run. The rows go to target/bench/NAME.csv, the charts beside it (PNG).
+"""
+
+import argparse
+import csv
+import os
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+CHECKOUT = os.path.realpath(os.path.join(os.path.dirname(__file__), "../../.."))
+CLUSTER = os.path.join(CHECKOUT, "src/test/cluster/cluster")
+RESULTS = os.path.join(CHECKOUT, "target/bench")
+NAME = os.path.basename(sys.argv[0])
+LAUNCHER_CONF = "/etc/layercake/launcher.conf"
+CACHE = "/var/cache/layercake"
+MIB = 1 << 20
+
+
+# --- the program ----------------------------------------------------------------------------------------------------
+
+
+def parser(usage, rounds=10):
+    """A parser of the arguments: the benchmark's docstring is its help, ROUNDS its first argument."""
+    made = argparse.ArgumentParser(prog=NAME, description=usage, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("rounds", metavar="ROUNDS", nargs="?", type=_count, default=rounds, help=f"default {rounds}")
+    return made
+
+
+def _count(word):
+    number = int(word)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def die(message):
+    sys.exit(f"{NAME}: {message}")
+
+
+# --- the cluster ----------------------------------------------------------------------------------------------------
+
+
+def cluster(*words):
+    """The output of a cluster command."""
+    done = subprocess.run([CLUSTER, *words], text=True, stdout=subprocess.PIPE)
+    if done.returncode:
+        die(f"cluster {' '.join(words)} ended with {done.returncode}")
+    return done.stdout
+
+
+def as_alice(script):
+    return cluster("as", "alice", "sh", "-ec", script)
+
+
+def on(node, script):
+    return cluster("on", node, "sh", "-ec", script)
+
+
+def nodes():
+    """The names of the compute nodes."""
+    found = dict(line.removeprefix("export ").split("=", 1) for line in cluster("env").splitlines())
+    return found["LAYERCAKE_CLUSTER_NODES"].strip('"').split()
+
+
+def restart_launcher(node):
+    cluster("launcher", node, "stop")
+    cluster("launcher", node, "start")
+
+
+def wait_for(what, condition, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            die(f"gave up after {seconds} s waiting until {what}")
+        time.sleep(0.05)
+
+
+def wait_for_jobs():
+    wait_for("no job is left", lambda: not as_alice("squeue -h"))
+
+
+def empty_cache(node):
+    """Takes all images from a node on which no job runs."""
+    wait_for("nothing is on its way", lambda: not on(node, f"ls {CACHE}/staging"))
+    wait_for("nothing is mounted", lambda: not on(node, "ls /run/layercake/images"))
+    on(node, f"rm -f {CACHE}/images/*")
+
+
+# --- measurements ---------------------------------------------------------------------------------------------------
+
+
+def interleaved(rounds, cases):
+    """Each round's number with each case, in random order within the round."""
+    for number in range(rounds):
+        for case in random.sample(cases, len(cases)):
+            yield number, case
+
+
+def values(rows, what, **where):
+    """The numbers in the column `what`, of the rows that have these values in these columns."""
+    return [r[what] for r in rows if what in r and all(r.get(name) == value for name, value in where.items())]
+
+
+def median(rows, what, **where):
+    return statistics.median(values(rows, what, **where))
+
+
+def ratios(rows, what, over, under):
+    """Column `what` of one case over that of another, both as for `values`, for each round that has them."""
+    numbers = sorted({r["round"] for r in rows})
+    pairs = [(values(rows, what, round=n, **over), values(rows, what, round=n, **under)) for n in numbers]
+    return [statistics.median(a) / statistics.median(b) for a, b in pairs if a and b]
+
+
+def ratio(rows, what, over, under):
+    """The median of `ratios`: slow spells of the machine are in both parts of each."""
+    return statistics.median(ratios(rows, what, over, under))
+
+
+# --- what is left of it ---------------------------------------------------------------------------------------------
+
+
+def write_csv(rows):
+    os.makedirs(RESULTS, exist_ok=True)
+    with open(os.path.join(RESULTS, NAME + ".csv"), "w", newline="") as file:
+        writer = csv.DictWriter(file, list(dict.fromkeys(column for r in rows for column in r)))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def table(header, lines):
+    """Prints lines of cells, the first column to the left, the others to the right; numbers come formatted."""
+    cells = [[str(cell) for cell in line] for line in [header, *lines]]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(header))]
+    for first, *others in cells:
+        print("  ".join([first.ljust(widths[0]), *(c.rjust(w) for c, w in zip(others, widths[1:]))]).rstrip())
+
+
+def bars(title, axis, series, log=False, name=None):
+    """A bar with its median above for each kind, and for each of the series: {series: {kind: [number, ...]}}.
+
+    The thin lines reach from the first quartile to the third. `name` is that of the file, without .png.
+    """
+    kinds = list(dict.fromkeys(kind for of_kind in series.values() for kind in of_kind))
+    width = 0.8 / len(series)
+    blocks, plots = [], []
+    for i, (label, of_kind) in enumerate(series.items()):
+        shift = (i - (len(series) - 1) / 2) * width
+        points = [(kinds.index(kind) + shift, numbers) for kind, numbers in of_kind.items()]
+        blocks.append(_block(i, points))
+        plots += [
+            f'$d{i} using 1:2:({width * 0.92}) with boxes linetype {i + 1} title "{label if len(series) > 1 else ""}"',
+            f'$d{i} using 1:2:3:4 with yerrorbars linecolor "black" pointsize 0 notitle',
+            f'$d{i} using 1:4:5 with labels offset 0,0.6 font ",9" notitle',
+        ]
+    places = ", ".join(f'"{kind}" {i}' for i, kind in enumerate(kinds))
+    _gnuplot(
+        name,
+        *blocks,
+        f"set xtics ({places}) scale 0",
+        f"set xrange [-0.6:{len(kinds) - 0.4}]",
+        "set logscale y" if log else "set yrange [0:]",
+        "set style fill solid 0.8",
+        "set offsets 0, 0, graph 0.12, 0",
+        *_titles(title, "", axis),
+        "plot " + ", ".join(plots),
+    )
+
+
+def lines(title, x_axis, y_axis, series, log="", name=None):
+    """The medians over x, with quartiles, for each of the series: {series: {x: [number, ...]}}; log: "", "x", "y", "xy"."""
+    labels = list(series)
+    xs = sorted({x for of_x in series.values() for x in of_x})
+    plots = []
+    for i, label in enumerate(labels):
+        plots.append(f'$d{i} using 1:2:3:4 with yerrorlines linetype {i + 1} linewidth 2 pointtype 7 title "{label}"')
+    _gnuplot(
+        name,
+        *(_block(i, sorted(series[label].items())) for i, label in enumerate(labels)),
+        f"set logscale {log}" if log else "",
+        "" if "y" in log else "set yrange [0:]",
+        "set xtics (" + ", ".join(f'"{x:g}" {x}' for x in xs) + ")",
+        "set offsets graph 0.05, graph 0.05, graph 0.05, 0",
+        *_titles(title, x_axis, y_axis),
+        "plot " + ", ".join(plots),
+    )
+
+
+def _block(number, points):
+    """A gnuplot data block: x, median, quartiles, and the median as text."""
+    text = [f"$d{number} << END"]
+    for x, numbers in points:
+        middle = statistics.median(numbers)
+        label = f"{middle:.0f}" if middle >= 100 else f"{middle:.3g}"
+        text.append(f"{x} {middle} {_quartile(numbers, 0)} {_quartile(numbers, 2)} {label}")
+    return "\n".join([*text, "END"])
+
+
+def _quartile(numbers, which):
+    return statistics.quantiles(numbers, n=4, method="inclusive")[which] if len(numbers) > 1 else numbers[0]
+
+
+def _titles(title, x_axis, y_axis):
+    return f'set title "{title}"', f'set xlabel "{x_axis}"', f'set ylabel "{y_axis}"'
+
+
+def _gnuplot(name, *script):
+    if not shutil.which("gnuplot"):
+        die("cannot draw the chart: gnuplot is not there; install the package gnuplot-nox (./quickstart does)")
+    os.makedirs(RESULTS, exist_ok=True)
+    head = [
+        'set terminal pngcairo size 1000,600 noenhanced font "DejaVu Sans,11"',
+        f'set output "{os.path.join(RESULTS, name or NAME)}.png"',
+        "set grid ytics linecolor 'gray80'",
+        "set key top left reverse Left",
+    ]
+    subprocess.run(["gnuplot"], input="\n".join([*head, *script, ""]), text=True, check=True)
