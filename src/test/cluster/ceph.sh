@@ -1,5 +1,6 @@
 # shellcheck shell=bash
 # Ceph for the cluster: one mon and some OSDs that keep their data in memory. No mgr: pools and I/O need none.
+# Each OSD is behind a link of its own, in a network namespace that head's files name and that ends with them.
 # The first half runs on the machine and only writes files, the second half runs in the head node.
 
 # write_ceph_keys DIRECTORY: one keyring per entity. ceph-mon --mkfs imports them all at once, caps included,
@@ -41,7 +42,7 @@ auth_service_required = cephx
 auth_client_required = cephx
 auth_allow_insecure_global_id_reclaim = false
 mon_allow_pool_size_one = true
-osd_pool_default_size = $POOL_REPLICAS
+osd_pool_default_size = $REPLICAS
 osd_pool_default_min_size = 1
 osd_pool_default_pg_autoscale_mode = off
 osd_crush_chooseleaf_type = 0
@@ -77,7 +78,32 @@ start_osd() {
   install -m 0600 "$INSIDE/keys/osd.$osd" "$data/keyring"
   ceph-osd -i "$osd" --mkfs --osd-uuid "$uuid" --no-mon-config
   ceph osd new "$uuid" "$osd"
-  ceph-osd -i "$osd"
+  connect_osd "$osd"
+  ip netns exec "osd.$osd" ceph-osd -i "$osd"
+}
+
+connect_osd() {
+  local osd=$1
+  ip netns add "osd.$osd"
+  ip link add "osd.$osd" type veth peer name eth0 netns "osd.$osd"
+  ip link set "osd.$osd" master br0 up
+  ip -netns "osd.$osd" address add "$(osd_address "$osd")/$NETWORK_PREFIX" dev eth0
+  ip -netns "osd.$osd" link set lo up
+  ip -netns "osd.$osd" link set eth0 up
+  ip -netns "osd.$osd" route add default via "$HEAD_ADDRESS"
+}
+
+# shape_osds RATE|off: the burst is a small part of an object of 1 MiB, but more than the largest packet before it is cut;
+# the queue holds a second, so that nothing is dropped when many clients read at once.
+shape_osds() {
+  local rate=$1 osd
+  for ((osd = 0; osd < OSDS; osd++)); do
+    if [[ $rate == off ]]; then
+      tc -netns "osd.$osd" qdisc delete dev eth0 root 2>/dev/null || true # there was no limit
+    else
+      tc -netns "osd.$osd" qdisc replace dev eth0 root tbf rate "$rate" burst 128kb latency 1s
+    fi
+  done
 }
 
 create_pool() {

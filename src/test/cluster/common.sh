@@ -10,7 +10,6 @@ NETWORK_PREFIX=24
 SLURMCTLD_PORT=7817                # the default, 6817, is in Ceph's range of 6800 to 7300
 SLURMD_PORT=7818
 POOL=layercake
-POOL_REPLICAS=1
 OSDS=3
 OSD_BYTES=$((4 << 30))
 LAUNCHER_SOCKET=/run/layercake/launcher.sock
@@ -44,6 +43,8 @@ await() {
 node_address() {
   if [[ $1 == head ]]; then echo "$HEAD_ADDRESS"; else echo "10.77.0.$((10 + ${1#n}))"; fi
 }
+
+osd_address() { echo "10.77.0.$((100 + $1))"; }
 
 # The compute nodes of a cluster of COUNT, one a line.
 compute_nodes() {
