@@ -6,7 +6,9 @@ Its figures are ratios of cases of the same run. The rows go to target/bench/NAM
 """
 
 import argparse
+import contextlib
 import csv
+import json
 import os
 import random
 import shutil
@@ -22,6 +24,13 @@ NAME = os.path.basename(sys.argv[0])
 LAUNCHER_CONF = "/etc/layercake/launcher.conf"
 CACHE = "/var/cache/layercake"
 MIB = 1 << 20
+MAKE_IMAGE = """
+    umask 022; rm -rf /tmp/bench-image; mkdir /tmp/bench-image; cd /tmp/bench-image
+    layercake pull deb:12 base.sqfs; unsquashfs -quiet -no-progress -d tree base.sqfs
+    mkdir tree/srv/pad; size=$(stat -c %s base.sqfs); i=0
+    while [ $((size + i * 4000000)) -lt {bytes} ]; do head -c 4000000 /dev/urandom >tree/srv/pad/$i; i=$((i+1)); done
+    layercake push tree {name}; cd /; rm -rf /tmp/bench-image
+"""
 
 
 # --- the program ----------------------------------------------------------------------------------------------------
@@ -49,10 +58,10 @@ def die(message):
 
 
 def cluster(*words):
-    """The output of a cluster command."""
-    done = subprocess.run([CLUSTER, *words], text=True, stdout=subprocess.PIPE)
+    """The output of a cluster command. What it says on the standard error, such as progress, is for failures alone."""
+    done = subprocess.run([CLUSTER, *words], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     if done.returncode:
-        die(f"cluster {' '.join(words)} ended with {done.returncode}")
+        die(f"cluster {' '.join(words)} ended with {done.returncode}: {done.stderr}")
     return done.stdout
 
 
@@ -64,15 +73,68 @@ def on(node, script):
     return cluster("on", node, "sh", "-ec", script)
 
 
+def processor_seconds(node, pids):
+    """What the processes of a node have used so far; `pids` is a shell command that says which."""
+    stats = on(node, f"for pid in $({pids}); do cat /proc/$pid/stat; done").splitlines()
+    fields = [line.rpartition(")")[2].split() for line in stats]
+    return sum(int(f[11]) + int(f[12]) for f in fields) / os.sysconf("SC_CLK_TCK")
+
+
+def environment(name):
+    """What `cluster env` says, LAYERCAKE_CLUSTER_NODES for example."""
+    found = dict(line.removeprefix("export ").split("=", 1) for line in cluster("env").splitlines())
+    return found[name].strip('"')
+
+
 def nodes():
     """The names of the compute nodes."""
-    found = dict(line.removeprefix("export ").split("=", 1) for line in cluster("env").splitlines())
-    return found["LAYERCAKE_CLUSTER_NODES"].strip('"').split()
+    return environment("LAYERCAKE_CLUSTER_NODES").split()
 
 
 def restart_launcher(node):
     cluster("launcher", node, "stop")
     cluster("launcher", node, "start")
+
+
+def set_launcher(node, **settings):
+    """Restarts the launcher with these settings besides its own, `instant_start="true"` for example."""
+    lines = "".join(f"{name.replace('_', '-')} = {value}\\n" for name, value in settings.items())
+    drop = "".join(f" -e '/^{name.replace('_', '-')} *=/d'" for name in settings)
+    on(node, f"[ -e {LAUNCHER_CONF}.own ] || cp -p {LAUNCHER_CONF} {LAUNCHER_CONF}.own")
+    on(node, f"sed -e '' {drop} {LAUNCHER_CONF}.own >{LAUNCHER_CONF}; printf '{lines}' >>{LAUNCHER_CONF}")
+    restart_launcher(node)
+
+
+@contextlib.contextmanager
+def launchers_restored(names):
+    """At the end, the launchers of these nodes have their own settings again."""
+    try:
+        yield
+    finally:
+        for node in names:
+            on(node, f"[ ! -e {LAUNCHER_CONF}.own ] || mv {LAUNCHER_CONF}.own {LAUNCHER_CONF}")
+            restart_launcher(node)
+
+
+@contextlib.contextmanager
+def shaped(rate):
+    """What leaves each OSD is limited meanwhile; `rate` as for `cluster shape`."""
+    cluster("shape", rate)
+    try:
+        yield
+    finally:
+        cluster("shape", "off")
+
+
+@contextlib.contextmanager
+def padded_image(name, size):
+    """An image of alice, of some `size` bytes: deb:12 and files that do not compress. Gives its digest, in hex, and size."""
+    as_alice(MAKE_IMAGE.format(name=name, bytes=int(size)))
+    try:
+        image = json.loads(as_alice(f"layercake inspect --json {name}"))
+        yield image["digest"].removeprefix("sha256:"), image["size"]
+    finally:
+        as_alice(f"layercake rm {name}")
 
 
 def wait_for(what, condition, seconds=120):
@@ -157,8 +219,7 @@ def bars(title, axis, series, log=False, name=None):
         points = [(kinds.index(kind) + shift, numbers) for kind, numbers in of_kind.items()]
         blocks.append(_block(i, points))
         plots += [
-            f'$d{i} using 1:2:({width * 0.92}) with boxes linetype {i + 1} title "{label if len(series) > 1 else ""}"',
-            f'$d{i} using 1:2:3:4 with yerrorbars linecolor "black" pointsize 0 notitle',
+            f'$d{i} using 1:2:3:4:({width * 0.92}) with boxerrorbars linetype {i + 1} title "{label if len(series) > 1 else ""}"',
             f'$d{i} using 1:4:5 with labels offset 0,0.6 font ",9" notitle',
         ]
     places = ", ".join(f'"{kind}" {i}' for i, kind in enumerate(kinds))
@@ -168,7 +229,7 @@ def bars(title, axis, series, log=False, name=None):
         f"set xtics ({places}) scale 0",
         f"set xrange [-0.6:{len(kinds) - 0.4}]",
         "set logscale y" if log else "set yrange [0:]",
-        "set style fill solid 0.8",
+        "set style fill solid 0.7 border linecolor 'black'",
         "set offsets 0, 0, graph 0.12, 0",
         *_titles(title, "", axis),
         "plot " + ", ".join(plots),
@@ -187,8 +248,8 @@ def lines(title, x_axis, y_axis, series, log="", name=None):
         *(_block(i, sorted(series[label].items())) for i, label in enumerate(labels)),
         f"set logscale {log}" if log else "",
         "" if "y" in log else "set yrange [0:]",
+        f"set xrange [{xs[0] / 1.2}:{xs[-1] * 1.2}]" if "x" in log else f"set xrange [0:{xs[-1] * 1.05}]",
         "set xtics (" + ", ".join(f'"{x:g}" {x}' for x in xs) + ")",
-        "set offsets graph 0.05, graph 0.05, graph 0.05, 0",
         *_titles(title, x_axis, y_axis),
         "plot " + ", ".join(plots),
     )
