@@ -156,6 +156,13 @@ def empty_cache(node):
     on(node, f"rm -f {CACHE}/images/*")
 
 
+def drop_page_cache():
+    """The machine's, that is of all nodes, with what the kernel knows of names and inodes."""
+    os.sync()
+    with open("/proc/sys/vm/drop_caches", "w") as file:
+        file.write("3")
+
+
 # --- measurements ---------------------------------------------------------------------------------------------------
 
 
