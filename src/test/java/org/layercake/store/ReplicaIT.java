@@ -106,7 +106,7 @@ class ReplicaIT {
         tool() { ceph-objectstore-tool --no-mon-config --type memstore --data-path $data "$@"; }
         place=$(tool --op list | grep -F "\\"$object\\"")
         tool "$place" set-bytes $scratch/zeros
-        ceph-osd -i $osd
+        ip netns exec osd.$osd ceph-osd -i $osd
         until ceph osd map $pool $object $domain -f json | grep -q "\\"acting_primary\\":$osd[,}]"; do
           sleep 0.1
         done
