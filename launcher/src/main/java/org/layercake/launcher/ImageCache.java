@@ -230,7 +230,7 @@ final class ImageCache implements AutoCloseable {
       } catch (IOException e) {
         log.error("event=publish-failed digest={}", fill.digest(), e);
         fill.failWhole(e);
-        ended.add(fill.digest());
+        finish(fill);
         return false;
       }
     }
@@ -243,12 +243,17 @@ final class ImageCache implements AutoCloseable {
     if (isLeased(fill.digest()) && fill.canGoOn()) {
       return false;
     }
-    // What is not complete, and not on its way any more, stays for those who run it.
+    finish(fill);
+    return true;
+  }
+
+  /** What is not complete, and not on its way any more, stays for those who run it. */
+  private synchronized void finish(ImageFill fill) {
+    fill.giveUp();
     ended.add(fill.digest());
-    if (!leases.containsKey(fill.digest())) {
+    if (!isLeased(fill.digest())) {
       discard(fill);
     }
-    return true;
   }
 
   private synchronized void discard(ImageFill fill) {

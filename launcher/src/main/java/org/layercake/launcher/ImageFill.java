@@ -76,7 +76,7 @@ final class ImageFill implements Filler {
   private final List<FetchListener> listeners = new CopyOnWriteArrayList<>();
   private final Object place = new Object();
   private final long createdNanos = System.nanoTime();
-  private final StartRecord start = new StartRecord();
+  private final StartRecord startRecord = new StartRecord();
   private volatile Runnable call = () -> {};
   private volatile Image image; // null until it was asked for again after a restart
 
@@ -86,7 +86,9 @@ final class ImageFill implements Filler {
   private final BitSet asked = new BitSet();
   private final BitSet lost = new BitSet();
   private CompletableFuture<Void> whole = new CompletableFuture<>();
-  private boolean prepared;
+  private CompletableFuture<Void> seeded; // null before it begins
+  private boolean seeding;
+  private Exception failure;
   private long bytesDone;
   private long bytesCopied;
   private StoreException damage;
@@ -212,9 +214,7 @@ final class ImageFill implements Filler {
       FileChannel requests = FileChannel.open(layout.fillWanted(digest), READ, WRITE);
       wanted = requests;
       arrived = FileChannel.open(layout.fillArrived(digest), READ, WRITE);
-      Thread thread = new Thread(() -> hear(requests), "wanted");
-      thread.setDaemon(true);
-      thread.start();
+      inBackground("wanted", () -> hear(requests));
     }
   }
 
@@ -252,7 +252,7 @@ final class ImageFill implements Filler {
         order.wantLater(chunk);
         call.run();
       }
-      case TOUCHED -> start.note(chunk);
+      case TOUCHED -> startRecord.note(chunk);
       case LOST -> {
         if (!lost.get(chunk)) {
           lost.set(chunk);
@@ -335,13 +335,22 @@ final class ImageFill implements Filler {
    */
   boolean run(Stores stores, BooleanSupplier needed, List<Digest> others)
       throws InterruptedException {
+    try {
+      return fill(stores, needed, others);
+    } finally {
+      endSeeding();
+    }
+  }
+
+  private boolean fill(Stores stores, BooleanSupplier needed, List<Digest> others)
+      throws InterruptedException {
     while (true) {
       try {
         ImageStore store = stores.get();
         if (image == null) {
           image = store.reload(source);
         }
-        prepare(store, others);
+        seed(store, others);
         synchronized (this) {
           order.beginAnew();
         }
@@ -363,23 +372,45 @@ final class ImageFill implements Filler {
 
   /** Those who wait for all of it hear of a failure; those who read wait for better times. */
   synchronized void failWhole(Exception cause) {
+    failure = cause;
     whole.completeExceptionally(cause);
     whole = new CompletableFuture<>();
   }
 
+  /** To be called when it is not run any more: nobody is to wait for all of it, now or later. */
+  synchronized void giveUp() {
+    whole.completeExceptionally(failure == null ? new IOException("the fetch ended") : failure);
+  }
+
   /** Finds out, beside the first reads, what will be read first and what is on the node already. */
-  private synchronized void prepare(ImageStore store, List<Digest> others) {
-    if (!prepared) {
-      prepared = true;
-      Thread thread =
-          new Thread(
+  private synchronized void seed(ImageStore store, List<Digest> others) {
+    if (seeded == null) {
+      seeding = true;
+      seeded =
+          CompletableFuture.runAsync(
               () -> {
                 expect(store);
                 copy(others);
               },
-              "seed");
-      thread.setDaemon(true);
-      thread.start();
+              task -> inBackground("seed", task));
+    }
+  }
+
+  private static void inBackground(String name, Runnable task) {
+    Thread thread = new Thread(task, name);
+    thread.setDaemon(true);
+    thread.start();
+  }
+
+  /** The store may be closed after a run, and then must not be in use. */
+  private void endSeeding() {
+    CompletableFuture<Void> running;
+    synchronized (this) {
+      seeding = false;
+      running = seeded;
+    }
+    if (running != null) {
+      running.join();
     }
   }
 
@@ -416,7 +447,7 @@ final class ImageFill implements Filler {
   }
 
   private synchronized OptionalInt nextCopy() {
-    return closed ? OptionalInt.empty() : order.nextCopy();
+    return seeding ? order.nextCopy() : OptionalInt.empty();
   }
 
   private void copy(Seeds seeds, int chunk, ByteBuffer buffer) throws IOException {
@@ -481,8 +512,8 @@ final class ImageFill implements Filler {
   void recordStart(Stores stores) throws InterruptedException, IOException {
     try {
       if (hasReaders()) {
-        start.awaitEnd();
-        start.save(stores.get(), image);
+        startRecord.awaitEnd();
+        startRecord.save(stores.get(), image);
       }
     } catch (StoreException | RuntimeException e) {
       log.info("event=start-not-recorded digest={} cause={}", digest, e.getMessage());
