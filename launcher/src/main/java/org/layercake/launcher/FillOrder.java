@@ -15,9 +15,9 @@ import org.layercake.store.Filler;
 
 /**
  * In which order the chunks of an image are fetched: what somebody waits for, then what starts are
- * known to read, then what readers will likely want, then the rest, which is slowed down and kept
- * out of the way of those who wait. Chunks that the node has in another image are kept apart: they
- * are copied. Not safe for use by several threads.
+ * known to read, then what readers will likely want, then the rest, which comes later, is slowed
+ * down and kept out of the way of those who wait. Chunks that the node has in another image are
+ * kept apart: they are copied. Not safe for use by several threads.
  */
 final class FillOrder {
   /** While somebody waits, so few others are in the way. */
@@ -25,6 +25,12 @@ final class FillOrder {
 
   /** Who got a chunk will likely want another before long. */
   private static final long LIKELY_BACK_NANOS = 200_000_000;
+
+  /**
+   * So long a program takes to start. Reading, hashing and writing the rest beside it would only
+   * slow it down.
+   */
+  private static final long START_NANOS = 1_000_000_000;
 
   /** What the rest may make up for: {@link #next} is not asked all the time. */
   private static final long BURST_NANOS = 200_000_000;
@@ -45,6 +51,7 @@ final class FillOrder {
   private final Set<Integer> restCopied = new LinkedHashSet<>();
   private boolean copiesKnown;
   private boolean hurried;
+  private final long begunNanos;
   private long lastWaitNanos;
   private long restFromNanos;
 
@@ -57,8 +64,9 @@ final class FillOrder {
     this.missing = (BitSet) missing.clone();
     this.restNanosPerChunk = restNanosPerChunk;
     this.nanoTime = nanoTime;
-    lastWaitNanos = nanoTime.getAsLong(); // whoever asked for the image comes soon
-    restFromNanos = lastWaitNanos;
+    begunNanos = nanoTime.getAsLong();
+    lastWaitNanos = begunNanos; // whoever asked for the image comes soon
+    restFromNanos = begunNanos;
     beginAnew();
   }
 
@@ -176,6 +184,9 @@ final class FillOrder {
       return true;
     }
     long now = nanoTime.getAsLong();
+    if (now - begunNanos < START_NANOS) {
+      return false;
+    }
     restFromNanos = Math.max(restFromNanos, now - BURST_NANOS);
     boolean waits = !waitedFor.isEmpty() || now - lastWaitNanos < LIKELY_BACK_NANOS;
     return restFromNanos <= now && (inFlight < OTHERS_WHILE_WAITED_FOR || !waits);

@@ -70,7 +70,19 @@ class FillOrderTest {
   }
 
   @Test
+  void theFirstSecondBelongsToTheStart() {
+    now.addAndGet(990 * MILLI);
+    order.expect(List.of(3));
+    assertEquals(List.of(3), take(1));
+    assertEquals(YET, order.next(0));
+    now.addAndGet(20 * MILLI);
+    assertEquals(1, take(1).size());
+  }
+
+  @Test
   void theRestKeepsToItsRate() {
+    now.addAndGet(1000 * MILLI);
+    takeAll();
     int count = 0;
     for (int i = 0; i < 500; i++) {
       now.addAndGet(MILLI);
