@@ -54,17 +54,9 @@ class ReplicaIT {
   }
 
   private static Image push(Path source) throws Exception {
-    ImageName name = ImageName.parse("deb:12");
     try (ImageStore store = ImageStore.open(pool.config("off"))) {
-      store.push(
-          source,
-          name,
-          "alice",
-          StoreContract.CONFIG,
-          ImageStore.Existing.TRUST,
-          store.pushAhead(name, "alice", ImageStore.Existing.TRUST),
-          (done, fresh) -> {});
-      return store.resolve(name, "alice");
+      StoreContract.push(store, source, "deb:12", "alice");
+      return store.resolve(ImageName.parse("deb:12"), "alice");
     }
   }
 

@@ -48,17 +48,9 @@ class ChunkReaderTest {
     byte[] content = new byte[20 << 20];
     new Random(1).nextBytes(content);
     Path source = Files.write(directory.resolve("image"), content);
-    ImageName name = ImageName.parse("deb:12");
     try (ImageStore store = store(true, copy -> true)) {
-      store.push(
-          source,
-          name,
-          "alice",
-          StoreContract.CONFIG,
-          ImageStore.Existing.TRUST,
-          store.pushAhead(name, "alice", ImageStore.Existing.TRUST),
-          (done, fresh) -> {});
-      image = store.resolve(name, "alice");
+      StoreContract.push(store, source, "deb:12", "alice");
+      image = store.resolve(ImageName.parse("deb:12"), "alice");
     }
   }
 

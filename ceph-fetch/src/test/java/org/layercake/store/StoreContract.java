@@ -737,6 +737,11 @@ public abstract class StoreContract {
   }
 
   private PushResult push(ImageStore images, Path source, String name) throws Exception {
+    return push(images, source, name, user);
+  }
+
+  static PushResult push(ImageStore images, Path source, String name, String user)
+      throws Exception {
     return images.push(
         source,
         ImageName.parse(name),
