@@ -284,7 +284,7 @@ final class ImageCache implements AutoCloseable {
     List<Digest> others = new ArrayList<>();
     for (Path file : cachedOldestFirst()) {
       Digest digest = layout.digestOfImage(file);
-      if (digest != null) {
+      if (digest != null && Files.exists(layout.manifest(digest))) {
         others.add(0, digest);
       }
     }
