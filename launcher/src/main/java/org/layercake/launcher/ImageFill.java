@@ -296,7 +296,7 @@ final class ImageFill implements Filler {
   /** One damaged chunk does not keep the others away; when the store fails the next run tries. */
   @Override
   public synchronized void failed(int chunk, StoreException cause) throws StoreException {
-    if (cause.kind() != StoreException.Kind.CORRUPT || !begun.isDone()) {
+    if (!isDamage(cause) || !begun.isDone()) {
       throw cause;
     }
     log.error("event=chunk-lost digest={} chunk={} cause={}", digest, chunk, cause.getMessage());
@@ -306,6 +306,10 @@ final class ImageFill implements Filler {
     } catch (IOException e) {
       log.warn("event=map-unwritable digest={}", digest, e);
     }
+  }
+
+  private static boolean isDamage(Exception cause) {
+    return cause instanceof StoreException failure && failure.kind() == StoreException.Kind.CORRUPT;
   }
 
   private void settle(int chunk, FillMap.State state) throws IOException {
@@ -364,8 +368,11 @@ final class ImageFill implements Filler {
         if (begun.completeExceptionally(e) || !needed.getAsBoolean() || isClosed()) {
           return false;
         }
-        log.warn("event=fill-waits digest={} cause={}", digest, e.getMessage());
-        Thread.sleep(RETRY_MILLIS);
+        // A chunk that was lost before anything was there is given up in the next run, at once.
+        if (image == null || !isDamage(e)) {
+          log.warn("event=fill-waits digest={} cause={}", digest, e.getMessage());
+          Thread.sleep(RETRY_MILLIS);
+        }
       }
     }
   }
