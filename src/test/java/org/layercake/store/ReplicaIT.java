@@ -10,26 +10,15 @@ import java.nio.file.StandardOpenOption;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.Random;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Reads from a pool of two copies, on the cluster's Ceph. */
 class ReplicaIT {
-  private static TestPool pool;
+  @RegisterExtension static final TestPool pool = new TestPool("replica-it", 1, 2);
 
   @TempDir Path directory;
-
-  @BeforeAll
-  static void createPool() throws Exception {
-    pool = TestPool.create("replica-it", 1, 2);
-  }
-
-  @AfterAll
-  static void deletePool() throws Exception {
-    pool.delete();
-  }
 
   @Test
   void autoLeavesReplicasAloneOfReleasesThatDoNotSurviveIt() throws Exception {

@@ -9,26 +9,15 @@ import java.time.InstantSource;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicLong;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.api.io.TempDir;
 
 /** What becomes of start profiles, which are for all domains of a pool. */
 class StartProfileIT {
-  private static TestPool pool;
+  @RegisterExtension static final TestPool pool = new TestPool("start-profile-it", 1, 1);
 
   @TempDir Path directory;
-
-  @BeforeAll
-  static void createPool() throws Exception {
-    pool = TestPool.create("start-profile-it", 1, 1);
-  }
-
-  @AfterAll
-  static void deletePool() throws Exception {
-    pool.delete();
-  }
 
   @Test
   void aProfileStaysWithItsImageAndIsCollectedAfterTheLastOneThatHasIt() throws Exception {

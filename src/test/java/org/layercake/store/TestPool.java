@@ -5,26 +5,33 @@ import java.nio.charset.StandardCharsets;
 import java.util.Properties;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.junit.jupiter.api.extension.AfterAllCallback;
+import org.junit.jupiter.api.extension.BeforeAllCallback;
+import org.junit.jupiter.api.extension.ExtensionContext;
 
-/** A pool of its own for a test, in the cluster's Ceph. */
-final class TestPool {
+/** A pool of its own for a test class, in the cluster's Ceph. */
+final class TestPool implements BeforeAllCallback, AfterAllCallback {
   private final String name;
-  private final String env = cluster("env");
+  private final int placementGroups;
+  private final int copies;
+  private String env;
 
-  private TestPool(String name) throws IOException, InterruptedException {
+  TestPool(String name, int placementGroups, int copies) {
     this.name = name;
+    this.placementGroups = placementGroups;
+    this.copies = copies;
   }
 
-  static TestPool create(String name, int placementGroups, int copies)
-      throws IOException, InterruptedException {
-    TestPool pool = new TestPool(name);
+  @Override
+  public void beforeAll(ExtensionContext context) throws Exception {
+    env = cluster("env");
     onHead("ceph osd pool create " + name + " " + placementGroups);
     onHead("ceph osd pool set " + name + " size " + copies + " --yes-i-really-mean-it");
     onHead("ceph osd pool application enable " + name + " layercake");
-    return pool;
   }
 
-  void delete() throws IOException, InterruptedException {
+  @Override
+  public void afterAll(ExtensionContext context) throws Exception {
     onHead("ceph tell 'mon.*' injectargs --mon-allow-pool-delete=true");
     onHead("ceph osd pool rm " + name + " " + name + " --yes-i-really-really-mean-it");
   }
