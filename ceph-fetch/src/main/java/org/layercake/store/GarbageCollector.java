@@ -124,13 +124,13 @@ final class GarbageCollector {
     }
     List<Digest> unneeded =
         listed.chunks().stream().filter(chunk -> !needed.contains(chunk)).toList();
-    long objects = images;
-    for (Swept swept : sweepChunks(domain, unneeded, workers)) {
-      objects += swept.gone() ? 1 : 0;
-      bytes += swept.bytes();
-      waiting += swept.waitingBytes();
-    }
-    return new Garbage(domain, images, objects, bytes, waiting);
+    Garbage other = sum(domain, sweepChunks(domain, unneeded, workers));
+    return new Garbage(
+        domain,
+        images,
+        images + other.objects(),
+        bytes + other.bytes(),
+        waiting + other.waitingBytes());
   }
 
   /** A start profile is for an image, whoever has it; all domains have been listed. */
@@ -138,16 +138,21 @@ final class GarbageCollector {
       throws StoreException {
     Set<Digest> orphans = new HashSet<>(profiles);
     domains.forEach(domain -> orphans.removeAll(domain.manifests()));
-    long objects = 0;
-    long bytes = 0;
-    long waiting = 0;
+    List<Swept> swept = new ArrayList<>();
     for (Digest orphan : orphans) {
-      Swept swept = sweep(ImageStore.STARTS, ImageStore.profileObject(orphan));
-      objects += swept.gone() ? 1 : 0;
-      bytes += swept.bytes();
-      waiting += swept.waitingBytes();
+      swept.add(sweep(ImageStore.STARTS, ImageStore.profileObject(orphan)));
     }
-    return new Garbage(ImageStore.STARTS, 0, objects, bytes, waiting);
+    return sum(ImageStore.STARTS, swept);
+  }
+
+  /** Of objects that are no images. */
+  private static Garbage sum(String domain, List<Swept> swept) {
+    return new Garbage(
+        domain,
+        0,
+        swept.stream().filter(Swept::gone).count(),
+        swept.stream().mapToLong(Swept::bytes).sum(),
+        swept.stream().mapToLong(Swept::waitingBytes).sum());
   }
 
   private Set<Digest> tagged(String domain) throws StoreException {

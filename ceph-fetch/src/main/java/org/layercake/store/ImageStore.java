@@ -228,14 +228,10 @@ public final class ImageStore implements AutoCloseable {
     }
     Digest digest = tag.get().digest();
     Manifest known = recent.get(digest);
-    Optional<Image> image =
-        known == null
-            ? load(domain, name, digest)
-            : Optional.of(new Image(domain, name, digest, known));
-    image
-        .map(Image::manifest)
-        .filter(manifest -> manifest.chunks().size() <= Recent.MAX_CHUNKS)
-        .ifPresent(manifest -> recent.put(digest, manifest));
+    if (known != null) {
+      return Optional.of(new Image(domain, name, digest, known));
+    }
+    Optional<Image> image = load(domain, name, digest);
     if (image.isEmpty()) {
       throw new StoreException(
           CORRUPT,
@@ -246,6 +242,10 @@ public final class ImageStore implements AutoCloseable {
               + " is missing in domain "
               + domain
               + " (push the image again)");
+    }
+    Manifest manifest = image.get().manifest();
+    if (manifest.chunks().size() <= Recent.MAX_CHUNKS) {
+      recent.put(digest, manifest);
     }
     return image;
   }

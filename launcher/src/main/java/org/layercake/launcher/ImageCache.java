@@ -204,7 +204,7 @@ final class ImageCache implements AutoCloseable {
     try {
       boolean whole = false;
       do {
-        whole = fill.run(stores, () -> isLeased(fill.digest()), others());
+        whole = fill.run(stores, () -> isLeased(fill.digest()), this::others);
       } while (!whole && !end(fill));
       if (whole && publish(fill)) {
         afterFetch.run();

@@ -23,6 +23,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
+import java.util.function.Supplier;
 import org.layercake.store.Digest;
 import org.layercake.store.FetchListener;
 import org.layercake.store.Filler;
@@ -337,7 +338,7 @@ final class ImageFill implements Filler {
    * @param others complete images of the node, in which chunks of this one may be
    * @return whether the image is complete, and to be published
    */
-  boolean run(Stores stores, BooleanSupplier needed, List<Digest> others)
+  boolean run(Stores stores, BooleanSupplier needed, Supplier<List<Digest>> others)
       throws InterruptedException {
     try {
       return fill(stores, needed, others);
@@ -346,7 +347,7 @@ final class ImageFill implements Filler {
     }
   }
 
-  private boolean fill(Stores stores, BooleanSupplier needed, List<Digest> others)
+  private boolean fill(Stores stores, BooleanSupplier needed, Supplier<List<Digest>> others)
       throws InterruptedException {
     while (true) {
       try {
@@ -390,7 +391,7 @@ final class ImageFill implements Filler {
   }
 
   /** Finds out, beside the first reads, what will be read first and what is on the node already. */
-  private synchronized void seed(ImageStore store, List<Digest> others) {
+  private synchronized void seed(ImageStore store, Supplier<List<Digest>> others) {
     if (seeded == null) {
       seeding = true;
       seeded =
@@ -433,12 +434,15 @@ final class ImageFill implements Filler {
     }
   }
 
-  private void copy(List<Digest> others) {
-    try (Seeds seeds = Seeds.find(layout, image.manifest(), others)) {
+  private void copy(Supplier<List<Digest>> others) {
+    try (Seeds seeds = Seeds.find(layout, image.manifest(), others.get())) {
       synchronized (this) {
         order.copy(seeds.chunks());
       }
       call.run();
+      if (seeds.chunks().isEmpty()) {
+        return;
+      }
       ByteBuffer buffer = ByteBuffer.allocateDirect(longest());
       for (OptionalInt chunk = nextCopy(); chunk.isPresent(); chunk = nextCopy()) {
         copy(seeds, chunk.getAsInt(), buffer);
