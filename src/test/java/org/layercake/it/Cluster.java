@@ -211,6 +211,7 @@ final class Cluster {
       if (!process.waitFor(TIMEOUT_SECONDS, TimeUnit.SECONDS)) {
         process.descendants().forEach(ProcessHandle::destroyForcibly);
         process.destroyForcibly();
+        cancelJobs(words);
         fail("no end after " + TIMEOUT_SECONDS + " s: " + command + "\n" + text(out) + text(err));
       }
       return new Result(process.exitValue(), text(out), text(err));
@@ -219,6 +220,17 @@ final class Cluster {
     } finally {
       delete(out);
       delete(err);
+    }
+  }
+
+  /** Ends what a user's killed command left in the queue, so that the next test has its nodes. */
+  private static void cancelJobs(List<String> words) throws IOException, InterruptedException {
+    if (words.get(0).equals("as")) {
+      String user = words.get(1);
+      new ProcessBuilder(CLUSTER, "as", user, "scancel", "--user", user)
+          .inheritIO()
+          .start()
+          .waitFor(TIMEOUT_SECONDS, TimeUnit.SECONDS);
     }
   }
 

@@ -118,7 +118,7 @@ class StepIT {
 
   @Test
   void scancelEndsTheStepAndLeavesNothing() {
-    Process job = Cluster.start("alice", "srun -J tobecancelled --ch-image=step sleep 1000");
+    Process job = Cluster.start("alice", "srun -w n1 -J tobecancelled --ch-image=step sleep 1000");
     Cluster.await(
         "the task runs",
         () -> Cluster.on("n1", "pgrep -x sleep -u alice -a").out().contains("sleep 1000"));
