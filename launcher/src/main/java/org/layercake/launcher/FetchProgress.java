@@ -46,6 +46,11 @@ final class FetchProgress implements FetchListener {
             (totalBytes - bytesDone) / Math.max(bytesPerSecond, 1)));
   }
 
+  @Override
+  public void waits(String cause) {
+    lines.accept("waiting for " + what + ": " + cause);
+  }
+
   /** How long the fetch took from its first chunk to its last, 0 when there was none. */
   synchronized long millis() {
     return (lastNanos - startedNanos) / 1_000_000;

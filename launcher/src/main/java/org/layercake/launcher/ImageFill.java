@@ -372,6 +372,7 @@ final class ImageFill implements Filler {
         // A chunk that was lost before anything was there is given up in the next run, at once.
         if (image == null || !isDamage(e)) {
           log.warn("event=fill-waits digest={} cause={}", digest, e.getMessage());
+          listeners.forEach(listener -> listener.waits(e.getMessage()));
           Thread.sleep(RETRY_MILLIS);
         }
       }

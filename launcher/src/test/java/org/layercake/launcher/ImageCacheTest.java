@@ -14,6 +14,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Properties;
 import java.util.Random;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -32,9 +33,11 @@ import org.layercake.store.ImageConfig;
 import org.layercake.store.ImageName;
 import org.layercake.store.ImageStore;
 import org.layercake.store.StoreConfig;
+import org.layercake.store.StoreException;
 
 class ImageCacheTest {
   private static final int BYTES = 6 << 20;
+  private static final ImageFill.Pace PACE = new ImageFill.Pace(1 << 30, 600);
   private static final String USER = System.getProperty("user.name");
 
   @TempDir Path directory;
@@ -43,6 +46,7 @@ class ImageCacheTest {
   private ImageCache cache;
   private final AtomicInteger fetches = new AtomicInteger();
   private final CountDownLatch mayFetch = new CountDownLatch(1);
+  private volatile boolean answers = true;
 
   @BeforeEach
   void openCacheForTwoImages() throws Exception {
@@ -53,17 +57,18 @@ class ImageCacheTest {
     properties.setProperty(
         "directory", Files.createDirectory(directory.resolve("store")).toString());
     store = ImageStore.open(StoreConfig.forNode(properties));
-    cache =
-        new ImageCache(
-            layout, 2 * BYTES, new ImageFill.Pace(1 << 30, 600), this::awaitStore, () -> {});
+    cache = new ImageCache(layout, 2 * BYTES, PACE, this::awaitStore, () -> {});
   }
 
-  private ImageStore awaitStore() {
+  private ImageStore awaitStore() throws StoreException {
     fetches.incrementAndGet();
     try {
       mayFetch.await();
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
+    }
+    if (!answers) {
+      throw new StoreException(StoreException.Kind.UNAVAILABLE, "no answer");
     }
     return store;
   }
@@ -127,6 +132,37 @@ class ImageCacheTest {
     lease(image).close();
     assertArrayEquals(content(1), Files.readAllBytes(layout.image(image.digest())));
     assertEquals(2, files(), "image and manifest");
+  }
+
+  @Timeout(60)
+  @Test
+  void whoeverStartsHearsThatTheStoreDoesNotAnswer() throws Exception {
+    Image image = push("one", content(1));
+    ImageFill.begin(layout, image, PACE);
+    for (Path fifo :
+        List.of(layout.fillWanted(image.digest()), layout.fillArrived(image.digest()))) {
+      assertEquals(0, new ProcessBuilder("mkfifo", fifo.toString()).start().waitFor());
+    }
+    answers = false;
+    mayFetch.countDown();
+    cache.recover(served -> true);
+    CompletableFuture<String> heard = new CompletableFuture<>();
+    FetchListener listener =
+        new FetchListener() {
+          @Override
+          public void fetched(long bytesDone) {}
+
+          @Override
+          public void waits(String cause) {
+            heard.complete(cause);
+          }
+        };
+    ImageCache.Lease lease = cache.lease(image, false, listener);
+    assertEquals("no answer", heard.get());
+    answers = true;
+    awaitFiles(2);
+    assertArrayEquals(content(1), Files.readAllBytes(layout.image(image.digest())));
+    lease.close();
   }
 
   @Test
