@@ -348,9 +348,13 @@ public final class ImageStore implements AutoCloseable {
     reader(image, Optional.empty(), listener).run();
   }
 
-  /** Lets go of the memory that fetches have used and none uses now. */
-  public void releaseBuffers() {
+  /**
+   * Nothing will be fetched for a while: lets go of the memory that fetches have used and none uses
+   * now, and of what wakes an idle process, until something is.
+   */
+  public void rest() {
     buffers.trim();
+    store.rest();
   }
 
   private ChunkReader reader(Image image, Optional<FileChannel> target, FetchListener listener) {

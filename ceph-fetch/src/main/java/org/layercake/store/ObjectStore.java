@@ -99,6 +99,9 @@ interface ObjectStore extends AutoCloseable {
   /** The domain's tags, sorted, at most {@code max}; none if there is no such domain. */
   SortedMap<String, byte[]> listTags(String domain, int max) throws StoreException;
 
+  /** Little will be asked for a while; the next read ends that. */
+  default void rest() {}
+
   @Override
   void close();
 }

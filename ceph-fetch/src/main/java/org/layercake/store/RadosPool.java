@@ -98,6 +98,15 @@ final class RadosPool implements AutoCloseable {
     }
   }
 
+  /** Changes an option of librados for all that comes. */
+  void set(String option, String value) throws RadosFailure {
+    try {
+      cluster.confSet(option, value);
+    } catch (RadosException e) {
+      throw new RadosFailure("set " + option, e.getReturnValue());
+    }
+  }
+
   /** A part of the pool. Its state is set once, here: librados does not lock it. */
   Namespace namespace(String name) throws RadosFailure {
     Namespace known = namespaces.get(name);

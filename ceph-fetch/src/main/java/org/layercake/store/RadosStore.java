@@ -28,6 +28,7 @@ import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.BiConsumer;
 import java.util.regex.Pattern;
 import org.layercake.store.RadosPool.RadosFailure;
@@ -55,6 +56,12 @@ final class RadosStore implements ObjectStore {
   private static final int READ_STEP_BYTES = 1 << 20;
   private static final int LIST_STEP = 512;
   private static final int MAX_TIME_BYTES = 32;
+  // How often librados looks for operations that get no answer, to ask for a new map: as often as
+  // it
+  // does by itself, and while there are none. Each look wakes its thread some fifty times.
+  private static final String LOOK = "objecter_tick_interval";
+  private static final String BUSY_LOOK_SECONDS = "5";
+  private static final String IDLE_LOOK_SECONDS = "60";
   private static final Pattern ENTITY = Pattern.compile("client\\.[!-~]+");
 
   private static final int EPERM = -1;
@@ -79,6 +86,7 @@ final class RadosStore implements ObjectStore {
   private final String entity;
   private final StoreConfig.ReplicaReads replicaReads;
   private final InstantSource clock;
+  private final AtomicBoolean resting = new AtomicBoolean();
 
   private RadosStore(RadosPool pool, StoreConfig config, InstantSource clock) {
     this.pool = pool;
@@ -120,6 +128,9 @@ final class RadosStore implements ObjectStore {
     options.put("err_to_stderr", "false");
     options.put("log_file", "");
     options.put("admin_socket", "");
+    // What looks after things that we do not have: threads that may hang, a log for the monitors.
+    options.put("heartbeat_interval", "60");
+    options.put("mon_client_log_interval", "60");
     // What would only be kept in memory, for the log of a crash, wakes a thread twice a second.
     for (String part : List.of("auth", "mgrc", "monc", "ms", "objecter", "rados", "timer")) {
       options.put("debug_" + part, "0/0");
@@ -179,6 +190,9 @@ final class RadosStore implements ObjectStore {
   @Override
   public PendingRead startRead(String domain, String object, ByteBuffer target, Copy copy)
       throws StoreException {
+    if (resting.get() && resting.compareAndSet(true, false)) {
+      lookEvery(BUSY_LOOK_SECONDS);
+    }
     return new Pending(domain, object, target, flags(copy));
   }
 
@@ -444,6 +458,22 @@ final class RadosStore implements ObjectStore {
       check(code, "list tags", domain, TAGS);
     } while (tags.size() > before && tags.size() < max);
     return tags;
+  }
+
+  @Override
+  public void rest() {
+    if (resting.compareAndSet(false, true)) {
+      lookEvery(IDLE_LOOK_SECONDS);
+    }
+  }
+
+  /** After the next look; so the first after a rest may come a minute late. */
+  private void lookEvery(String seconds) {
+    try {
+      pool.set(LOOK, seconds);
+    } catch (RadosFailure e) {
+      LOG.warn("event=option-refused cause={}", e.getMessage());
+    }
   }
 
   @Override

@@ -119,7 +119,7 @@ final class Images implements AutoCloseable {
     if (cache.isQuiet()) {
       synchronized (this) {
         if (store != null) {
-          store.releaseBuffers();
+          store.rest();
         }
       }
       System.gc();
@@ -130,6 +130,7 @@ final class Images implements AutoCloseable {
   private synchronized ImageStore store() throws StoreException {
     if (store == null) {
       store = ImageStore.open(config.store());
+      store.rest();
     }
     return store;
   }
