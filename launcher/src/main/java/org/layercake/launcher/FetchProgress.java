@@ -46,9 +46,10 @@ final class FetchProgress implements FetchListener {
             (totalBytes - bytesDone) / Math.max(bytesPerSecond, 1)));
   }
 
+  /** Without the next move, in parentheses at the end: we are making it. */
   @Override
   public void waits(String cause) {
-    lines.accept("waiting for " + what + ": " + cause);
+    lines.accept("waiting for " + what + ": " + cause.replaceFirst(" \\([^()]*\\)$", ""));
   }
 
   /** How long the fetch took from its first chunk to its last, 0 when there was none. */
