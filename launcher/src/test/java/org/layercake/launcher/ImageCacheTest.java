@@ -144,7 +144,6 @@ class ImageCacheTest {
       assertEquals(0, new ProcessBuilder("mkfifo", fifo.toString()).start().waitFor());
     }
     answers = false;
-    mayFetch.countDown();
     cache.recover(served -> true);
     CompletableFuture<String> heard = new CompletableFuture<>();
     FetchListener listener =
@@ -158,6 +157,7 @@ class ImageCacheTest {
           }
         };
     ImageCache.Lease lease = cache.lease(image, false, listener);
+    mayFetch.countDown();
     assertEquals("no answer", heard.get());
     answers = true;
     awaitFiles(2);
