@@ -39,8 +39,7 @@ class MpiIT {
 
   // Debian builds its Open MPI without PMI2; its MPICH speaks to Slurm's pmi2 plugin. The program
   // ends without MPI_Finalize, in which MPICH 4.0.2 may wait for ever, with ch-run alone, too: a
-  // rank
-  // in the PMI barrier does not answer those that still disconnect (MPICH pull request 6596).
+  // rank in the PMI barrier does not answer those that still disconnect (MPICH pull request 6596).
   @Test
   void mpichUnderPmi2FindsAllTasks() {
     Cluster.as(

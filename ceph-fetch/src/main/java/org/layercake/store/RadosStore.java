@@ -56,9 +56,8 @@ final class RadosStore implements ObjectStore {
   private static final int READ_STEP_BYTES = 1 << 20;
   private static final int LIST_STEP = 512;
   private static final int MAX_TIME_BYTES = 32;
-  // How often librados looks for operations that get no answer, to ask for a new map: as often as
-  // it
-  // does by itself, and while there are none. Each look wakes its thread some fifty times.
+  // How often librados looks for operations without an answer, to ask for a new map: what it does
+  // by itself, and while there are none. Each look wakes its thread some fifty times.
   private static final String LOOK = "objecter_tick_interval";
   private static final String BUSY_LOOK_SECONDS = "5";
   private static final String IDLE_LOOK_SECONDS = "60";

@@ -371,8 +371,9 @@ final class ImageFill implements Filler {
         }
         // A chunk that was lost before anything was there is given up in the next run, at once.
         if (image == null || !isDamage(e)) {
-          log.warn("event=fill-waits digest={} cause={}", digest, e.getMessage());
-          listeners.forEach(listener -> listener.waits(e.getMessage()));
+          String cause = String.valueOf(e.getMessage());
+          log.warn("event=fill-waits digest={} cause={}", digest, cause);
+          listeners.forEach(listener -> listener.waits(cause));
           Thread.sleep(RETRY_MILLIS);
         }
       }
