@@ -28,7 +28,6 @@ import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.SortedMap;
 import java.util.TreeMap;
-import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.BiConsumer;
 import java.util.regex.Pattern;
 import org.layercake.store.RadosPool.RadosFailure;
@@ -85,7 +84,7 @@ final class RadosStore implements ObjectStore {
   private final String entity;
   private final StoreConfig.ReplicaReads replicaReads;
   private final InstantSource clock;
-  private final AtomicBoolean resting = new AtomicBoolean();
+  private volatile boolean resting; // written under this
 
   private RadosStore(RadosPool pool, StoreConfig config, InstantSource clock) {
     this.pool = pool;
@@ -189,8 +188,8 @@ final class RadosStore implements ObjectStore {
   @Override
   public PendingRead startRead(String domain, String object, ByteBuffer target, Copy copy)
       throws StoreException {
-    if (resting.get() && resting.compareAndSet(true, false)) {
-      lookEvery(BUSY_LOOK_SECONDS);
+    if (resting) {
+      rest(false);
     }
     return new Pending(domain, object, target, flags(copy));
   }
@@ -461,15 +460,17 @@ final class RadosStore implements ObjectStore {
 
   @Override
   public void rest() {
-    if (resting.compareAndSet(false, true)) {
-      lookEvery(IDLE_LOOK_SECONDS);
-    }
+    rest(true);
   }
 
-  /** After the next look; so the first after a rest may come a minute late. */
-  private void lookEvery(String seconds) {
+  /** Counts after the next look; so the first after a rest may come a minute late. */
+  private synchronized void rest(boolean now) {
+    if (resting == now) {
+      return;
+    }
+    resting = now;
     try {
-      pool.set(LOOK, seconds);
+      pool.set(LOOK, now ? IDLE_LOOK_SECONDS : BUSY_LOOK_SECONDS);
     } catch (RadosFailure e) {
       LOG.warn("event=option-refused cause={}", e.getMessage());
     }
