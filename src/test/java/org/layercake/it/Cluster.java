@@ -226,8 +226,7 @@ final class Cluster {
   /** Ends what a user's killed command left in the queue, so that the next test has its nodes. */
   private static void cancelJobs(List<String> words) throws IOException, InterruptedException {
     if (words.get(0).equals("as")) {
-      String user = words.get(1);
-      new ProcessBuilder(CLUSTER, "as", user, "scancel", "--user", user)
+      new ProcessBuilder(CLUSTER, "as", words.get(1), "scancel", "--me")
           .inheritIO()
           .start()
           .waitFor(TIMEOUT_SECONDS, TimeUnit.SECONDS);
