@@ -91,12 +91,10 @@ final class Container implements AutoCloseable {
     return image;
   }
 
-  /**
-   * When its holder started, milliseconds since 1970; later than any other while it is starting.
-   */
-  synchronized long startMillis() {
+  /** When its holder started, in ticks since boot; later than any other while it is starting. */
+  synchronized long startTicks() {
     boolean runs = holder != null && holder.isDone() && !holder.isCompletedExceptionally();
-    return runs ? holder.join().startMillis() : Long.MAX_VALUE;
+    return runs ? holder.join().id().startTicks() : Long.MAX_VALUE;
   }
 
   Spec spec() {

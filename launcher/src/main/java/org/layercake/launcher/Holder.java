@@ -17,13 +17,16 @@ final class Holder implements AutoCloseable {
   private static final int SIGKILL = 9;
 
   private final ProcessHandle process;
+  private final ProcessId id;
   private final int pidfd;
   private final int userNamespace;
   private final int mountNamespace;
   private boolean open = true;
 
-  private Holder(ProcessHandle process, int pidfd, int userNamespace, int mountNamespace) {
+  private Holder(
+      ProcessHandle process, ProcessId id, int pidfd, int userNamespace, int mountNamespace) {
     this.process = process;
+    this.id = id;
     this.pidfd = pidfd;
     this.userNamespace = userNamespace;
     this.mountNamespace = mountNamespace;
@@ -48,7 +51,7 @@ final class Holder implements AutoCloseable {
     Program program =
         Program.start(command(config, job, spec, image, home), "ready", READY_TIMEOUT_MILLIS);
     try {
-      return find(program.handle().pid(), Program.startMillis(program.handle()));
+      return find(program.id());
     } catch (IOException e) {
       program.handle().destroyForcibly();
       throw new Abort(Abort.INTERNAL, "the container ended at once: " + e.getMessage(), e);
@@ -58,22 +61,21 @@ final class Holder implements AutoCloseable {
   /**
    * Takes over a holder that was started before, by an earlier launcher too.
    *
-   * @param startMillis when it started, milliseconds since 1970
    * @throws IOException when it is gone, also when its pid is another's now
    */
-  static Holder find(long pid, long startMillis) throws IOException {
+  static Holder find(ProcessId id) throws IOException {
     List<Integer> opened = new ArrayList<>();
     try {
-      opened.add(Libc.openProcess(pid));
+      opened.add(Libc.openProcess(id.pid()));
       // The pidfd first: if that process is alive in the end, all the rest was of it.
-      ProcessHandle process = Program.find(pid, startMillis).orElse(null);
+      ProcessHandle process = id.find().orElse(null);
       for (String kind : List.of("user", "mnt")) {
-        opened.add(Libc.open("/proc/" + pid + "/ns/" + kind));
+        opened.add(Libc.open("/proc/" + id.pid() + "/ns/" + kind));
       }
       if (process == null || !Libc.signal(opened.get(0), 0)) {
-        throw new IOException("holder " + pid + " is gone");
+        throw new IOException("holder " + id.pid() + " is gone");
       }
-      return new Holder(process, opened.get(0), opened.get(1), opened.get(2));
+      return new Holder(process, id, opened.get(0), opened.get(1), opened.get(2));
     } catch (IOException e) {
       opened.forEach(Libc::close);
       throw e;
@@ -113,12 +115,8 @@ final class Holder implements AutoCloseable {
         List.of(option, mode, Spec.encode(mount.source()), Spec.encode(mount.destination())));
   }
 
-  long pid() {
-    return process.pid();
-  }
-
-  long startMillis() {
-    return Program.startMillis(process);
+  ProcessId id() {
+    return id;
   }
 
   /** Completes when the process has ended. */

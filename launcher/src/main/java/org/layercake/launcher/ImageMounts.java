@@ -191,9 +191,7 @@ final class ImageMounts {
                 MOUNT_TIMEOUT_MILLIS + image.patienceMillis(), TimeUnit.MILLISECONDS));
     try {
       Files.readAttributes(layout.mountPoint(digest), "isDirectory"); // waits for the server
-      Files.writeString(
-          serverFile(digest),
-          server.handle().pid() + " " + Program.startMillis(server.handle()) + "\n");
+      Files.writeString(serverFile(digest), server.id() + "\n");
       return new Served(server.handle());
     } catch (IOException e) {
       server.handle().destroyForcibly();
@@ -256,8 +254,7 @@ final class ImageMounts {
 
   private Optional<ProcessHandle> findServer(Digest digest) {
     try {
-      String[] fields = Files.readString(serverFile(digest)).strip().split(" ", 2);
-      return Program.find(Long.parseLong(fields[0]), Long.parseLong(fields[1]));
+      return ProcessId.parse(Files.readString(serverFile(digest))).find();
     } catch (IOException | RuntimeException e) {
       return Optional.empty();
     }

@@ -15,13 +15,8 @@ import org.layercake.store.StoreException;
 /** What a restarted launcher must know of a job; one file in the run directory, gone at reboot. */
 record JobState(JobKey job, String registeredSpec, List<Running> containers) {
 
-  /**
-   * A complete container.
-   *
-   * @param startMillis when the holder started, milliseconds since 1970, against pid reuse
-   */
-  record Running(
-      String spec, Digest digest, List<String> environment, long pid, long startMillis) {}
+  /** A complete container and its holder. */
+  record Running(String spec, Digest digest, List<String> environment, ProcessId holder) {}
 
   /** Writes the file as a whole: a reader sees the old state or the new. */
   void write(Path file) throws IOException {
@@ -34,8 +29,7 @@ record JobState(JobKey job, String registeredSpec, List<Running> containers) {
       String prefix = "container." + i + ".";
       p.setProperty(prefix + "spec", running.spec());
       p.setProperty(prefix + "digest", running.digest().toString());
-      p.setProperty(prefix + "pid", Long.toString(running.pid()));
-      p.setProperty(prefix + "start", Long.toString(running.startMillis()));
+      p.setProperty(prefix + "holder", running.holder().toString());
       for (int k = 0; k < running.environment().size(); k++) {
         p.setProperty(prefix + "environment." + k, running.environment().get(k));
       }
@@ -73,8 +67,7 @@ record JobState(JobKey job, String registeredSpec, List<Running> containers) {
         p.getProperty(prefix + "spec"),
         Digest.parse(p.getProperty(prefix + "digest", "")),
         List.copyOf(environment),
-        number(p, prefix + "pid"),
-        number(p, prefix + "start"));
+        ProcessId.parse(p.getProperty(prefix + "holder", "")));
   }
 
   private static long number(Properties p, String key) {

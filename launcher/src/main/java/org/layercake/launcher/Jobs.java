@@ -198,7 +198,7 @@ final class Jobs {
     return job == null
         ? ""
         : job.containers.values().stream()
-            .max(Comparator.comparingLong(Container::startMillis))
+            .max(Comparator.comparingLong(Container::startTicks))
             .map(container -> container.spec().text())
             .orElse("");
   }
@@ -281,9 +281,9 @@ final class Jobs {
   private Container found(JobKey key, JobState.Running running) throws Abort, InterruptedException {
     Holder holder;
     try {
-      holder = Holder.find(running.pid(), running.startMillis());
+      holder = Holder.find(running.holder());
     } catch (IOException e) {
-      log.info("event=holder-gone job={} pid={}", key.job(), running.pid());
+      log.info("event=holder-gone job={} pid={}", key.job(), running.holder().pid());
       return null;
     }
     Images.Mounted image = images.mountedBefore(running.digest(), running.environment());
@@ -331,7 +331,7 @@ final class Jobs {
         key.uid(),
         container.spec().image(),
         container.image().join().digest(),
-        holder.pid());
+        holder.id().pid());
     synchronized (job) {
       job.sawExternStep = true;
     }
@@ -447,11 +447,7 @@ final class Jobs {
     Images.Mounted mounted = image.join();
     Holder process = holder.join();
     return new JobState.Running(
-        container.spec().text(),
-        mounted.digest(),
-        mounted.environment(),
-        process.pid(),
-        process.startMillis());
+        container.spec().text(), mounted.digest(), mounted.environment(), process.id());
   }
 
   private void deleteState(JobKey key) {

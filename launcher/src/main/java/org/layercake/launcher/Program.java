@@ -5,9 +5,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.time.Instant;
 import java.util.List;
-import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -23,9 +21,11 @@ final class Program {
   private static final int PIPE_BYTES = 65_536; // pipe(7)
 
   private final Process process;
+  private final ProcessId id;
 
-  private Program(Process process) {
+  private Program(Process process, ProcessId id) {
     this.process = process;
+    this.id = id;
   }
 
   /**
@@ -53,7 +53,7 @@ final class Program {
         CompletableFuture.supplyAsync(() -> firstLineIs(process, word), task -> run(name, task));
     try {
       if (said.get(timeoutMillis, TimeUnit.MILLISECONDS)) {
-        return new Program(process);
+        return new Program(process, ProcessId.of(process.pid()));
       }
       throw failure(name, process);
     } catch (TimeoutException e) {
@@ -62,9 +62,15 @@ final class Program {
           Abort.INTERNAL,
           name + " was not ready after " + timeoutMillis + " ms (see the launcher's log)",
           e);
+    } catch (IOException e) {
+      process.destroyForcibly();
+      throw new Abort(Abort.INTERNAL, name + " ended at once: " + e.getMessage(), e);
     } catch (ExecutionException e) {
       process.destroyForcibly();
       throw new Abort(Abort.INTERNAL, "cannot read from " + name + ": " + e.getCause(), e);
+    } catch (InterruptedException | RuntimeException | Error e) {
+      process.destroyForcibly(); // nobody would know of it
+      throw e;
     }
   }
 
@@ -84,18 +90,9 @@ final class Program {
     return new String(process.getInputStream().readNBytes(PIPE_BYTES), StandardCharsets.ISO_8859_1);
   }
 
-  /**
-   * A program that an earlier launcher started.
-   *
-   * @param startMillis when it started, milliseconds since 1970, so that a reused pid is not taken
-   *     for it
-   */
-  static Optional<ProcessHandle> find(long pid, long startMillis) {
-    return ProcessHandle.of(pid).filter(handle -> startMillis(handle) == startMillis);
-  }
-
-  static long startMillis(ProcessHandle handle) {
-    return handle.info().startInstant().map(Instant::toEpochMilli).orElse(0L);
+  /** Says which process it is, for a later launcher. */
+  ProcessId id() {
+    return id;
   }
 
   ProcessHandle handle() {
