@@ -10,7 +10,7 @@ write_ceph_keys() {
   mkdir -m 0700 "$keys"
   ceph_key mon. mon 'allow *'
   ceph_key client.admin mon 'allow *' osd 'allow *'
-  ceph_key client.layercake-node mon 'allow r' osd "allow r pool=$POOL, allow rw pool=$POOL namespace=starts"
+  ceph_key client.layercake-node mon 'allow r' osd "allow r pool=$POOL, allow rw pool=$POOL namespace=launchers"
   for ((osd = 0; osd < OSDS; osd++)); do
     ceph_key "osd.$osd" mon 'allow profile osd' osd 'allow *'
   done

@@ -50,7 +50,7 @@ class StartProfileIT {
   /** How many profiles it has taken. */
   private static long collect(ImageStore store) throws Exception {
     return store.collect(Optional.empty(), ImageStore.MIN_GRACE, false).stream()
-        .filter(garbage -> garbage.domain().equals(ImageStore.STARTS))
+        .filter(garbage -> garbage.domain().equals(ImageStore.LAUNCHERS))
         .mapToLong(Garbage::objects)
         .sum();
   }

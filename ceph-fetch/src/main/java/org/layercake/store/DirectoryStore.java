@@ -106,8 +106,13 @@ final class DirectoryStore implements ObjectStore {
   }
 
   @Override
-  public Optional<byte[]> read(String domain, String object, int maxBytes) throws StoreException {
+  public Optional<byte[]> read(String domain, String object, int maxBytes, Copy copy)
+      throws StoreException {
     try {
+      if (domain.equals(ImageStore.LAUNCHERS)
+          && Files.exists(root.resolve(domain), NOFOLLOW_LINKS)) {
+        requireOwn(root.resolve(domain));
+      }
       return Optional.of(readWhole(path(domain, object), maxBytes));
     } catch (NoSuchFileException e) {
       return Optional.empty();
@@ -142,21 +147,26 @@ final class DirectoryStore implements ObjectStore {
   @Override
   public void overwrite(String domain, String object, ByteBuffer content) throws StoreException {
     try {
-      if (domain.equals(ImageStore.STARTS)) {
-        requireOwn(root.resolve(domain));
-      }
       publish(stage(domain, content), path(domain, object));
     } catch (IOException e) {
       throw failure(e, "write", domain, object);
     }
   }
 
-  /** A launcher is root: what a user has put in the way would let that user write as root. */
+  /**
+   * A launcher is root: what a user has put in the way would let that user write as root, and say
+   * what others' jobs run.
+   */
   private static void requireOwn(Path directory) throws IOException, StoreException {
     if (!Files.isDirectory(directory, NOFOLLOW_LINKS)
         || !owner(directory).equals(System.getProperty("user.name"))) {
       throw new StoreException(
-          DENIED, "cannot write to " + directory + ": it is no directory of ours (make it)");
+          DENIED,
+          "cannot use "
+              + directory
+              + ": it is not a directory of "
+              + System.getProperty("user.name")
+              + "'s (make it)");
     }
   }
 
@@ -309,7 +319,8 @@ final class DirectoryStore implements ObjectStore {
     }
   }
 
-  private void setTag(String domain, Path target, Optional<byte[]> wanted) throws IOException {
+  private void setTag(String domain, Path target, Optional<byte[]> wanted)
+      throws IOException, StoreException {
     if (wanted.isPresent()) {
       publish(stage(domain, ByteBuffer.wrap(wanted.get())), target);
     } else {
@@ -368,7 +379,7 @@ final class DirectoryStore implements ObjectStore {
   }
 
   /** Writes the content to a file of its own on the same file system, durably. */
-  private Path stage(String domain, ByteBuffer content) throws IOException {
+  private Path stage(String domain, ByteBuffer content) throws IOException, StoreException {
     Path staging = prepare(domain);
     Path staged =
         Files.createTempFile(
@@ -404,9 +415,11 @@ final class DirectoryStore implements ObjectStore {
   }
 
   /** Makes the domain, for its owner only, and its staging directory. */
-  private Path prepare(String domain) throws IOException {
+  private Path prepare(String domain) throws IOException, StoreException {
     Path directory = root.resolve(domain);
-    if (!Files.isDirectory(directory, NOFOLLOW_LINKS)) {
+    if (domain.equals(ImageStore.LAUNCHERS)) {
+      requireOwn(directory);
+    } else if (!Files.isDirectory(directory, NOFOLLOW_LINKS)) {
       String mode = domain.equals(ImageName.SITE) ? "rwxr-xr-x" : "rwx------";
       createDirectory(directory, PosixFilePermissions.fromString(mode));
     }

@@ -7,8 +7,10 @@ import static org.layercake.store.StoreException.Kind.INVALID;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.SortedMap;
@@ -31,27 +33,31 @@ final class GarbageCollector {
   private static final int WORKERS = 16;
 
   private static final int MAX_TAGS = 1_000_000;
-  private static final Pattern OBJECT = Pattern.compile("([cms])/([0-9a-f]{64})");
+  private static final Pattern OBJECT = Pattern.compile("([cmsj])/([0-9a-f]{64})");
   private static final Pattern DOMAIN =
-      Pattern.compile(ImageStore.STARTS + "|site|u\\.[A-Za-z0-9_][A-Za-z0-9._-]{0,63}");
+      Pattern.compile(ImageStore.LAUNCHERS + "|site|u\\.[A-Za-z0-9_][A-Za-z0-9._-]{0,63}");
 
   private final ObjectStore store;
   private final Instant before;
+  private final Instant recordsBefore;
   private final boolean dryRun;
 
   /**
    * @param before what was touched at this time or later stays
+   * @param recordsBefore the same for the records of what jobs run
    */
-  GarbageCollector(ObjectStore store, Instant before, boolean dryRun) {
+  GarbageCollector(ObjectStore store, Instant before, Instant recordsBefore, boolean dryRun) {
     this.store = store;
     this.before = before;
+    this.recordsBefore = recordsBefore;
     this.dryRun = dryRun;
   }
 
   /** The objects of a domain by kind. */
-  private record Listed(Set<Digest> manifests, Set<Digest> chunks, Set<Digest> profiles) {
+  private record Listed(
+      Set<Digest> manifests, Set<Digest> chunks, Set<Digest> profiles, Set<Digest> records) {
     Listed() {
-      this(new HashSet<>(), new HashSet<>(), new HashSet<>());
+      this(new HashSet<>(), new HashSet<>(), new HashSet<>(), new HashSet<>());
     }
   }
 
@@ -63,15 +69,19 @@ final class GarbageCollector {
   List<Garbage> run(Optional<String> domain) throws StoreException {
     SortedMap<String, Listed> listed = new TreeMap<>();
     store.list(domain, (where, object) -> note(listed, where, object));
-    Listed starts = listed.remove(ImageStore.STARTS);
+    Listed launchers = listed.remove(ImageStore.LAUNCHERS);
     List<Garbage> result = new ArrayList<>();
-    if (starts != null) {
-      result.add(collectProfiles(starts.profiles(), listed.values()));
-    }
+    Map<String, Set<Digest>> jobs = new HashMap<>();
     ExecutorService workers = Daemons.pool(WORKERS, "gc");
     try {
+      if (launchers != null) {
+        List<Swept> swept = collectRecords(launchers.records(), jobs, workers);
+        swept.addAll(collectProfiles(launchers.profiles(), listed.values(), workers));
+        result.add(sum(ImageStore.LAUNCHERS, swept));
+      }
       for (var entry : listed.entrySet()) {
-        result.add(collect(entry.getKey(), entry.getValue(), workers));
+        String where = entry.getKey();
+        result.add(collect(where, entry.getValue(), jobs.getOrDefault(where, Set.of()), workers));
       }
     } finally {
       workers.shutdownNow();
@@ -90,6 +100,7 @@ final class GarbageCollector {
       switch (matcher.group(1)) {
         case "c" -> here.chunks().add(digest);
         case "m" -> here.manifests().add(digest);
+        case "j" -> here.records().add(digest);
         default -> here.profiles().add(digest);
       }
     } catch (StoreException e) {
@@ -97,9 +108,13 @@ final class GarbageCollector {
     }
   }
 
-  private Garbage collect(String domain, Listed listed, ExecutorService workers)
+  /**
+   * @param jobs what jobs run that may be requeued
+   */
+  private Garbage collect(String domain, Listed listed, Set<Digest> jobs, ExecutorService workers)
       throws StoreException {
     Set<Digest> tagged = tagged(domain);
+    tagged.addAll(jobs);
     Set<Digest> needed = new HashSet<>();
     Set<Digest> untagged = new HashSet<>(listed.manifests());
     untagged.removeAll(tagged);
@@ -112,7 +127,7 @@ final class GarbageCollector {
     }
     long waiting = 0;
     for (Digest manifest : untagged) {
-      Swept swept = sweep(domain, ImageStore.manifestObject(manifest));
+      Swept swept = sweep(domain, ImageStore.manifestObject(manifest), before);
       images += swept.gone() ? 1 : 0;
       bytes += swept.bytes();
       waiting += swept.waitingBytes();
@@ -133,16 +148,60 @@ final class GarbageCollector {
         waiting + other.waitingBytes());
   }
 
+  /**
+   * A job's record keeps its image, too, for as long as it is kept itself.
+   *
+   * @param jobs what they run is added here, by domain
+   */
+  private List<Swept> collectRecords(
+      Set<Digest> records, Map<String, Set<Digest>> jobs, ExecutorService workers)
+      throws StoreException {
+    List<Callable<Swept>> tasks = new ArrayList<>();
+    for (Digest record : records) {
+      tasks.add(
+          () -> {
+            String object = JobRecord.object(record);
+            Swept swept = sweep(ImageStore.LAUNCHERS, object, recordsBefore);
+            if (swept.gone()) {
+              return swept;
+            }
+            record(object).ifPresent(found -> note(jobs, found));
+            return Swept.KEPT; // it is wanted, not waiting
+          });
+    }
+    return all(tasks, workers);
+  }
+
+  private static synchronized void note(Map<String, Set<Digest>> jobs, JobRecord record) {
+    jobs.computeIfAbsent(ImageStore.domain(record.owner()), domain -> new HashSet<>())
+        .add(record.digest());
+  }
+
+  /** Empty also for one that is malformed: launchers refuse it, so it keeps nothing. */
+  private Optional<JobRecord> record(String object) throws StoreException {
+    try {
+      Optional<byte[]> bytes =
+          store.read(ImageStore.LAUNCHERS, object, JobRecord.MAX_BYTES, ObjectStore.Copy.PRIMARY);
+      return bytes.isEmpty() ? Optional.empty() : JobRecord.read(bytes.get());
+    } catch (StoreException e) {
+      if (e.kind() == CORRUPT) {
+        return Optional.empty();
+      }
+      throw e;
+    }
+  }
+
   /** A start profile is for an image, whoever has it; all domains have been listed. */
-  private Garbage collectProfiles(Set<Digest> profiles, Collection<Listed> domains)
+  private List<Swept> collectProfiles(
+      Set<Digest> profiles, Collection<Listed> domains, ExecutorService workers)
       throws StoreException {
     Set<Digest> orphans = new HashSet<>(profiles);
     domains.forEach(domain -> orphans.removeAll(domain.manifests()));
-    List<Swept> swept = new ArrayList<>();
+    List<Callable<Swept>> tasks = new ArrayList<>();
     for (Digest orphan : orphans) {
-      swept.add(sweep(ImageStore.STARTS, ImageStore.profileObject(orphan)));
+      tasks.add(() -> sweep(ImageStore.LAUNCHERS, ImageStore.profileObject(orphan), before));
     }
-    return sum(ImageStore.STARTS, swept);
+    return all(tasks, workers);
   }
 
   /** Of objects that are no images. */
@@ -192,8 +251,13 @@ final class GarbageCollector {
       throws StoreException {
     List<Callable<Swept>> tasks = new ArrayList<>();
     for (Digest chunk : chunks) {
-      tasks.add(() -> sweep(domain, ImageStore.chunkObject(chunk)));
+      tasks.add(() -> sweep(domain, ImageStore.chunkObject(chunk), before));
     }
+    return all(tasks, workers);
+  }
+
+  private static List<Swept> all(List<Callable<Swept>> tasks, ExecutorService workers)
+      throws StoreException {
     List<Swept> results = new ArrayList<>();
     try {
       for (Future<Swept> result : workers.invokeAll(tasks)) {
@@ -211,7 +275,7 @@ final class GarbageCollector {
     }
   }
 
-  private Swept sweep(String domain, String object) throws StoreException {
+  private Swept sweep(String domain, String object, Instant before) throws StoreException {
     Optional<ObjectStore.Trace> trace = store.trace(domain, object);
     if (trace.isEmpty()) {
       return Swept.KEPT;

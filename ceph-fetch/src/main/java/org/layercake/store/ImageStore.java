@@ -53,8 +53,11 @@ public final class ImageStore implements AutoCloseable {
    */
   public record Usage(List<Tagged> images, Map<Digest, Long> ownBytes, long usedBytes) {}
 
+  /** That a manifest is in one domain tells nothing to the readers of another. */
+  private record InDomain(String domain, Digest digest) {}
+
   /** What tags of late pointed to: to parse the manifest of 8 GB takes 30 ms. */
-  private static final class Recent extends LinkedHashMap<Digest, Manifest> {
+  private static final class Recent extends LinkedHashMap<InDomain, Manifest> {
     private static final long serialVersionUID = 1;
     private static final int MAX = 4;
     private static final int MAX_CHUNKS = 20_000; // 2 MB in memory
@@ -64,7 +67,7 @@ public final class ImageStore implements AutoCloseable {
     }
 
     @Override
-    protected boolean removeEldestEntry(Map.Entry<Digest, Manifest> eldest) {
+    protected boolean removeEldestEntry(Map.Entry<InDomain, Manifest> eldest) {
       return size() > MAX;
     }
   }
@@ -82,8 +85,8 @@ public final class ImageStore implements AutoCloseable {
   /** Half the grace: the other half is for clocks that disagree. */
   private static final Duration MAX_UNPUBLISHED = MIN_GRACE.dividedBy(2);
 
-  /** The domain of start profiles; only launchers write there. */
-  static final String STARTS = "starts";
+  /** The launchers' own domain, of start profiles and of what jobs run; only they write there. */
+  static final String LAUNCHERS = "launchers";
 
   /** No tag begins with a dot. */
   private static final String AUDIENCE_KEY = ".share";
@@ -98,16 +101,18 @@ public final class ImageStore implements AutoCloseable {
   private final ObjectStore store;
   private final InstantSource clock;
   private final ChunkWriter.Cutter cutter;
-  private final Map<Digest, Manifest> recent = Collections.synchronizedMap(new Recent());
+  private final Map<InDomain, Manifest> recent = Collections.synchronizedMap(new Recent());
   private final BufferPool buffers = new BufferPool(Window.MOST + WORKERS);
   private final ExecutorService readers = Daemons.asNeeded("read");
   private final ChunkReader.Means means;
+  private final JobRecords jobs;
 
   ImageStore(ObjectStore store, InstantSource clock, ChunkWriter.Cutter cutter) {
     this.store = store;
     this.clock = clock;
     this.cutter = cutter;
     this.means = new ChunkReader.Means(store, buffers, readers, new Semaphore(WORKERS));
+    this.jobs = new JobRecords(store, clock);
   }
 
   /** Connects; gives up after 10 s. */
@@ -183,6 +188,72 @@ public final class ImageStore implements AutoCloseable {
   }
 
   /**
+   * As {@link #resolveToRun}, for a launcher: all nodes, steps and sessions of a job get the image
+   * that the first of them got, also after a requeue, and when its tag has moved or gone. Nobody is
+   * asked again who may use it. A name with a digest is the same image anyway.
+   *
+   * @throws StoreException of kind NOT_FOUND also when the image was collected since; of kind
+   *     MISCONFIGURED when this key may not write the launchers' domain
+   */
+  public Image resolveForJob(JobRef job, ImageName name, String user, Predicate<String> memberOf)
+      throws StoreException {
+    if (name.digest().isPresent()) {
+      return resolveToRun(name, user, memberOf);
+    }
+    for (int attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      Optional<JobRecord> record = jobs.find(job, name);
+      if (record.isPresent()) {
+        return recorded(job, name, user, record.get());
+      }
+      Image image = resolveToRun(name, user, memberOf);
+      if (jobs.create(job, name, image)) {
+        return image;
+      }
+    }
+    throw new StoreException(
+        UNAVAILABLE,
+        "cannot settle which image "
+            + job
+            + " runs: its record comes and goes (try again; if that does not help, tell an"
+            + " administrator that clocks may differ)");
+  }
+
+  /** A record chooses among the images of those whose name it is, and no other's. */
+  private Image recorded(JobRef job, ImageName name, String user, JobRecord record)
+      throws StoreException {
+    if (!owners(name, user).contains(record.owner())) {
+      throw new StoreException(
+          CORRUPT,
+          "cannot use image \""
+              + name
+              + "\": the record "
+              + JobRecord.object(job, name)
+              + " of what "
+              + job
+              + " runs names an image of "
+              + record.owner()
+              + " (tell an administrator: somebody may have a node's key)");
+    }
+    ImageName found = name.withOwner(record.owner());
+    String domain = domain(record.owner());
+    Optional<Image> image = loadRecent(domain, found, record.digest());
+    return image.orElseThrow(
+        () ->
+            new StoreException(
+                NOT_FOUND,
+                "cannot find image \""
+                    + name
+                    + "\": "
+                    + job
+                    + " runs "
+                    + record.digest()
+                    + " since "
+                    + record.created()
+                    + ", which was collected as garbage meanwhile (push it again, or submit the job"
+                    + " anew)"));
+  }
+
+  /**
    * An image that was resolved before, by its {@link Image#pinned} name; nobody is asked again who
    * may use it.
    */
@@ -227,11 +298,7 @@ public final class ImageStore implements AutoCloseable {
       return Optional.empty();
     }
     Digest digest = tag.get().digest();
-    Manifest known = recent.get(digest);
-    if (known != null) {
-      return Optional.of(new Image(domain, name, digest, known));
-    }
-    Optional<Image> image = load(domain, name, digest);
+    Optional<Image> image = loadRecent(domain, name, digest);
     if (image.isEmpty()) {
       throw new StoreException(
           CORRUPT,
@@ -243,10 +310,21 @@ public final class ImageStore implements AutoCloseable {
               + domain
               + " (push the image again)");
     }
-    Manifest manifest = image.get().manifest();
-    if (manifest.chunks().size() <= Recent.MAX_CHUNKS) {
-      recent.put(digest, manifest);
+    return image;
+  }
+
+  private Optional<Image> loadRecent(String domain, ImageName name, Digest digest)
+      throws StoreException {
+    InDomain key = new InDomain(domain, digest);
+    Manifest known = recent.get(key);
+    if (known != null) {
+      return Optional.of(new Image(domain, name, digest, known));
     }
+    Optional<Image> image = load(domain, name, digest);
+    image
+        .map(Image::manifest)
+        .filter(manifest -> manifest.chunks().size() <= Recent.MAX_CHUNKS)
+        .ifPresent(manifest -> recent.put(key, manifest));
     return image;
   }
 
@@ -380,7 +458,7 @@ public final class ImageStore implements AutoCloseable {
   /** What programs in an image read when they start, as far as that is known. */
   public StartProfile startProfile(Image image) throws StoreException {
     Optional<byte[]> bytes =
-        store.read(STARTS, profileObject(image.digest()), StartProfile.MAX_BYTES);
+        store.read(LAUNCHERS, profileObject(image.digest()), StartProfile.MAX_BYTES);
     return bytes.isEmpty()
         ? StartProfile.NONE
         : StartProfile.parse(bytes.get(), image.manifest().chunks().size());
@@ -394,7 +472,7 @@ public final class ImageStore implements AutoCloseable {
   public void saveStartProfile(Image image, StartProfile profile) throws StoreException {
     byte[] bytes = profile.bytes();
     ByteBuffer content = ByteBuffer.allocateDirect(bytes.length).put(0, bytes);
-    store.overwrite(STARTS, profileObject(image.digest()), content);
+    store.overwrite(LAUNCHERS, profileObject(image.digest()), content);
   }
 
   /** Refuses early what {@link #push} would refuse at its end, as far as that can be known. */
@@ -620,8 +698,10 @@ public final class ImageStore implements AutoCloseable {
               + MIN_GRACE.toHours()
               + " h at least");
     }
-    Instant before = clock.instant().minus(grace);
-    return new GarbageCollector(store, before, dryRun).run(owner.map(ImageStore::domain));
+    Instant now = clock.instant();
+    Duration recordsGrace = grace.compareTo(JobRecords.KEPT) > 0 ? grace : JobRecords.KEPT;
+    return new GarbageCollector(store, now.minus(grace), now.minus(recordsGrace), dryRun)
+        .run(owner.map(ImageStore::domain));
   }
 
   /** How full the store's place is; empty if it cannot tell. */

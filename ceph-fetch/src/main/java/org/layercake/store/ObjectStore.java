@@ -52,8 +52,18 @@ interface ObjectStore extends AutoCloseable {
   /** Whether other copies than the primary one may be read, now. */
   boolean readsReplicas();
 
-  /** Reads a whole object, or nothing when there is none. More than {@code maxBytes} is CORRUPT. */
-  Optional<byte[]> read(String domain, String object, int maxBytes) throws StoreException;
+  /**
+   * Reads a whole object, or nothing when there is none. More than {@code maxBytes} is CORRUPT.
+   *
+   * @param copy PRIMARY for what may change or go and come again
+   */
+  Optional<byte[]> read(String domain, String object, int maxBytes, Copy copy)
+      throws StoreException;
+
+  /** Reads a whole object that never changes. */
+  default Optional<byte[]> read(String domain, String object, int maxBytes) throws StoreException {
+    return read(domain, object, maxBytes, Copy.PREFERRED);
+  }
 
   /** Writes a new object from the buffer's index 0 to its limit; false if it exists already. */
   boolean create(String domain, String object, ByteBuffer content) throws StoreException;

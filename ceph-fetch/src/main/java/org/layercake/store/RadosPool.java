@@ -35,7 +35,11 @@ final class RadosPool implements AutoCloseable {
   static final int BALANCE_READS = 1;
   static final int LOCALIZE_READS = 2;
 
-  private static final int FULL_TRY = 64;
+  /** Where there is no room: answer at once, or write all the same. Without either, writes wait. */
+  static final int FULL_TRY = 64;
+
+  static final int FULL_FORCE = 128;
+
   private static final int CREATE_EXCLUSIVE = 1;
   private static final byte EQUAL = 1;
   private static final int END_OF_LIST = -2;
@@ -295,10 +299,15 @@ final class RadosPool implements AutoCloseable {
       }
     }
 
-    /** Creates an object with one attribute, whole or not at all. */
-    int create(String object, ByteBuffer content, String attribute, String value) {
+    /**
+     * Creates an object with one attribute, whole or not at all.
+     *
+     * @param flags FULL_TRY or FULL_FORCE
+     */
+    int create(String object, ByteBuffer content, String attribute, String value, int flags) {
       return write(
           object,
+          flags,
           op -> {
             librados.rados_write_op_create(op, CREATE_EXCLUSIVE, null);
             writeFull(op, content, attribute, value);
@@ -485,12 +494,15 @@ final class RadosPool implements AutoCloseable {
       }
     }
 
-    /** A full pool answers at once (FULL_TRY); without it, writes wait until someone makes room. */
     private int write(String object, Consumer<Pointer> fill) {
+      return write(object, FULL_TRY, fill);
+    }
+
+    private int write(String object, int flags, Consumer<Pointer> fill) {
       Pointer op = librados.rados_create_write_op();
       try {
         fill.accept(op);
-        return librados.rados_write_op_operate2(op, handle, object, null, FULL_TRY);
+        return librados.rados_write_op_operate2(op, handle, object, null, flags);
       } finally {
         librados.rados_release_write_op(op);
       }

@@ -284,10 +284,11 @@ final class RadosStore implements ObjectStore {
   }
 
   @Override
-  public Optional<byte[]> read(String domain, String object, int maxBytes) throws StoreException {
-    ByteBuffer step = ByteBuffer.allocateDirect(READ_STEP_BYTES);
+  public Optional<byte[]> read(String domain, String object, int maxBytes, Copy copy)
+      throws StoreException {
+    ByteBuffer step = ByteBuffer.allocateDirect(Math.min(READ_STEP_BYTES, maxBytes + 1));
     ByteArrayOutputStream content = new ByteArrayOutputStream();
-    int flags = preferredFlags();
+    int flags = flags(copy);
     int count;
     do {
       count = namespace(domain).read(object, content.size(), step, flags);
@@ -306,13 +307,16 @@ final class RadosStore implements ObjectStore {
         throw new StoreException(
             CORRUPT, "cannot read " + object + " of " + domain + ": longer than " + maxBytes);
       }
-    } while (count == READ_STEP_BYTES);
+    } while (count == step.limit());
     return Optional.of(content.toByteArray());
   }
 
   @Override
   public boolean create(String domain, String object, ByteBuffer content) throws StoreException {
-    int code = namespace(domain).create(object, content, SEEN, now());
+    // A pool that users have filled must not keep jobs from starting.
+    boolean isLaunchers = domain.equals(ImageStore.LAUNCHERS);
+    int flags = isLaunchers ? RadosPool.FULL_FORCE : RadosPool.FULL_TRY;
+    int code = namespace(domain).create(object, content, SEEN, now(), flags);
     if (code == EEXIST) {
       return false;
     }

@@ -7,7 +7,15 @@ import java.util.SortedMap;
 import java.util.function.BiConsumer;
 
 /** A store whose every operation is preceded by something that takes a while. */
-record Jostled(ObjectStore store, Runnable jostle) implements ObjectStore {
+class Jostled implements ObjectStore {
+  private final ObjectStore store;
+  private final Runnable jostle;
+
+  Jostled(ObjectStore store, Runnable jostle) {
+    this.store = store;
+    this.jostle = jostle;
+  }
+
   @Override
   public PendingRead startRead(String domain, String object, ByteBuffer target, Copy copy)
       throws StoreException {
@@ -21,9 +29,10 @@ record Jostled(ObjectStore store, Runnable jostle) implements ObjectStore {
   }
 
   @Override
-  public Optional<byte[]> read(String domain, String object, int maxBytes) throws StoreException {
+  public Optional<byte[]> read(String domain, String object, int maxBytes, Copy copy)
+      throws StoreException {
     jostle.run();
-    return store.read(domain, object, maxBytes);
+    return store.read(domain, object, maxBytes, copy);
   }
 
   @Override

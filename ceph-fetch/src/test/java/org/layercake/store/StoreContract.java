@@ -512,11 +512,11 @@ public abstract class StoreContract {
     Image image = images.resolve(ImageName.parse("deb:12"), user);
     for (String hostile : new String[] {"1000\n", "-1\n", "x", "9999999999\n", "0\n\n", "0 1"}) {
       objects.overwrite(
-          ImageStore.STARTS, ImageStore.profileObject(image.digest()), direct(hostile));
+          ImageStore.LAUNCHERS, ImageStore.profileObject(image.digest()), direct(hostile));
       assertKind(StoreException.Kind.CORRUPT, () -> images.startProfile(image));
     }
     objects.overwrite(
-        ImageStore.STARTS,
+        ImageStore.LAUNCHERS,
         ImageStore.profileObject(image.digest()),
         direct(new byte[StartProfile.MAX_BYTES + 1]));
     assertKind(StoreException.Kind.CORRUPT, () -> images.startProfile(image));

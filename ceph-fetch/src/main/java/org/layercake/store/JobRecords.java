@@ -1,0 +1,111 @@
+package org.layercake.store;
+
+import static org.layercake.store.ImageStore.LAUNCHERS;
+import static org.layercake.store.StoreException.Kind.CORRUPT;
+import static org.layercake.store.StoreException.Kind.DENIED;
+import static org.layercake.store.StoreException.Kind.MISCONFIGURED;
+
+import java.nio.ByteBuffer;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.time.temporal.ChronoUnit;
+import java.util.Optional;
+
+/** The records by which all nodes of a job run one image. Written and read by launchers alone. */
+final class JobRecords {
+  /** A record that nobody has needed for so long is of a job that has ended. */
+  static final Duration KEPT = Duration.ofDays(30);
+
+  /**
+   * How much older than its job's submission a record may seem because clocks differ. Munge bears 5
+   * minutes (munge(7), "ttl"), and without it there are no jobs.
+   */
+  private static final Duration SKEW = Duration.ofMinutes(10);
+
+  /** A record of a running job is marked as wanted so often, not by each of a thousand nodes. */
+  private static final Duration WANTED_EVERY = Duration.ofDays(1);
+
+  private final ObjectStore store;
+  private final InstantSource clock;
+
+  JobRecords(ObjectStore store, InstantSource clock) {
+    this.store = store;
+    this.clock = clock;
+  }
+
+  /** The job's record for the name as it was asked for; another job's is removed. */
+  Optional<JobRecord> find(JobRef job, ImageName asked) throws StoreException {
+    String object = JobRecord.object(job, asked);
+    try {
+      Optional<byte[]> bytes =
+          store.read(LAUNCHERS, object, JobRecord.MAX_BYTES, ObjectStore.Copy.PRIMARY);
+      if (bytes.isEmpty()) {
+        return Optional.empty();
+      }
+      JobRecord record = JobRecord.read(bytes.get()).orElseThrow(() -> damaged(job, object));
+      boolean isNew = record.created().isAfter(clock.instant().minus(SKEW));
+      return isNew || isKept(job, object, record) ? Optional.of(record) : Optional.empty();
+    } catch (StoreException e) {
+      throw explained(e, job);
+    }
+  }
+
+  /** Looks closer at a record that is not new: it may be of a job that had the same id. */
+  private boolean isKept(JobRef job, String object, JobRecord record) throws StoreException {
+    Optional<ObjectStore.Trace> trace = store.trace(LAUNCHERS, object);
+    Optional<Instant> submitted = job.submitted().time();
+    if (submitted.filter(time -> record.created().isBefore(time.minus(SKEW))).isPresent()) {
+      // If another node was faster, its record has a later time and stays.
+      if (trace.isPresent()) {
+        store.remove(LAUNCHERS, object, trace.get().seen());
+      }
+      return false;
+    }
+    Instant recently = clock.instant().minus(WANTED_EVERY);
+    if (trace.filter(found -> found.seen().isBefore(recently)).isPresent()) {
+      store.touch(LAUNCHERS, object);
+    }
+    return true;
+  }
+
+  /** Notes what a job runs; false if somebody else has noted it first. */
+  boolean create(JobRef job, ImageName asked, Image image) throws StoreException {
+    Instant now = clock.instant().truncatedTo(ChronoUnit.SECONDS);
+    JobRecord record = new JobRecord(ImageStore.owner(image.domain()), image.digest(), now);
+    byte[] bytes = record.bytes();
+    ByteBuffer content = ByteBuffer.allocateDirect(bytes.length).put(0, bytes);
+    try {
+      return store.create(LAUNCHERS, JobRecord.object(job, asked), content);
+    } catch (StoreException e) {
+      throw explained(e, job);
+    }
+  }
+
+  private static StoreException damaged(JobRef job, String object) {
+    return new StoreException(
+        CORRUPT,
+        "the record "
+            + object
+            + " of domain "
+            + LAUNCHERS
+            + " is malformed (an administrator may remove it; "
+            + job
+            + " then takes what its tag points to)");
+  }
+
+  private static StoreException explained(StoreException e, JobRef job) {
+    String act = "cannot settle which image " + job + " runs: ";
+    if (e.kind() == DENIED) {
+      return new StoreException(
+          MISCONFIGURED,
+          act
+              + "the launcher may not write the domain \""
+              + LAUNCHERS
+              + "\" (tell an administrator: operations.md says how to let it): "
+              + e.getMessage(),
+          e);
+    }
+    return new StoreException(e.kind(), act + e.getMessage(), e);
+  }
+}
