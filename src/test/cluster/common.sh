@@ -2,6 +2,7 @@
 # Facts and helpers that both sides need: `cluster` on the machine, `node` inside the namespaces.
 
 STATE=/var/lib/layercake-cluster   # everything the cluster writes; one cluster per machine
+LOCK=/run/layercake-cluster.lock
 INSIDE=/layercake-cluster          # where a node sees these scripts, the settings and the machine's /usr
 SETTINGS=$STATE/settings
 
