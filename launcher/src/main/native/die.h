@@ -5,6 +5,7 @@
 /* sysexits(3), plus what they mean to the user; the same table as for `layercake` and for steps. */
 enum {
 	EXIT_REQUEST = 64,	 /* the request makes no sense */
+	EXIT_DAMAGED = 65,	 /* the image is damaged, or none */
 	EXIT_MISSING = 66,	 /* a mount source does not exist */
 	EXIT_INTERNAL = 70,	 /* the kernel refused something that ought to work */
 	EXIT_INPUT = 74,	 /* the image or a source can not be read */

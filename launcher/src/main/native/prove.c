@@ -1,0 +1,128 @@
+/*
+ * prove IMAGE_FILE
+ *
+ * Reads all of a squashfs image: every inode, directory, block, fragment, link and attribute that
+ * its root leads to. Says what it has found in one line, "names N bytes B sum H", by which whoever
+ * packed the image knows that it holds what went in; docs/protocol.md says what H is made of. Exit
+ * codes: 65 the image is damaged, 66 there is no such file, 70 and 74 it could not be read.
+ */
+#define _GNU_SOURCE
+#include "die.h"
+#include "sandbox.h"
+#include "walk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { MEMORY_MAX_BYTES = 32 << 20 }; /* of each process */
+
+static int open_image(const char *path, uint64_t *bytes)
+{
+	struct stat status;
+	/* Not blocking: it may be a FIFO. */
+	int file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	if (file < 0 || fstat(file, &status) < 0)
+		die(errno == ENOENT || errno == ENOTDIR ? EXIT_MISSING
+		    : errno == EACCES			? EXIT_PERMISSION
+							: EXIT_INPUT,
+		    "cannot open \"%s\": %s", path, strerror(errno));
+	if (!S_ISREG(status.st_mode))
+		die(EXIT_DAMAGED, "cannot read \"%s\": it is not a regular file", path);
+	posix_fadvise(file, 0, 0, POSIX_FADV_SEQUENTIAL);
+	*bytes = (uint64_t)status.st_size;
+	return file;
+}
+
+static unsigned count_processors(void)
+{
+	cpu_set_t set;
+	int count = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 2;
+
+	return count < 1 ? 1 : count > WALKERS_MAX ? WALKERS_MAX : (unsigned)count;
+}
+
+/* The image may come from somebody else, and says how much memory reading it takes. */
+static void confine(void)
+{
+/* The sanitizer has needs of its own. */
+#ifndef __SANITIZE_ADDRESS__
+	struct rlimit none = {0, 0};
+	struct rlimit memory = {MEMORY_MAX_BYTES, MEMORY_MAX_BYTES};
+
+	if (setrlimit(RLIMIT_CORE, &none) < 0 || setrlimit(RLIMIT_DATA, &memory) < 0)
+		die(EXIT_INTERNAL, "cannot limit memory: %s", strerror(errno));
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		die(EXIT_INTERNAL, "cannot set no_new_privs: %s", strerror(errno));
+	enter_sandbox();
+#endif
+}
+
+static pid_t start(int file, uint64_t bytes, unsigned number, unsigned walkers, struct share *share)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		die(EXIT_INTERNAL, "cannot start a process: %s", strerror(errno));
+	if (pid > 0)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	confine();
+	walk(file, bytes, number, walkers, share);
+}
+
+static void await(pid_t pid, const struct share *share, const char *image)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			die(EXIT_INTERNAL, "cannot wait for a process: %s", strerror(errno));
+	if (WIFSIGNALED(status))
+		die(EXIT_INTERNAL, "cannot read \"%s\": a process of prove was ended by signal %d",
+		    image, WTERMSIG(status));
+	if (share->cause != NULL)
+		die(share->code, "cannot read \"%s\": %s",
+		    share->path[0] == '\0' ? image : share->path, share->cause);
+	if (!share->done)
+		exit(WEXITSTATUS(status)); /* it has said why */
+}
+
+int main(int argc, char **argv)
+{
+	pid_t pids[WALKERS_MAX];
+	struct share all = {0};
+	uint64_t bytes;
+
+	if (argc != 2)
+		die(EXIT_REQUEST, "usage: prove IMAGE_FILE");
+	int file = open_image(argv[1], &bytes);
+	unsigned walkers = count_processors();
+	struct share *shares = mmap(NULL, walkers * sizeof(*shares), PROT_READ | PROT_WRITE,
+				    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shares == MAP_FAILED)
+		die(EXIT_INTERNAL, "no memory");
+	for (unsigned i = 0; i < walkers; i++)
+		pids[i] = start(file, bytes, i, walkers, &shares[i]);
+	for (unsigned i = 0; i < walkers; i++) {
+		await(pids[i], &shares[i], argv[1]);
+		all.sum += shares[i].sum;
+	}
+	if (printf("names %" PRIu64 " bytes %" PRIu64 " sum %016" PRIx64 "\n", shares[0].names,
+		   shares[0].bytes, all.sum) < 0 ||
+	    fflush(stdout) != 0)
+		die(EXIT_INTERNAL, "cannot say the result: %s", strerror(errno));
+	return EXIT_SUCCESS;
+}

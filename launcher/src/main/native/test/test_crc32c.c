@@ -1,0 +1,34 @@
+#include "crc32c.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static int failed;
+
+static void expect(uint32_t wanted, uint32_t got, const char *what)
+{
+	if (wanted == got)
+		return;
+	failed++;
+	printf("FAILED: %s: %08x, not %08x\n", what, got, wanted);
+}
+
+int main(void)
+{
+	uint8_t bytes[300];
+
+	/* RFC 3720, B.4 */
+	expect(0xe3069283, crc32c(0, "123456789", 9), "the check value");
+	expect(0x8a9136aa, crc32c(0, (uint8_t[32]){0}, 32), "32 zeros");
+	expect(0, crc32c(0, "", 0), "nothing");
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(i * i);
+	for (size_t size = 0; size < sizeof(bytes); size++) {
+		uint32_t crc = crc32c(0, bytes, size);
+		expect(crc, crc32c_by_table(0, bytes, size), "by table");
+		expect(crc, crc32c(crc32c(0, bytes, size / 3), bytes + size / 3, size - size / 3),
+		       "in two parts");
+	}
+	printf("test_crc32c: %d failed\n", failed);
+	return failed != 0;
+}

@@ -1,0 +1,413 @@
+/*
+ * Walks the tree of an image and reads a share of what is in it. Others walk the same tree; which
+ * of them reads a file is decided by its fragment, so that each fragment is decompressed once, and
+ * else by how much each has to read.
+ */
+#define _GNU_SOURCE
+#include "walk.h"
+#include "crc32c.h"
+#include "die.h"
+#include "squash.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+	METADATA_BLOCKS = 128,
+	FRAGMENT_CACHE_BYTES = 8 << 20,
+	NAMES_MAX = 2200000, /* 2,000,000 files are the most that are packed */
+	DEPTH_MAX = 4096,
+	PATH_MAX_BYTES = 1 << 16,
+	LINKS_KEPT = 1 << 18, /* a power of two, as the next */
+	SUMS_KEPT = 1 << 10,
+	BLOCKS_OF_OWN = 4, /* a file of so many goes to whoever has least to do */
+};
+
+/* By holes and shared blocks a tree can be many times as large as its image. */
+static const uint64_t BYTES_MAX = 1ULL << 41;
+static const uint64_t ATTRIBUTE_BYTES_MAX = 1ULL << 36;
+
+struct link {
+	uint64_t inode; /* 0: none */
+	uint32_t crc;
+};
+
+struct sum {
+	uint32_t attributes;
+	bool known;
+	uint32_t sum;
+};
+
+static struct {
+	int file;
+	struct squash image;
+	struct share *share;
+	unsigned number; /* of this walker */
+	unsigned walkers;
+	uint64_t load[WALKERS_MAX]; /* bytes */
+	uint64_t attribute_bytes;
+	uint64_t inodes;
+	uint8_t *seen; /* a bit for each inode number */
+	struct link *links;
+	uint32_t links_kept;
+	struct sum sums[SUMS_KEPT];
+	struct directory directories[DEPTH_MAX];
+	size_t path_bytes[DEPTH_MAX]; /* of the directories' paths */
+	size_t depth;
+	char path[PATH_MAX_BYTES + NAME_MAX_BYTES + 2];
+	uint32_t zero_block[4][256]; /* what a block of zeros makes of a checksum */
+	bool zero_block_known;
+	int read_errno;
+} here;
+
+bool read_image(void *buffer, size_t count, uint64_t offset)
+{
+	size_t done = 0;
+
+	while (done < count) {
+		ssize_t got =
+		    pread(here.file, (char *)buffer + done, count - done, (off_t)(offset + done));
+		if (got > 0) {
+			done += (size_t)got;
+		} else if (got == 0 || errno != EINTR) {
+			here.read_errno = got == 0 ? EIO : errno;
+			return false;
+		}
+	}
+	return true;
+}
+
+static _Noreturn void fail(int code, const char *cause)
+{
+	here.share->code = code;
+	here.share->cause = cause;
+	/* The root has no name. */
+	memcpy(here.share->path, here.path, strnlen(here.path, sizeof(here.share->path) - 1));
+	_exit(code);
+}
+
+static _Noreturn void fail_as_read(void)
+{
+	if (here.read_errno != 0)
+		fail(EXIT_INPUT, "the file could not be read from its disk");
+	fail(here.image.no_memory ? EXIT_INTERNAL : EXIT_DAMAGED, here.image.cause);
+}
+
+static void *allocate(size_t bytes)
+{
+	void *memory = calloc(1, bytes);
+
+	if (memory == NULL)
+		fail(EXIT_INTERNAL, "no memory");
+	return memory;
+}
+
+/* A checksum is linear in its register: what zeros do to it is the sum of what they do to its bits.
+ */
+static void learn_zero_block(void)
+{
+	uint8_t *zeros = allocate(here.image.super.block_size);
+	uint32_t none = crc32c(0, zeros, here.image.super.block_size);
+
+	for (int byte = 0; byte < 4; byte++)
+		for (int bit = 0; bit < 8; bit++)
+			here.zero_block[byte][1 << bit] =
+			    none ^
+			    crc32c(1U << (8 * byte + bit), zeros, here.image.super.block_size);
+	for (int byte = 0; byte < 4; byte++) {
+		for (unsigned value = 1; value < 256; value++)
+			here.zero_block[byte][value] = here.zero_block[byte][value & (value - 1)] ^
+						       here.zero_block[byte][value & -value];
+		here.zero_block[byte][0] = 0;
+	}
+	here.zero_block[0][0] = none;
+	for (unsigned value = 1; value < 256; value++)
+		here.zero_block[0][value] ^= none;
+	free(zeros);
+	here.zero_block_known = true;
+}
+
+static uint32_t add_zeros(uint32_t crc, size_t size)
+{
+	static const uint8_t zeros[4096];
+
+	if (size == here.image.super.block_size) {
+		if (!here.zero_block_known)
+			learn_zero_block();
+		return here.zero_block[0][crc & 0xff] ^ here.zero_block[1][(crc >> 8) & 0xff] ^
+		       here.zero_block[2][(crc >> 16) & 0xff] ^ here.zero_block[3][crc >> 24];
+	}
+	for (; size > sizeof(zeros); size -= sizeof(zeros))
+		crc = crc32c(crc, zeros, sizeof(zeros));
+	return crc32c(crc, zeros, size);
+}
+
+static uint32_t read_file(const struct inode *inode)
+{
+	struct blocks blocks;
+	uint64_t left = inode->size;
+	uint32_t crc = 0;
+
+	squash_blocks(&here.image, inode, &blocks);
+	while (left > 0) {
+		const uint8_t *bytes;
+		size_t size;
+		if (!squash_next_part(&here.image, inode, &blocks, &bytes, &size))
+			fail_as_read();
+		if (size == 0 || size > left)
+			fail(EXIT_DAMAGED, "the file ends too early");
+		crc = bytes == NULL ? add_zeros(crc, size) : crc32c(crc, bytes, size);
+		left -= size;
+	}
+	return crc;
+}
+
+/* Files with several names are read once, as long as there is room to remember them. */
+static uint32_t read_linked_file(const struct inode *inode)
+{
+	uint64_t key = inode->id + 1;
+	size_t slot = (size_t)((key * 0x9e3779b97f4a7c15ULL) >> 40);
+
+	if (here.links == NULL)
+		here.links = allocate(2 * LINKS_KEPT * sizeof(*here.links));
+	for (;; slot++) {
+		struct link *link = &here.links[slot % (2 * LINKS_KEPT)];
+		if (link->inode == key)
+			return link->crc;
+		if (link->inode != 0)
+			continue;
+		uint32_t crc = read_file(inode);
+		if (here.links_kept < LINKS_KEPT) {
+			here.links_kept++;
+			*link = (struct link){.inode = key, .crc = crc};
+		}
+		return crc;
+	}
+}
+
+static uint32_t read_link(const struct inode *inode)
+{
+	char text[LINK_MAX_BYTES];
+
+	if (!squash_link(&here.image, inode, text))
+		fail_as_read();
+	if (memchr(text, '\0', inode->size) != NULL)
+		fail(EXIT_DAMAGED, "a symbolic link has a NUL in it");
+	return crc32c(0, text, inode->size);
+}
+
+static uint32_t read_attribute(struct attribute *attribute)
+{
+	static uint8_t value[ATTRIBUTE_MAX_BYTES];
+
+	here.attribute_bytes += attribute->value_bytes;
+	if (here.attribute_bytes > ATTRIBUTE_BYTES_MAX)
+		fail(EXIT_DAMAGED, "the attributes up to here are more than 64 GiB");
+	if (!squash_metadata(&here.image, &attribute->value, value, attribute->value_bytes))
+		fail_as_read();
+	uint32_t crc = crc32c(0, attribute->name, strlen(attribute->name) + 1);
+	return crc32c(crc, value, attribute->value_bytes);
+}
+
+/* Many files have the same attributes, to which they then have the same number. */
+static uint32_t read_attributes(const struct inode *inode)
+{
+	struct sum *known = &here.sums[inode->attributes % SUMS_KEPT];
+	struct attributes all;
+	uint32_t sum = 0;
+
+	if (inode->attributes == SQUASHFS_INVALID_XATTR)
+		return 0;
+	if (known->known && known->attributes == inode->attributes)
+		return known->sum;
+	if (!squash_attributes(&here.image, inode, &all))
+		fail_as_read();
+	while (all.left > 0) {
+		struct attribute attribute;
+		if (!squash_next_attribute(&here.image, &all, &attribute))
+			fail_as_read();
+		sum += read_attribute(&attribute);
+	}
+	*known = (struct sum){.attributes = inode->attributes, .known = true, .sum = sum};
+	return sum;
+}
+
+static char letter_of(mode_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFREG:
+		return 'f';
+	case S_IFDIR:
+		return 'd';
+	case S_IFLNK:
+		return 'l';
+	case S_IFCHR:
+		return 'c';
+	case S_IFBLK:
+		return 'b';
+	case S_IFIFO:
+		return 'p';
+	default:
+		return 's';
+	}
+}
+
+static void read_content(const struct inode *inode)
+{
+	char text[128];
+	uint32_t content = 0;
+
+	if (S_ISREG(inode->mode))
+		content = inode->links > 1 ? read_linked_file(inode) : read_file(inode);
+	else if (S_ISLNK(inode->mode))
+		content = read_link(inode);
+	uint32_t attributes = read_attributes(inode);
+	int length =
+	    snprintf(text, sizeof(text), "%c %o %" PRIu32 " %" PRIu64 " %08" PRIx32 " %08" PRIx32,
+		     letter_of(inode->mode), inode->mode & 07777U, inode->mtime,
+		     S_ISREG(inode->mode) ? inode->size : 0, content, attributes);
+	/* Paths begin with a slash here, and end with NUL. */
+	uint32_t crc = crc32c(0, here.path + 1, strlen(here.path));
+	here.share->sum += crc32c(crc, text, (size_t)length);
+}
+
+static unsigned owner_of(const struct inode *inode)
+{
+	unsigned least = 0;
+
+	if (!S_ISREG(inode->mode))
+		return (unsigned)(here.share->names % here.walkers);
+	if (inode->links > 1)
+		return (unsigned)((inode->id >> 6) % here.walkers);
+	if (inode->fragment != SQUASHFS_INVALID_FRAG &&
+	    squash_block_count(&here.image, inode) < BLOCKS_OF_OWN)
+		return inode->fragment % here.walkers;
+	for (unsigned walker = 1; walker < here.walkers; walker++)
+		if (here.load[walker] < here.load[least])
+			least = walker;
+	return least;
+}
+
+/* Counts an inode once; false when it was counted before. */
+static bool count_inode(const struct inode *inode)
+{
+	if (inode->number == 0 || inode->number > here.image.super.inodes)
+		fail(EXIT_DAMAGED, "the number of an inode makes no sense");
+	uint8_t *byte = &here.seen[inode->number / 8];
+	uint8_t bit = (uint8_t)(1U << (inode->number % 8));
+	if ((*byte & bit) != 0)
+		return false;
+	*byte |= bit;
+	here.inodes++;
+	return true;
+}
+
+static void enter(const struct inode *inode)
+{
+	if (here.depth == DEPTH_MAX)
+		fail(EXIT_DAMAGED, "directories are too deep");
+	if (!squash_list(&here.image, inode, 0, &here.directories[here.depth]))
+		fail_as_read();
+	here.path_bytes[here.depth++] = strlen(here.path);
+}
+
+static void visit(const struct entry *entry)
+{
+	struct inode inode;
+
+	if (++here.share->names > NAMES_MAX)
+		fail(EXIT_DAMAGED, "the image has more than 2,200,000 files");
+	if (!squash_inode(&here.image, entry->inode, &inode))
+		fail_as_read();
+	if (entry->type != (inode.mode & S_IFMT) || entry->number != inode.number)
+		fail(EXIT_DAMAGED, "its directory says otherwise than its inode");
+	bool is_new = count_inode(&inode);
+	unsigned owner = owner_of(&inode);
+	if (S_ISREG(inode.mode)) {
+		here.load[owner] += inode.size;
+		here.share->bytes += inode.size;
+		if (here.share->bytes > BYTES_MAX)
+			fail(EXIT_DAMAGED, "the files up to here are more than 2 TiB");
+	}
+	if (owner == here.number)
+		read_content(&inode);
+	if (!S_ISDIR(inode.mode))
+		return;
+	if (!is_new)
+		fail(EXIT_DAMAGED, "a directory is in several places");
+	enter(&inode);
+}
+
+static void append(const struct entry *entry, size_t at)
+{
+	if (at > PATH_MAX_BYTES)
+		fail(EXIT_DAMAGED, "the path is longer than 65,536 bytes");
+	here.path[at] = '/';
+	memcpy(here.path + at + 1, entry->name, entry->name_bytes + 1);
+}
+
+/* Whoever looks for a name stops at one that is greater. */
+static bool is_in_order(const char *last, const struct entry *entry, bool first)
+{
+	return first || strcmp(last, entry->name) < 0;
+}
+
+static void walk_tree(void)
+{
+	while (here.depth > 0) {
+		struct directory *directory = &here.directories[here.depth - 1];
+		size_t at = here.path_bytes[here.depth - 1];
+		struct entry entry;
+		bool first = directory->offset == 0;
+		switch (squash_next_entry(&here.image, directory, &entry)) {
+		case STEP_ENTRY:
+			if (!is_in_order(here.path + at + 1, &entry, first))
+				fail(EXIT_DAMAGED,
+				     "the next name in its directory is out of order");
+			append(&entry, at);
+			visit(&entry);
+			break;
+		case STEP_END:
+			here.depth--;
+			here.path[at] = '\0';
+			break;
+		case STEP_FAILED:
+			here.path[at] = '\0';
+			fail_as_read();
+		}
+	}
+}
+
+static void begin(uint64_t file_bytes)
+{
+	struct inode root;
+
+	if (!squash_open(&here.image, file_bytes, METADATA_BLOCKS, 1, FRAGMENT_CACHE_BYTES) ||
+	    !squash_inode(&here.image, here.image.super.root, &root))
+		fail_as_read();
+	if (here.image.super.inodes > NAMES_MAX)
+		fail(EXIT_DAMAGED, "the image has more than 2,200,000 files");
+	here.seen = allocate(here.image.super.inodes / 8 + 1);
+	count_inode(&root);
+	read_attributes(&root);
+	enter(&root);
+}
+
+void walk(int file, uint64_t file_bytes, unsigned number, unsigned walkers, struct share *share)
+{
+	here.file = file;
+	here.number = number;
+	here.walkers = walkers;
+	here.share = share;
+	begin(file_bytes);
+	walk_tree();
+	if (here.inodes != here.image.super.inodes)
+		fail(EXIT_DAMAGED, "it has another number of inodes than it says");
+	share->done = true;
+	_exit(EXIT_SUCCESS);
+}
