@@ -41,6 +41,35 @@ final class Images {
   }
 
   /**
+   * The file of a user's own image in a node's cache, whose name only its manifest there tells;
+   * empty while it is not there.
+   */
+  static String cached(String node, String user, String name) {
+    String key = "u." + user + "/" + digest(user, name);
+    return Cluster.on(
+            node,
+            """
+            cd /var/cache/layercake; m=$(grep -alx '%s' manifests/* 2>/dev/null) || exit 0
+            f=$PWD/images/${m#manifests/}.sqfs; test -e $f && echo $f || :
+            """
+                .formatted(key))
+        .text();
+  }
+
+  /** The file of a user's own image on its way into a node's cache; empty when it is not. */
+  static String staged(String node, String user, String name) {
+    String key = "u." + user + "/" + digest(user, name);
+    return Cluster.on(
+            node,
+            """
+            cd /var/cache/layercake/staging; s=$(grep -l '^%s ' *.source 2>/dev/null) || exit 0
+            echo $PWD/${s%%.source}
+            """
+                .formatted(key))
+        .text();
+  }
+
+  /**
    * Pushes the Debian image (python3-mpi4py, openmpi-bin) as {@code debian}, once for all tests.
    */
   static synchronized void debian(String user) {

@@ -23,7 +23,6 @@ class InstantStartIT {
   @Test
   void aStepRunsBeforeItsImageHasArrivedAndWhatArrivesIsTheImage() {
     push("instant-early", 60);
-    String cached = cached("instant-early");
     Cluster.withSlowLink(
         "n2",
         () -> {
@@ -35,7 +34,7 @@ class InstantStartIT {
     Cluster.as("alice", "layercake pull instant-early $HOME/whole").text();
     assertEquals(
         Cluster.as("alice", "sha256sum <$HOME/whole; rm $HOME/whole").text(),
-        Cluster.on("n2", "sha256sum <" + cached).text());
+        Cluster.on("n2", "sha256sum <" + cached("instant-early")).text());
     assertEquals("", Cluster.on("n2", "ls /var/cache/layercake/staging").text());
     assertEquals(sums("instant-early"), run("instant-early", SUMS).text());
   }
@@ -148,7 +147,7 @@ class InstantStartIT {
                       Cluster.salloc("alice", "-w n2 --ch-image=" + image, script, meanwhile);
                   assertTrue(result.err().contains("Input/output error"), result.err());
                   assertEquals("exit 7\n" + sums(image), result.text());
-                  String said = "event=read-failed digest=" + Images.digest("alice", image);
+                  String said = "event=read-failed image=u.alice/" + Images.digest("alice", image);
                   Cluster.await("the log says so", () -> launcherLog().contains(said));
                 }));
   }
@@ -174,8 +173,8 @@ class InstantStartIT {
         () -> {
           run("instant-again", "true").text();
           String there =
-              "grep -aoE 'marker-of-file-[0-9]+' /var/cache/layercake/staging/%s | sort -u"
-                  .formatted(digest);
+              "grep -aoE 'marker-of-file-[0-9]+' %s | sort -u"
+                  .formatted(Images.staged("n2", "alice", "instant-again"));
           List<String> markers = new ArrayList<>();
           Cluster.await(
               "the first are there",
@@ -213,7 +212,7 @@ class InstantStartIT {
   }
 
   private static boolean isCached(String image) {
-    return Cluster.on("n2", "test -e " + cached(image)).exit() == 0;
+    return !cached(image).isEmpty();
   }
 
   @Test
@@ -330,9 +329,7 @@ class InstantStartIT {
   }
 
   private static String cached(String image) {
-    return "/var/cache/layercake/images/"
-        + Images.digest("alice", image).replace("sha256:", "")
-        + ".sqfs";
+    return Images.cached("n2", "alice", image);
   }
 
   private static String launcherLog() {

@@ -252,13 +252,9 @@ class JobIT {
   void fetchingBeginsOnAllNodesWithTheAllocation() {
     Images.busybox("alice", "job-early", "head -c 3000000 /dev/urandom >$d/bytes");
     Process job = Cluster.start("alice", "salloc -Q -K -N2 --ch-image=job-early sleep 1000");
-    String file =
-        "/var/cache/layercake/images/"
-            + Images.digest("alice", "job-early").replace("sha256:", "")
-            + ".sqfs";
     for (String node : List.of("n1", "n2")) {
       Cluster.await(
-          "the image is on " + node, () -> Cluster.on(node, "test -e " + file).exit() == 0);
+          "the image is on " + node, () -> !Images.cached(node, "alice", "job-early").isEmpty());
     }
     assertEquals("", Cluster.as("alice", "squeue -h -s -o %i --me | grep -v extern").out());
     Cluster.as("alice", "scancel --me").text();

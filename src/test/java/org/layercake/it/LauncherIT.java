@@ -1,6 +1,7 @@
 package org.layercake.it;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
@@ -43,7 +44,7 @@ class LauncherIT {
   }
 
   @Test
-  void twoUsersOfTheSameBytesShareOneFileAndOneMountAndHaveTheirOwnHolders() {
+  void twoUsersOfTheSameBytesHaveFilesMountsAndHoldersOfTheirOwn() {
     Process alices = Cluster.start("alice", "srun -w n1 --ch-image=launcher sleep 1000");
     Process bobs = Cluster.start("bob", "srun -w n1 --ch-image=launcher sleep 1001");
     Cluster.await(
@@ -52,11 +53,14 @@ class LauncherIT {
     Cluster.await(
         "two holders",
         () -> Cluster.on("n1", "pgrep -x layercake-pause | wc -l").text().equals("2"));
-    String digest = Images.digest("alice", "launcher").substring("sha256:".length());
-    assertEquals(
-        "1", Cluster.on("n1", "grep -c /run/layercake/images/" + digest + " /proc/mounts").text());
-    assertEquals(
-        "1", Cluster.on("n1", "ls /var/cache/layercake/images | grep -c " + digest).text());
+    assertEquals("2", Cluster.on("n1", "grep -c /run/layercake/images/ /proc/mounts").text());
+    String alicesFile = Images.cached("n1", "alice", "launcher");
+    String bobsFile = Images.cached("n1", "bob", "launcher");
+    assertFalse(alicesFile.equals(bobsFile), alicesFile);
+    assertEquals(Images.digest("alice", "launcher"), Images.digest("bob", "launcher"));
+    String digest = Images.digest("bob", "launcher").substring("sha256:".length());
+    String seenByAll = Cluster.on("n1", "cat /proc/mounts; ps -eo args").text();
+    assertFalse(seenByAll.contains(digest), seenByAll);
     assertEquals(
         "nobody",
         Cluster.on("n1", "ps -o user= -C imageserver")

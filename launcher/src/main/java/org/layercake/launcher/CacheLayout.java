@@ -1,65 +1,222 @@
 package org.layercake.launcher;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static java.nio.file.LinkOption.NOFOLLOW_LINKS;
+
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
-import java.util.HashSet;
+import java.security.GeneralSecurityException;
+import java.security.SecureRandom;
+import java.util.Arrays;
+import java.util.HexFormat;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
 import java.util.Set;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import org.layercake.store.Digest;
+import javax.crypto.Mac;
+import javax.crypto.spec.SecretKeySpec;
+import org.layercake.store.Manifest;
 import org.layercake.store.StoreException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
-/** The only class that knows a path of the cache directory or the run directory. */
-record CacheLayout(Path cacheDirectory, Path runDirectory) {
+/**
+ * The only class that knows a path of the cache directory or the run directory.
+ *
+ * <p>An image's files and its mount point bear a name that says nothing to those who do not know
+ * the cache's secret: mount points and command lines can be seen by every user of the node.
+ */
+final class CacheLayout {
+  private static final Logger log = LoggerFactory.getLogger(CacheLayout.class);
+
   private static final String SUFFIX = ".sqfs";
   private static final String SOURCE_SUFFIX = ".source";
+  private static final String SERVER_SUFFIX = ".server";
+  private static final int SECRET_BYTES = 32;
+  private static final int NAME_BYTES = 16;
 
-  /** Makes the directories, closed to users except for one, and drops what was never published. */
+  /** What is ours to remove: by the names of today, or by digest as of before. */
+  private static final Pattern OURS = Pattern.compile("([0-9a-f]{32}|[0-9a-f]{64})(\\.[a-z]+)?");
+
+  /** A key and a pinned name are shorter. */
+  private static final int MAX_LINE_BYTES = 2048;
+
+  private final Path cacheDirectory;
+  private final Path runDirectory;
+  private byte[] secret = new byte[SECRET_BYTES];
+
+  CacheLayout(Path cacheDirectory, Path runDirectory) {
+    this.cacheDirectory = cacheDirectory;
+    this.runDirectory = runDirectory;
+  }
+
+  Path cacheDirectory() {
+    return cacheDirectory;
+  }
+
+  Path runDirectory() {
+    return runDirectory;
+  }
+
+  /**
+   * Makes the directories, closed to users except for one, and drops what was never published. A
+   * cache directory that cannot be used stops nobody here: it is the images' trouble.
+   *
+   * @throws IOException when the run directory cannot be used
+   */
   void prepare() throws IOException {
-    makePrivate(images());
-    makePrivate(manifests());
-    makePrivate(stagingDirectory());
     makePrivate(mounts());
     makePrivate(jobs());
     Files.createDirectories(contained());
     Files.setPosixFilePermissions(contained(), PosixFilePermissions.fromString("rwx--x--x"));
     Files.createDirectories(stage());
-    dropOrphans();
-    Set<Digest> filling = filling();
-    try (Stream<Path> unpublished = Files.list(stagingDirectory())) {
-      for (Path file : unpublished.toList()) {
-        if (filling.stream().noneMatch(d -> file.getFileName().toString().startsWith(d.hex()))) {
+    try {
+      for (Path directory : List.of(images(), manifests(), stagingDirectory())) {
+        makePrivate(directory);
+      }
+      secret = secret(cacheDirectory.resolve("secret"));
+    } catch (IOException e) {
+      new SecureRandom().nextBytes(secret);
+      log.error("event=cache-unusable directory={} cause={}", cacheDirectory, e.toString());
+      return;
+    }
+    dropUnknown();
+  }
+
+  private static byte[] secret(Path file) throws IOException {
+    byte[] secret = new byte[SECRET_BYTES];
+    if (Files.isRegularFile(file, NOFOLLOW_LINKS)) {
+      try (InputStream in = Files.newInputStream(file)) {
+        if (in.readNBytes(secret, 0, SECRET_BYTES) == SECRET_BYTES) {
+          return secret;
+        }
+      }
+    }
+    new SecureRandom().nextBytes(secret);
+    Path staged = file.resolveSibling("secret.new");
+    Files.deleteIfExists(staged);
+    Files.createFile(
+        staged, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
+    Files.write(staged, secret);
+    Files.move(staged, file, StandardCopyOption.ATOMIC_MOVE);
+    return secret;
+  }
+
+  /** Names of an image's files. Keyed, so that nobody can try whether an image is here. */
+  private String name(ImageKey key) {
+    try {
+      Mac mac = Mac.getInstance("HmacSHA256");
+      mac.init(new SecretKeySpec(secret, "HmacSHA256"));
+      byte[] whole = mac.doFinal(key.toString().getBytes(UTF_8));
+      return HexFormat.of().formatHex(Arrays.copyOf(whole, NAME_BYTES));
+    } catch (GeneralSecurityException e) {
+      throw new AssertionError("every Java platform has HmacSHA256", e);
+    }
+  }
+
+  private void dropUnknown() {
+    Set<String> whole = Set.copyOf(cached().values());
+    Set<String> coming = Set.copyOf(named(stagingDirectory(), SOURCE_SUFFIX).values());
+    drop(images(), whole);
+    drop(manifests(), whole);
+    drop(stagingDirectory(), coming);
+  }
+
+  /** Removes what bears a name of ours, but of none of these; what else is there is not ours. */
+  private static void drop(Path directory, Set<String> known) {
+    for (Path file : list(directory)) {
+      String name = file.getFileName().toString();
+      try {
+        if (!OURS.matcher(name).matches()) {
+          log.warn("event=stray-file path={}", file);
+        } else if (!known.contains(stem(name))) {
           Files.delete(file);
         }
+      } catch (IOException e) {
+        log.warn("event=delete-failed file={} cause={}", file, e.toString());
       }
     }
   }
 
-  private void dropOrphans() throws IOException {
-    try (Stream<Path> files = Files.list(manifests())) {
-      for (Path file : files.toList()) {
-        if (!Files.exists(images().resolve(file.getFileName() + SUFFIX))) {
-          Files.delete(file);
-        }
-      }
+  private static String stem(String name) {
+    int dot = name.indexOf('.');
+    return dot < 0 ? name : name.substring(0, dot);
+  }
+
+  private static List<Path> list(Path directory) {
+    try (Stream<Path> files = Files.list(directory)) {
+      return files.toList();
+    } catch (IOException | RuntimeException e) {
+      log.warn("event=cache-unreadable directory={} cause={}", directory, e.toString());
+      return List.of();
     }
+  }
+
+  /** The complete images whose manifests are there. */
+  Set<ImageKey> cachedImages() {
+    return cached().keySet();
+  }
+
+  private Map<ImageKey, String> cached() {
+    Map<ImageKey, String> cached = named(manifests(), "");
+    cached.values().removeIf(name -> !isFile(images().resolve(name + SUFFIX)));
+    return cached;
   }
 
   /** The images that an earlier launcher was filling while they were read. */
-  Set<Digest> filling() throws IOException {
-    Set<Digest> filling = new HashSet<>();
-    try (Stream<Path> files = Files.list(stagingDirectory())) {
-      for (Path file : files.toList()) {
-        String name = file.getFileName().toString();
-        if (name.endsWith(SOURCE_SUFFIX)) {
-          filling.add(Digest.parseHex(name.substring(0, name.length() - SOURCE_SUFFIX.length())));
-        }
+  Set<ImageKey> filling() {
+    return named(stagingDirectory(), SOURCE_SUFFIX).keySet();
+  }
+
+  /** Of the files with this suffix that begin with a key, those that bear its name. */
+  private Map<ImageKey, String> named(Path directory, String suffix) {
+    Map<ImageKey, String> named = new LinkedHashMap<>();
+    for (Path file : list(directory)) {
+      String name = file.getFileName().toString();
+      if (!name.endsWith(suffix) || !OURS.matcher(name).matches()) {
+        continue;
       }
-    } catch (StoreException e) {
-      throw new IOException("a stray file in " + stagingDirectory() + ": " + e.getMessage(), e);
+      try {
+        ImageKey key = ImageKey.parse(firstWord(file));
+        if (name.equals(name(key) + suffix)) {
+          named.put(key, name(key));
+        }
+      } catch (IOException | StoreException e) {
+        log.debug("event=unnamed file={} cause={}", file, e.getMessage());
+      }
     }
-    return filling;
+    return named;
+  }
+
+  private static boolean isFile(Path file) {
+    return Files.isRegularFile(file, NOFOLLOW_LINKS);
+  }
+
+  private static String firstWord(Path file) throws IOException {
+    return firstLine(file).split(" ", 2)[0];
+  }
+
+  /** Nothing else than a file is opened: a FIFO would keep us waiting. */
+  private static String firstLine(Path file) throws IOException {
+    if (!isFile(file)) {
+      throw new IOException(file + " is not a file");
+    }
+    try (InputStream in = Files.newInputStream(file)) {
+      String text = new String(in.readNBytes(MAX_LINE_BYTES), UTF_8);
+      int end = text.indexOf('\n');
+      if (end < 0) {
+        throw new IOException(file + " has no first line");
+      }
+      return text.substring(0, end);
+    }
   }
 
   /** Complete, verified images. */
@@ -67,25 +224,31 @@ record CacheLayout(Path cacheDirectory, Path runDirectory) {
     return cacheDirectory.resolve("images");
   }
 
-  Path image(Digest digest) {
-    return images().resolve(digest.hex() + SUFFIX);
+  Path image(ImageKey key) {
+    return images().resolve(name(key) + SUFFIX);
   }
 
-  /** Which image it is, or null for a stray file. */
-  Digest digestOfImage(Path file) {
-    String name = file.getFileName().toString();
-    try {
-      return name.endsWith(SUFFIX)
-          ? Digest.parseHex(name.substring(0, name.length() - SUFFIX.length()))
-          : null;
-    } catch (StoreException e) {
-      return null;
+  /** The manifest of a complete image, by which others find chunks in it; after a line, its key. */
+  Path manifest(ImageKey key) {
+    return manifests().resolve(name(key));
+  }
+
+  /** Writes {@link #manifest}. */
+  void writeManifest(ImageKey key, byte[] bytes) throws IOException {
+    byte[] line = (key + "\n").getBytes(UTF_8);
+    byte[] all = Arrays.copyOf(line, line.length + bytes.length);
+    System.arraycopy(bytes, 0, all, line.length, bytes.length);
+    Files.write(manifest(key), all);
+  }
+
+  /** Reads what {@link #writeManifest} wrote. */
+  Manifest readManifest(ImageKey key) throws IOException, StoreException {
+    byte[] all = Files.readAllBytes(manifest(key));
+    int line = (key + "\n").getBytes(UTF_8).length;
+    if (all.length < line) {
+      throw new IOException("the manifest of " + key + " is cut short");
     }
-  }
-
-  /** The manifest of a complete image, by which others find chunks in it. */
-  Path manifest(Digest digest) {
-    return manifests().resolve(digest.hex());
+    return Manifest.parse(Arrays.copyOfRange(all, line, all.length));
   }
 
   private Path manifests() {
@@ -93,8 +256,8 @@ record CacheLayout(Path cacheDirectory, Path runDirectory) {
   }
 
   /** Where an image is written until it is complete: same file system as {@link #images}. */
-  Path staging(Digest digest) {
-    return stagingDirectory().resolve(digest.hex());
+  Path staging(ImageKey key) {
+    return stagingDirectory().resolve(name(key));
   }
 
   /** Room on the disk for what is written to {@link #staging}. */
@@ -102,24 +265,37 @@ record CacheLayout(Path cacheDirectory, Path runDirectory) {
     return Files.getFileStore(stagingDirectory()).getUsableSpace();
   }
 
-  /** Which image it is that is being filled, by its pinned name. */
-  Path fillSource(Digest digest) {
-    return stagingDirectory().resolve(digest.hex() + SOURCE_SUFFIX);
+  /** Which image it is that is being filled: its key and its pinned name, one line. */
+  Path fillSource(ImageKey key) {
+    return stagingDirectory().resolve(name(key) + SOURCE_SUFFIX);
+  }
+
+  void writeFillSource(ImageKey key, String pinned) throws IOException {
+    Files.writeString(fillSource(key), key + " " + pinned + "\n");
+  }
+
+  /** The pinned name that {@link #writeFillSource} wrote. */
+  String readFillSource(ImageKey key) throws IOException {
+    String[] words = firstLine(fillSource(key)).split(" ", 2);
+    if (words.length < 2) {
+      throw new IOException(fillSource(key) + " names no image");
+    }
+    return words[1];
   }
 
   /** Which chunks of it are there. */
-  Path fillMap(Digest digest) {
-    return stagingDirectory().resolve(digest.hex() + ".map");
+  Path fillMap(ImageKey key) {
+    return stagingDirectory().resolve(name(key) + ".map");
   }
 
   /** FIFO from its image server. */
-  Path fillWanted(Digest digest) {
-    return stagingDirectory().resolve(digest.hex() + ".wanted");
+  Path fillWanted(ImageKey key) {
+    return stagingDirectory().resolve(name(key) + ".wanted");
   }
 
   /** FIFO to its image server. */
-  Path fillArrived(Digest digest) {
-    return stagingDirectory().resolve(digest.hex() + ".arrived");
+  Path fillArrived(ImageKey key) {
+    return stagingDirectory().resolve(name(key) + ".arrived");
   }
 
   /** Mount points of shared image mounts; no user may pass this directory. */
@@ -127,8 +303,29 @@ record CacheLayout(Path cacheDirectory, Path runDirectory) {
     return runDirectory.resolve("images");
   }
 
-  Path mountPoint(Digest digest) {
-    return mounts().resolve(digest.hex());
+  Path mountPoint(ImageKey key) {
+    return mounts().resolve(name(key));
+  }
+
+  /** Which process serves the mount. */
+  Path mountServer(ImageKey key) {
+    return mounts().resolve(name(key) + SERVER_SUFFIX);
+  }
+
+  /** What is in {@link #mounts}, by mount point, also where that is gone and only the rest left. */
+  Set<Path> mountPoints() throws IOException {
+    try (Stream<Path> entries = Files.list(mounts())) {
+      return entries
+          .map(entry -> mounts().resolve(stem(entry.getFileName().toString())))
+          .collect(Collectors.toSet());
+    }
+  }
+
+  /** Detaches what is mounted there, and removes mount point and {@link #mountServer}. */
+  void removeMountPoint(Path mountPoint) throws IOException {
+    Libc.detach(mountPoint);
+    Files.deleteIfExists(mountPoint);
+    Files.deleteIfExists(mountPoint.resolveSibling(mountPoint.getFileName() + SERVER_SUFFIX));
   }
 
   /** One state file per job. */
@@ -172,6 +369,9 @@ record CacheLayout(Path cacheDirectory, Path runDirectory) {
 
   private static void makePrivate(Path directory) throws IOException {
     Files.createDirectories(directory);
-    Files.setPosixFilePermissions(directory, PosixFilePermissions.fromString("rwx------"));
+    Set<PosixFilePermission> closed = PosixFilePermissions.fromString("rwx------");
+    if (!Files.getPosixFilePermissions(directory).equals(closed)) { // else it may be read-only
+      Files.setPosixFilePermissions(directory, closed);
+    }
   }
 }

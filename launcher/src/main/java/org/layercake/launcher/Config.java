@@ -15,14 +15,14 @@ import org.layercake.store.StoreException;
 /**
  * The launcher's config file, Java properties syntax; docs/operations.md lists the keys.
  *
- * @param cacheBudgetBytes what the node cache may hold
+ * @param cacheLimits what the node cache may hold, and what of it one user's jobs
  * @param instantStart whether containers start while their image is still being fetched
  * @param siteMounts mounts of every container, skipped where the user cannot reach the source
  */
 record Config(
     StoreConfig store,
     Path cacheDirectory,
-    long cacheBudgetBytes,
+    ImageCache.Limits cacheLimits,
     Path runDirectory,
     boolean instantStart,
     ImageFill.Pace pace,
@@ -36,6 +36,8 @@ record Config(
       Set.of(
           "cache-directory",
           "cache-budget",
+          "user-cache-share",
+          "user-images",
           "run-directory",
           "instant-start",
           "background-rate",
@@ -88,12 +90,15 @@ record Config(
     return new Config(
         StoreConfig.forNode(p),
         Path.of(p.getProperty("cache-directory", "/var/cache/layercake")),
-        bytes("cache-budget", p.getProperty("cache-budget", "20G")),
+        new ImageCache.Limits(
+            bytes("cache-budget", p.getProperty("cache-budget", "20G")),
+            number("user-cache-share", p.getProperty("user-cache-share", "75"), "percent", 100),
+            number("user-images", p.getProperty("user-images", "64"), "images", 10_000)),
         Path.of(p.getProperty("run-directory", "/run/layercake")),
         truth("instant-start", p.getProperty("instant-start", "true")),
         new ImageFill.Pace(
             bytes("background-rate", p.getProperty("background-rate", "1G")),
-            seconds("read-timeout", p.getProperty("read-timeout", "600"))),
+            number("read-timeout", p.getProperty("read-timeout", "600"), "seconds", 86_400)),
         Path.of(p.getProperty("library-directory", "/usr/lib/layercake")),
         Path.of(p.getProperty("ch-run", "/usr/bin/ch-run")),
         truth("mount-home", p.getProperty("mount-home", "true")),
@@ -115,17 +120,17 @@ record Config(
     throw new IllegalArgumentException(key + " \"" + text + "\" is not a size such as 500M or 20G");
   }
 
-  private static int seconds(String key, String text) {
+  private static int number(String key, String text, String unit, int most) {
     try {
-      int seconds = Integer.parseInt(text);
-      if (seconds >= 1 && seconds <= 86_400) {
-        return seconds;
+      int number = Integer.parseInt(text);
+      if (number >= 1 && number <= most) {
+        return number;
       }
     } catch (NumberFormatException e) {
       // Said below, as what is out of range.
     }
     throw new IllegalArgumentException(
-        key + " \"" + text + "\" is not a number of seconds from 1 to 86400");
+        key + " \"" + text + "\" is not a number of " + unit + " from 1 to " + most);
   }
 
   private static boolean truth(String key, String text) {

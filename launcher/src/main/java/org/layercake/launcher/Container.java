@@ -108,7 +108,7 @@ final class Container implements AutoCloseable {
 
   private void mount(Images images) {
     try {
-      image.complete(images.mount(spec, user.name(), line -> progress = line));
+      image.complete(images.mount(spec, user.name(), job.uid(), line -> progress = line));
     } catch (Abort e) {
       image.completeExceptionally(e);
     } catch (InterruptedException | RuntimeException e) {

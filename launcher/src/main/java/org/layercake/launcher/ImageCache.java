@@ -1,12 +1,7 @@
 package org.layercake.launcher;
 
 import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.nio.file.attribute.FileTime;
-import java.time.Instant;
-import java.util.ArrayList;
-import java.util.Comparator;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -14,9 +9,6 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ExecutionException;
 import java.util.function.Predicate;
-import java.util.stream.Collectors;
-import java.util.stream.Stream;
-import org.layercake.store.Digest;
 import org.layercake.store.FetchListener;
 import org.layercake.store.Image;
 import org.layercake.store.StoreException;
@@ -24,8 +16,11 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The node's images: fetched once, verified, kept under a byte budget, least recently leased first
- * to go. A leased image stays.
+ * The node's images: fetched once for each access domain, verified, kept under a byte budget, least
+ * recently leased first to go. A leased image stays.
+ *
+ * <p>An image is given to those who were allowed to read it in its domain, never by its digest
+ * alone; see {@link ImageKey}.
  */
 final class ImageCache implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(ImageCache.class);
@@ -34,24 +29,39 @@ final class ImageCache implements AutoCloseable {
   /** So many manifests are read, before the first byte of an image is copied. */
   private static final int MAX_OTHERS = 32;
 
+  /**
+   * How much of the node the images may take.
+   *
+   * @param budgetBytes all images together
+   * @param userPercent of the budget, what one user's jobs may hold
+   * @param userImages how many images one user's jobs may hold
+   */
+  record Limits(long budgetBytes, int userPercent, int userImages) {
+    long userBytes() {
+      return budgetBytes / 100 * userPercent + budgetBytes % 100 * userPercent / 100;
+    }
+  }
+
   /** A promise that the image file stays until closed. Closing twice is harmless. */
   final class Lease implements AutoCloseable {
-    private final Digest digest;
+    private final ImageKey key;
+    private final long uid;
     private final ImageFill fill; // or null
     private boolean held = true;
 
-    private Lease(Digest digest, ImageFill fill) {
-      this.digest = digest;
+    private Lease(ImageKey key, long uid, ImageFill fill) {
+      this.key = key;
+      this.uid = uid;
       this.fill = fill;
     }
 
-    Path file() {
-      return layout.image(digest);
+    ImageKey key() {
+      return key;
     }
 
     /** Starts an image server on the image, whole or while it comes. */
     Program serve(ImageMounts.ServerStart start) throws Abort, InterruptedException {
-      return fill == null ? start.with(file(), List.of()) : fill.serve(start);
+      return fill == null ? start.with(layout.image(key), List.of()) : fill.serve(start);
     }
 
     /** How long the first look into the mount may take because of what is not there yet. */
@@ -59,10 +69,15 @@ final class ImageCache implements AutoCloseable {
       return fill == null ? 0 : fill.patienceMillis();
     }
 
-    /** Why an image that was promised cannot be had after all, or null. */
-    Abort damage() {
-      StoreException damage = fill == null ? null : fill.damage();
-      return damage == null ? null : Abort.of(damage);
+    /** Why an image that was promised cannot be had after all, or not now; null if it can. */
+    Abort trouble() {
+      StoreException trouble = fill == null ? null : fill.trouble();
+      return trouble == null ? null : Abort.of(trouble);
+    }
+
+    /** Whether all of it is on the node. */
+    boolean isWhole() {
+      return fill == null || fill.bytesMissing() == 0;
     }
 
     @Override
@@ -70,10 +85,9 @@ final class ImageCache implements AutoCloseable {
       synchronized (ImageCache.this) {
         if (held) {
           held = false;
-          leases.merge(digest, -1, Integer::sum);
-          leases.remove(digest, 0);
-          if (fill != null && ended.contains(digest) && !leases.containsKey(digest)) {
-            discard(fill);
+          leases.remove(key, uid);
+          if (fill != null && fill == filling.get(key) && ended.contains(key)) {
+            discardUnlessLeased(fill);
           }
         }
       }
@@ -81,58 +95,104 @@ final class ImageCache implements AutoCloseable {
   }
 
   private final CacheLayout layout;
-  private final long budgetBytes;
+  private final Limits limits;
   private final ImageFill.Pace pace;
   private final ImageFill.Stores stores;
   private final Runnable afterFetch;
-  // All guarded by this.
-  private final Map<Digest, Integer> leases = new HashMap<>();
-  private final Map<Digest, ImageFill> filling = new HashMap<>(); // their bytes are reserved
-  private final Set<Digest> ended = new HashSet<>(); // of those filling: not on their way any more
+  // All guarded by this, which is held over local files' names and sizes and never while waiting.
+  private final CachedImages cached;
+  private final Leases leases = new Leases();
+  private final Map<ImageKey, ImageFill> filling = new HashMap<>(); // their bytes are reserved
+  private final Map<ImageKey, Long> fillers = new HashMap<>(); // uids of those who began them
+  private final Set<ImageKey> ended =
+      new HashSet<>(); // of those filling: not on their way any more
   private final Set<Thread> threads = new HashSet<>();
+  private boolean open;
 
   /**
+   * A cache that fetches nothing until it is {@link #open}.
+   *
    * @param stores where images come from
    * @param afterFetch called when a fetch has ended, however
    */
   ImageCache(
       CacheLayout layout,
-      long budgetBytes,
+      Limits limits,
       ImageFill.Pace pace,
       ImageFill.Stores stores,
       Runnable afterFetch) {
     this.layout = layout;
-    this.budgetBytes = budgetBytes;
+    this.limits = limits;
     this.pace = pace;
     this.stores = stores;
     this.afterFetch = afterFetch;
+    this.cached = new CachedImages(layout);
+  }
+
+  /**
+   * Takes up what an earlier launcher was filling and somebody reads, without going on with it: who
+   * has it must be known first, by {@link #leaseCached}.
+   */
+  synchronized void recover(Predicate<ImageKey> isServed) {
+    for (ImageKey key : layout.filling()) {
+      try {
+        if (isServed.test(key)) {
+          filling.put(key, ImageFill.resume(layout, key, pace));
+          continue;
+        }
+      } catch (IOException | StoreException | RuntimeException | OutOfMemoryError e) {
+        log.warn("event=fill-lost image={} cause={}", key, e.toString());
+      }
+      ImageFill.delete(layout, key);
+    }
+  }
+
+  /** From here on images are fetched. What was taken up goes on if somebody has leased it. */
+  synchronized void open() {
+    open = true;
+    for (ImageFill fill : List.copyOf(filling.values())) {
+      if (!leases.has(fill.key())) {
+        discard(fill);
+        continue;
+      }
+      try {
+        run(fill);
+      } catch (Abort e) {
+        log.error("event=fill-lost image={} cause={}", fill.key(), e.getMessage());
+        finish(fill);
+      }
+    }
   }
 
   /**
    * Leases an image, fetching it when the node does not have it. Whoever asks for an image that is
    * being fetched takes part in that fetch.
    *
+   * @param image of a domain that the user may read
+   * @param uid whose job it is for
    * @param whole waits until all of it is there; otherwise it can be read as soon as its first
    *     chunk is, and the rest comes while it is read
    * @param listener told of the fetch, whoever asked for it first
-   * @throws Abort {@link Abort#CANNOT_CREATE} when the budget or the disk has no room
+   * @throws Abort {@link Abort#CANNOT_CREATE} when the budget, the user's share of it or the disk
+   *     has no room
    */
-  Lease lease(Image image, boolean whole, FetchListener listener)
+  Lease lease(Image image, long uid, boolean whole, FetchListener listener)
       throws Abort, InterruptedException {
-    Digest digest = image.digest();
+    ImageKey key = ImageKey.of(image);
     ImageFill fill;
     Lease lease;
     synchronized (this) {
-      fill = filling.get(digest);
-      if (fill == null && touch(layout.image(digest))) {
-        return pin(digest);
+      fill = filling.get(key);
+      boolean here = fill == null && cached.has(key);
+      requireShare(uid, key, image.manifest().size());
+      if (here) {
+        cached.use(key);
+        return pin(key, uid);
       }
       if (fill == null) {
-        makeRoom(image.manifest().size());
-        fill = begin(image);
-        start(fill);
+        fill = begin(image, uid);
       }
-      lease = pin(digest);
+      lease = pin(key, uid);
     }
     fill.tell(listener);
     try {
@@ -152,34 +212,78 @@ final class ImageCache implements AutoCloseable {
 
   /**
    * Leases an image only if the node has it, whole or on its way; used when a restarted launcher
-   * finds its mounts.
+   * finds its mounts. What a job has already is not measured again.
    *
    * @return the lease, or null
    */
-  synchronized Lease leaseCached(Digest digest) {
-    boolean here = Files.exists(layout.image(digest)) || filling.containsKey(digest);
-    return here ? pin(digest) : null;
+  synchronized Lease leaseCached(ImageKey key, long uid) {
+    return filling.containsKey(key) || cached.has(key) ? pin(key, uid) : null;
   }
 
-  private synchronized Lease pin(Digest digest) {
-    leases.merge(digest, 1, Integer::sum);
-    return new Lease(digest, filling.get(digest));
+  private Lease pin(ImageKey key, long uid) {
+    leases.add(key, uid);
+    return new Lease(key, uid, filling.get(key));
   }
 
-  private ImageFill begin(Image image) throws Abort {
-    try {
-      return ImageFill.begin(layout, image, pace);
-    } catch (IOException e) {
-      throw asAbort(e);
+  /** One user's jobs must leave room for those of others. */
+  private void requireShare(long uid, ImageKey key, long bytes) throws Abort {
+    Set<ImageKey> mine = new HashSet<>(leases.of(uid));
+    fillers.forEach((image, filler) -> mine.addAll(filler == uid ? Set.of(image) : Set.of()));
+    if (!mine.add(key)) {
+      return;
+    }
+    long taken = bytes;
+    for (ImageKey each : mine) {
+      ImageFill fill = filling.get(each);
+      taken += each.equals(key) ? 0 : fill == null ? cached.bytes(each) : fill.bytes();
+    }
+    if (mine.size() > limits.userImages() || taken > limits.userBytes()) {
+      throw new Abort(
+          Abort.CANNOT_CREATE,
+          String.format(
+              "cannot use the image: it has %d MB, and your jobs on this node would have %d images"
+                  + " of %d MB in all, but %d of %d MB are the most for one user (end other jobs of"
+                  + " yours here, or use a smaller image or another node)",
+              bytes >> 20,
+              mine.size(),
+              taken >> 20,
+              limits.userImages(),
+              limits.userBytes() >> 20));
     }
   }
 
-  private synchronized void start(ImageFill fill) {
-    filling.put(fill.digest(), fill);
-    Thread thread = new Thread(() -> run(fill), "fill");
+  private ImageFill begin(Image image, long uid) throws Abort {
+    makeRoom(image.manifest().size());
+    ImageFill fill;
+    try {
+      fill = ImageFill.begin(layout, image, pace);
+    } catch (IOException | RuntimeException | OutOfMemoryError e) {
+      ImageFill.delete(layout, ImageKey.of(image));
+      throw asAbort(e);
+    }
+    filling.put(fill.key(), fill);
+    fillers.put(fill.key(), uid);
+    if (open) {
+      try {
+        run(fill);
+      } catch (Abort e) {
+        discard(fill);
+        throw e;
+      }
+    }
+    return fill;
+  }
+
+  private void run(ImageFill fill) throws Abort {
+    Thread thread = new Thread(() -> fill(fill), "fill");
     thread.setDaemon(true);
     threads.add(thread);
-    thread.start();
+    try {
+      thread.start();
+    } catch (OutOfMemoryError e) { // so the JDK says that there are too many threads
+      threads.remove(thread);
+      throw asAbort(e);
+    }
   }
 
   /** Ends what is under way; the image servers wait for the next launcher. */
@@ -200,11 +304,11 @@ final class ImageCache implements AutoCloseable {
     }
   }
 
-  private void run(ImageFill fill) {
+  private void fill(ImageFill fill) {
     try {
       boolean whole = false;
       do {
-        whole = fill.run(stores, () -> isLeased(fill.digest()), this::others);
+        whole = fill.run(stores, () -> isLeased(fill.key()), () -> others(fill.key()));
       } while (!whole && !end(fill));
       if (whole && publish(fill)) {
         afterFetch.run();
@@ -212,8 +316,9 @@ final class ImageCache implements AutoCloseable {
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-    } catch (IOException e) {
-      log.warn("event=close-failed digest={}", fill.digest(), e);
+    } catch (Throwable e) { // also an OutOfMemoryError: nobody may wait for ever
+      log.error("event=fill-failed image={}", fill.key(), e);
+      abandon(fill, e);
     } finally {
       synchronized (this) {
         threads.remove(Thread.currentThread());
@@ -222,13 +327,21 @@ final class ImageCache implements AutoCloseable {
     }
   }
 
+  private synchronized void abandon(ImageFill fill, Throwable cause) {
+    if (filling.get(fill.key()) == fill) {
+      fill.fail(cause);
+      finish(fill);
+    }
+  }
+
   private boolean publish(ImageFill fill) {
     synchronized (this) {
       try {
         fill.publish();
         forget(fill);
+        cached.add(fill.key(), fill.bytes());
       } catch (IOException e) {
-        log.error("event=publish-failed digest={}", fill.digest(), e);
+        log.error("event=publish-failed image={}", fill.key(), e);
         fill.failWhole(e);
         finish(fill);
         return false;
@@ -240,34 +353,37 @@ final class ImageCache implements AutoCloseable {
 
   /** False if somebody came in the last moment for whom it must go on. */
   private synchronized boolean end(ImageFill fill) {
-    if (isLeased(fill.digest()) && fill.canGoOn()) {
+    if (leases.has(fill.key()) && fill.canGoOn()) {
       return false;
     }
-    finish(fill);
+    if (filling.get(fill.key()) == fill) {
+      finish(fill);
+    }
     return true;
   }
 
   /** What is not complete, and not on its way any more, stays for those who run it. */
-  private synchronized void finish(ImageFill fill) {
+  private void finish(ImageFill fill) {
     fill.giveUp();
-    ended.add(fill.digest());
-    if (!isLeased(fill.digest())) {
+    ended.add(fill.key());
+    discardUnlessLeased(fill);
+  }
+
+  private void discardUnlessLeased(ImageFill fill) {
+    if (!leases.has(fill.key())) {
       discard(fill);
     }
   }
 
-  private synchronized void discard(ImageFill fill) {
+  private void discard(ImageFill fill) {
     forget(fill);
-    try {
-      fill.discard();
-    } catch (IOException e) {
-      log.warn("event=delete-failed digest={}", fill.digest(), e);
-    }
+    fill.discard();
   }
 
-  private synchronized void forget(ImageFill fill) {
-    filling.remove(fill.digest());
-    ended.remove(fill.digest());
+  private void forget(ImageFill fill) {
+    filling.remove(fill.key());
+    fillers.remove(fill.key());
+    ended.remove(fill.key());
   }
 
   /** Whether no image is on its way. */
@@ -275,35 +391,19 @@ final class ImageCache implements AutoCloseable {
     return ended.containsAll(filling.keySet());
   }
 
-  private synchronized boolean isLeased(Digest digest) {
-    return leases.containsKey(digest);
+  private synchronized boolean isLeased(ImageKey key) {
+    return leases.has(key);
   }
 
-  /** Complete images in which another's chunks may be, the last used ones first. */
-  private List<Digest> others() {
-    List<Digest> others = new ArrayList<>();
-    for (Path file : cachedOldestFirst()) {
-      Digest digest = layout.digestOfImage(file);
-      if (digest != null && Files.exists(layout.manifest(digest))) {
-        others.add(0, digest);
-      }
-    }
+  /**
+   * Complete images in which chunks of another may be, the last used ones first: only such as all
+   * who have the other may read.
+   */
+  private synchronized List<ImageKey> others(ImageKey key) {
+    List<ImageKey> others = cached.oldestFirst(List.of());
+    others.removeIf(other -> !other.maySeed(key));
+    Collections.reverse(others);
     return others.subList(0, Math.min(MAX_OTHERS, others.size()));
-  }
-
-  /** Goes on with the fills of an earlier launcher whose image servers wait, drops the others. */
-  void recover(Predicate<Digest> isServed) throws IOException {
-    for (Digest digest : layout.filling()) {
-      try {
-        if (isServed.test(digest)) {
-          start(ImageFill.resume(layout, digest, pace));
-          continue;
-        }
-      } catch (IOException | StoreException e) {
-        log.warn("event=fill-lost digest={} cause={}", digest, e.getMessage());
-      }
-      ImageFill.delete(layout, digest);
-    }
   }
 
   private Abort asAbort(Throwable cause) {
@@ -312,6 +412,12 @@ final class ImageCache implements AutoCloseable {
     }
     if (cause instanceof StoreException e) {
       return Abort.of(e);
+    }
+    if (!(cause instanceof IOException)) {
+      return new Abort(
+          Abort.INTERNAL,
+          "cannot fetch the image: " + cause + " (tell the site: see the launcher's log)",
+          cause);
     }
     boolean full = StoreException.saysNoRoom(cause);
     return new Abort(
@@ -324,18 +430,28 @@ final class ImageCache implements AutoCloseable {
         cause);
   }
 
-  /** Evicts unpinned images, least recently leased first, until there is room for the bytes. */
+  /**
+   * Evicts unleased images, least recently leased first, until there is room for the bytes; none
+   * when there could not be.
+   */
   private void makeRoom(long bytes) throws Abort {
-    Set<Path> pinned = leases.keySet().stream().map(layout::image).collect(Collectors.toSet());
-    List<Path> unpinned = new ArrayList<>(cachedOldestFirst());
-    unpinned.removeAll(pinned);
-    for (Path file : unpinned) {
-      if (shortOf(bytes) <= 0) {
-        break;
+    List<ImageKey> evictable = cached.oldestFirst(leases.all());
+    long freed = evictable.stream().mapToLong(cached::bytes).sum();
+    long held = heldBytes();
+    requireRoom(bytes, Math.max(held + bytes - limits.budgetBytes(), shortOnDisk(bytes) - freed));
+    long unheld = freed;
+    for (ImageKey key : evictable) {
+      if (held + unheld + bytes <= limits.budgetBytes() && shortOnDisk(bytes) <= 0) {
+        return;
       }
-      evict(file);
+      unheld -= cached.bytes(key);
+      cached.evict(key);
+      log.info("event=evict image={}", key);
     }
-    long missing = shortOf(bytes);
+    requireRoom(bytes, shortOnDisk(bytes));
+  }
+
+  private void requireRoom(long bytes, long missing) throws Abort {
     if (missing > 0) {
       throw new Abort(
           Abort.CANNOT_CREATE,
@@ -343,78 +459,27 @@ final class ImageCache implements AutoCloseable {
               "cannot cache the image: it has %d MB, and %d MB are missing beside what running jobs"
                   + " hold, of the %d MB that the cache may use or on its disk (try a smaller image"
                   + " or another node)",
-              bytes >> 20, (missing >> 20) + 1, budgetBytes >> 20));
+              bytes >> 20, (missing >> 20) + 1, limits.budgetBytes() >> 20));
     }
   }
 
-  /** How many bytes are missing, in the budget or on the disk, for so many more. */
-  private long shortOf(long bytes) throws Abort {
-    long cached =
-        cachedOldestFirst().stream()
-            .filter(file -> !filling.containsKey(layout.digestOfImage(file)))
-            .mapToLong(ImageCache::size)
+  /** What no eviction gives back. */
+  private long heldBytes() {
+    long leased =
+        leases.all().stream()
+            .filter(key -> !filling.containsKey(key))
+            .mapToLong(cached::bytes)
             .sum();
-    long reserved = filling.values().stream().mapToLong(ImageFill::bytes).sum();
+    return leased + filling.values().stream().mapToLong(ImageFill::bytes).sum();
+  }
+
+  /** How many bytes the disk lacks for so many more. */
+  private long shortOnDisk(long bytes) throws Abort {
     long promised = filling.values().stream().mapToLong(ImageFill::bytesMissing).sum();
     try {
-      return Math.max(
-          cached + reserved + bytes - budgetBytes, promised + bytes - layout.usableBytes());
+      return promised + bytes - layout.usableBytes();
     } catch (IOException e) {
       throw asAbort(e);
-    }
-  }
-
-  private void evict(Path image) {
-    deleteQuietly(image);
-    Digest digest = layout.digestOfImage(image);
-    if (digest != null) {
-      deleteQuietly(layout.manifest(digest));
-    }
-    log.info("event=evict file={}", image);
-  }
-
-  private List<Path> cachedOldestFirst() {
-    try (Stream<Path> files = Files.list(layout.images())) {
-      return files
-          .sorted(Comparator.comparing(ImageCache::lastLeased))
-          .collect(Collectors.toCollection(ArrayList::new));
-    } catch (IOException e) {
-      log.warn("event=cache-unreadable directory={}", layout.images(), e);
-      return List.of();
-    }
-  }
-
-  /** Marks the file as used just now; false when there is none. */
-  private static boolean touch(Path file) {
-    try {
-      Files.setLastModifiedTime(file, FileTime.from(Instant.now()));
-      return true;
-    } catch (IOException e) {
-      return false;
-    }
-  }
-
-  private static FileTime lastLeased(Path file) {
-    try {
-      return Files.getLastModifiedTime(file);
-    } catch (IOException e) {
-      return FileTime.fromMillis(0);
-    }
-  }
-
-  private static long size(Path file) {
-    try {
-      return Files.size(file);
-    } catch (IOException e) {
-      return 0;
-    }
-  }
-
-  private static void deleteQuietly(Path file) {
-    try {
-      Files.deleteIfExists(file);
-    } catch (IOException e) {
-      log.warn("event=delete-failed file={}", file, e);
     }
   }
 }

@@ -10,8 +10,6 @@ import static org.layercake.launcher.FillMap.State.PRESENT;
 import java.io.Closeable;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
-import java.nio.channels.ClosedChannelException;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -24,7 +22,6 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
-import org.layercake.store.Digest;
 import org.layercake.store.FetchListener;
 import org.layercake.store.Filler;
 import org.layercake.store.Image;
@@ -44,7 +41,6 @@ import org.slf4j.LoggerFactory;
 final class ImageFill implements Filler {
   private static final Logger log = LoggerFactory.getLogger(ImageFill.class);
 
-  private static final int RECORD_BYTES = 8;
   private static final int URGENT = 0;
   private static final int LIKELY = 1;
   private static final int TOUCHED = 2;
@@ -69,13 +65,12 @@ final class ImageFill implements Filler {
   }
 
   private final CacheLayout layout;
-  private final Digest digest;
+  private final ImageKey key;
   private final ImageName source;
   private final Pace pace;
   private final FileChannel file;
   private final CompletableFuture<Void> begun = new CompletableFuture<>();
   private final List<FetchListener> listeners = new CopyOnWriteArrayList<>();
-  private final Object place = new Object();
   private final long createdNanos = System.nanoTime();
   private final StartRecord startRecord = new StartRecord();
   private volatile Runnable call = () -> {};
@@ -89,23 +84,24 @@ final class ImageFill implements Filler {
   private CompletableFuture<Void> whole = new CompletableFuture<>();
   private CompletableFuture<Void> seeded; // null before it begins
   private boolean seeding;
-  private Exception failure;
+  private Throwable failure; // the last, unless something has come since
+  private int serversStarting; // they open the files of the fill, whether or not it goes on
+  private boolean published;
   private long bytesDone;
   private long bytesCopied;
   private StoreException damage;
   private boolean closed;
-  private FileChannel wanted;
-  private FileChannel arrived;
+  private ReaderPipe readers; // null before there are any
 
   private ImageFill(
       CacheLayout layout,
-      Digest digest,
+      ImageKey key,
       ImageName source,
       Pace pace,
       FillMap map,
       FileChannel file) {
     this.layout = layout;
-    this.digest = digest;
+    this.key = key;
     this.source = source;
     this.pace = pace;
     this.map = map;
@@ -118,33 +114,57 @@ final class ImageFill implements Filler {
 
   /** Makes the files of a fill of which nothing is there yet. */
   static ImageFill begin(CacheLayout layout, Image image, Pace pace) throws IOException {
-    Digest digest = image.digest();
-    Files.deleteIfExists(layout.fillWanted(digest));
-    Files.deleteIfExists(layout.fillArrived(digest));
+    ImageKey key = ImageKey.of(image);
+    Files.deleteIfExists(layout.fillWanted(key));
+    Files.deleteIfExists(layout.fillArrived(key));
     FileChannel file =
-        FileChannel.open(layout.staging(digest), CREATE, TRUNCATE_EXISTING, READ, WRITE);
-    file.write(ByteBuffer.allocate(1), image.manifest().size() - 1);
-    FillMap map = FillMap.create(layout.fillMap(digest), image.manifest().chunks());
-    Files.writeString(layout.fillSource(digest), image.pinned().toString());
-    ImageFill fill = new ImageFill(layout, digest, image.pinned(), pace, map, file);
-    fill.image = image;
-    return fill;
+        FileChannel.open(layout.staging(key), CREATE, TRUNCATE_EXISTING, READ, WRITE);
+    FillMap map = null;
+    try {
+      file.write(ByteBuffer.allocate(1), image.manifest().size() - 1);
+      map = FillMap.create(layout.fillMap(key), image.manifest().chunks());
+      layout.writeFillSource(key, image.pinned().toString());
+      ImageFill fill = new ImageFill(layout, key, image.pinned(), pace, map, file);
+      fill.image = image;
+      return fill;
+    } catch (IOException | RuntimeException | OutOfMemoryError e) {
+      closeAll(file, map);
+      throw e;
+    }
   }
 
   /** Takes up what an earlier launcher was filling: its image server lives and is asking. */
-  static ImageFill resume(CacheLayout layout, Digest digest, Pace pace)
+  static ImageFill resume(CacheLayout layout, ImageKey key, Pace pace)
       throws IOException, StoreException {
-    ImageName source = ImageName.parse(Files.readString(layout.fillSource(digest)));
-    FillMap map = FillMap.open(layout.fillMap(digest));
-    FileChannel file = FileChannel.open(layout.staging(digest), READ, WRITE);
-    ImageFill fill = new ImageFill(layout, digest, source, pace, map, file);
-    fill.begun.complete(null);
-    fill.answerReaders();
-    return fill;
+    ImageName source = ImageName.parse(layout.readFillSource(key));
+    FillMap map = FillMap.open(layout.fillMap(key));
+    FileChannel file = null;
+    try {
+      file = FileChannel.open(layout.staging(key), READ, WRITE);
+      ImageFill fill = new ImageFill(layout, key, source, pace, map, file);
+      fill.begun.complete(null);
+      fill.answerReaders();
+      return fill;
+    } catch (IOException | RuntimeException | OutOfMemoryError e) {
+      closeAll(file, map);
+      throw e;
+    }
   }
 
-  Digest digest() {
-    return digest;
+  private static void closeAll(Closeable... all) {
+    for (Closeable each : all) {
+      try {
+        if (each != null) {
+          each.close();
+        }
+      } catch (IOException e) {
+        log.warn("event=close-failed cause={}", e.toString());
+      }
+    }
+  }
+
+  ImageKey key() {
+    return key;
   }
 
   /** Complete when something of the image is there, or when nothing could be had at all. */
@@ -186,54 +206,68 @@ final class ImageFill implements Filler {
     return damage;
   }
 
-  /** Starts an image server on the files as they are, and answers it from then on. */
+  /** What keeps the image away: for good, or for now; null when nothing is known. */
+  synchronized StoreException trouble() {
+    return damage == null && failure instanceof StoreException waiting ? waiting : damage;
+  }
+
+  /**
+   * Starts an image server, on the files of the fill if it goes on, and answers it from then on.
+   * Files are not removed while a server opens them.
+   */
   Program serve(ImageMounts.ServerStart start) throws Abort, InterruptedException {
-    synchronized (place) {
-      if (Files.exists(layout.image(digest))) {
-        return start.with(layout.image(digest), List.of());
-      }
-      Program server =
-          start.with(
-              layout.staging(digest),
-              List.of(
-                  layout.fillMap(digest).toString(),
-                  layout.fillWanted(digest).toString(),
-                  layout.fillArrived(digest).toString(),
-                  Integer.toString(pace.waitSeconds())));
+    if (beginServing()) {
       try {
-        answerReaders();
-      } catch (IOException e) {
-        server.handle().destroyForcibly();
-        throw new Abort(Abort.INTERNAL, "cannot open the FIFOs of an image: " + e.getMessage(), e);
+        return serveFilling(start);
+      } catch (Abort e) {
+        if (!isPublished()) {
+          throw e;
+        }
+        log.debug("event=published-meanwhile image={}", key);
+      } finally {
+        endServing();
       }
+    }
+    return start.with(layout.image(key), List.of());
+  }
+
+  private synchronized boolean beginServing() {
+    serversStarting += published ? 0 : 1;
+    return !published;
+  }
+
+  private synchronized void endServing() {
+    serversStarting--;
+    if (published && serversStarting == 0) {
+      delete(layout, key);
+    }
+  }
+
+  private synchronized boolean isPublished() {
+    return published;
+  }
+
+  private Program serveFilling(ImageMounts.ServerStart start) throws Abort, InterruptedException {
+    Program server =
+        start.with(
+            layout.staging(key),
+            List.of(
+                layout.fillMap(key).toString(),
+                layout.fillWanted(key).toString(),
+                layout.fillArrived(key).toString(),
+                Integer.toString(pace.waitSeconds())));
+    try {
+      answerReaders();
       return server;
+    } catch (IOException | RuntimeException | OutOfMemoryError e) {
+      server.handle().destroyForcibly();
+      throw new Abort(Abort.INTERNAL, "cannot open the FIFOs of an image: " + e.getMessage(), e);
     }
   }
 
   private synchronized void answerReaders() throws IOException {
-    if (wanted == null) {
-      FileChannel requests = FileChannel.open(layout.fillWanted(digest), READ, WRITE);
-      wanted = requests;
-      arrived = FileChannel.open(layout.fillArrived(digest), READ, WRITE);
-      inBackground("wanted", () -> hear(requests));
-    }
-  }
-
-  /** Reads what the image server asks for, until the fill is closed. */
-  private void hear(FileChannel requests) {
-    ByteBuffer records = ByteBuffer.allocate(512 * RECORD_BYTES).order(ByteOrder.LITTLE_ENDIAN);
-    try {
-      while (requests.read(records) >= 0) {
-        records.flip();
-        while (records.remaining() >= RECORD_BYTES) {
-          heard(records.getInt(), records.getInt());
-        }
-        records.compact();
-      }
-    } catch (ClosedChannelException e) {
-      // The fill has ended.
-    } catch (IOException e) {
-      log.warn("event=wanted-unreadable digest={}", digest, e);
+    if (readers == null && !closed) {
+      readers = ReaderPipe.open(layout.fillWanted(key), layout.fillArrived(key), this::heard);
     }
   }
 
@@ -258,10 +292,10 @@ final class ImageFill implements Filler {
         if (!lost.get(chunk)) {
           lost.set(chunk);
           log.error(
-              "event=read-failed digest={} chunk={} seconds={}", digest, chunk, pace.waitSeconds());
+              "event=read-failed image={} chunk={} seconds={}", key, chunk, pace.waitSeconds());
         }
       }
-      default -> log.debug("event=unknown-word digest={} word={}", digest, what);
+      default -> log.debug("event=unknown-word image={} word={}", key, what);
     }
   }
 
@@ -287,6 +321,7 @@ final class ImageFill implements Filler {
     synchronized (this) {
       if (!map.is(chunk, PRESENT)) {
         bytesDone += map.length(chunk);
+        failure = null;
         settle(chunk, PRESENT);
         listeners.forEach(listener -> listener.fetched(bytesDone));
       }
@@ -300,16 +335,16 @@ final class ImageFill implements Filler {
     if (!isDamage(cause) || !begun.isDone()) {
       throw cause;
     }
-    log.error("event=chunk-lost digest={} chunk={} cause={}", digest, chunk, cause.getMessage());
+    log.error("event=chunk-lost image={} chunk={} cause={}", key, chunk, cause.getMessage());
     damage = cause;
     try {
       settle(chunk, GIVEN_UP);
     } catch (IOException e) {
-      log.warn("event=map-unwritable digest={}", digest, e);
+      log.warn("event=map-unwritable image={}", key, e);
     }
   }
 
-  private static boolean isDamage(Exception cause) {
+  private static boolean isDamage(Throwable cause) {
     return cause instanceof StoreException failure && failure.kind() == StoreException.Kind.CORRUPT;
   }
 
@@ -322,12 +357,8 @@ final class ImageFill implements Filler {
   }
 
   private void ring() {
-    try {
-      if (arrived != null) {
-        arrived.write(ByteBuffer.wrap(new byte[1]));
-      }
-    } catch (IOException e) {
-      log.warn("event=arrived-unwritable digest={}", digest, e);
+    if (readers != null) {
+      readers.ring();
     }
   }
 
@@ -338,7 +369,7 @@ final class ImageFill implements Filler {
    * @param others complete images of the node, in which chunks of this one may be
    * @return whether the image is complete, and to be published
    */
-  boolean run(Stores stores, BooleanSupplier needed, Supplier<List<Digest>> others)
+  boolean run(Stores stores, BooleanSupplier needed, Supplier<List<ImageKey>> others)
       throws InterruptedException {
     try {
       return fill(stores, needed, others);
@@ -347,7 +378,7 @@ final class ImageFill implements Filler {
     }
   }
 
-  private boolean fill(Stores stores, BooleanSupplier needed, Supplier<List<Digest>> others)
+  private boolean fill(Stores stores, BooleanSupplier needed, Supplier<List<ImageKey>> others)
       throws InterruptedException {
     while (true) {
       try {
@@ -361,7 +392,7 @@ final class ImageFill implements Filler {
         }
         store.fill(image, this);
         return isWhole();
-      } catch (StoreException | IOException | RuntimeException e) {
+      } catch (Throwable e) { // memory and threads that are missing now may be there later
         if (Thread.interrupted()) {
           throw new InterruptedException();
         }
@@ -371,8 +402,8 @@ final class ImageFill implements Filler {
         }
         // A chunk that was lost before anything was there is given up in the next run, at once.
         if (image == null || !isDamage(e)) {
-          String cause = String.valueOf(e.getMessage());
-          log.warn("event=fill-waits digest={} cause={}", digest, cause);
+          String cause = e.getMessage() == null ? e.toString() : e.getMessage();
+          log.warn("event=fill-waits image={} cause={}", key, cause);
           listeners.forEach(listener -> listener.waits(cause));
           Thread.sleep(RETRY_MILLIS);
         }
@@ -381,10 +412,16 @@ final class ImageFill implements Filler {
   }
 
   /** Those who wait for all of it hear of a failure; those who read wait for better times. */
-  synchronized void failWhole(Exception cause) {
+  synchronized void failWhole(Throwable cause) {
     failure = cause;
     whole.completeExceptionally(cause);
     whole = new CompletableFuture<>();
+  }
+
+  /** To be called when it cannot be run: all who wait hear why. */
+  void fail(Throwable cause) {
+    failWhole(cause);
+    begun.completeExceptionally(cause);
   }
 
   /** To be called when it is not run any more: nobody is to wait for all of it, now or later. */
@@ -393,7 +430,7 @@ final class ImageFill implements Filler {
   }
 
   /** Finds out, beside the first reads, what will be read first and what is on the node already. */
-  private synchronized void seed(ImageStore store, Supplier<List<Digest>> others) {
+  private synchronized void seed(ImageStore store, Supplier<List<ImageKey>> others) {
     if (seeded == null) {
       seeding = true;
       seeded =
@@ -402,14 +439,8 @@ final class ImageFill implements Filler {
                 expect(store);
                 copy(others);
               },
-              task -> inBackground("seed", task));
+              task -> Background.start("seed", task));
     }
-  }
-
-  private static void inBackground(String name, Runnable task) {
-    Thread thread = new Thread(task, name);
-    thread.setDaemon(true);
-    thread.start();
   }
 
   /** The store may be closed after a run, and then must not be in use. */
@@ -420,7 +451,14 @@ final class ImageFill implements Filler {
       running = seeded;
     }
     if (running != null) {
-      running.join();
+      // What ended it otherwise than well, an OutOfMemoryError too, costs copies and no more.
+      running
+          .exceptionally(
+              e -> {
+                log.warn("event=copy-failed image={} cause={}", key, e.toString());
+                return null;
+              })
+          .join();
     }
   }
 
@@ -432,12 +470,13 @@ final class ImageFill implements Filler {
       }
       call.run();
     } catch (StoreException | RuntimeException e) {
-      log.info("event=no-start-profile digest={} cause={}", digest, e.getMessage());
+      log.info("event=no-start-profile image={} cause={}", key, e.getMessage());
     }
   }
 
-  private void copy(Supplier<List<Digest>> others) {
-    try (Seeds seeds = Seeds.find(layout, image.manifest(), others.get())) {
+  private void copy(Supplier<List<ImageKey>> others) {
+    try {
+      Seeds seeds = Seeds.find(layout, image.manifest(), others.get());
       synchronized (this) {
         order.copy(seeds.chunks());
       }
@@ -450,7 +489,7 @@ final class ImageFill implements Filler {
         copy(seeds, chunk.getAsInt(), buffer);
       }
     } catch (IOException | RuntimeException e) {
-      log.warn("event=copy-failed digest={} cause={}", digest, e.getMessage());
+      log.warn("event=copy-failed image={} cause={}", key, e.getMessage());
     } finally {
       synchronized (this) {
         order.copyNothing();
@@ -497,16 +536,21 @@ final class ImageFill implements Filler {
       }
     }
     file.force(true);
-    Files.write(layout.manifest(digest), image.manifest().bytes());
+    layout.writeManifest(key, image.manifest().bytes());
     return true;
   }
 
-  /** Makes the complete image one of the cache. */
-  void publish() throws IOException {
-    synchronized (place) {
-      Files.move(layout.staging(digest), layout.image(digest), StandardCopyOption.ATOMIC_MOVE);
+  /**
+   * Makes the complete image one of the cache. From then on we do not hold its file: the room of an
+   * evicted image must be free at once.
+   */
+  synchronized void publish() throws IOException {
+    Files.move(layout.staging(key), layout.image(key), StandardCopyOption.ATOMIC_MOVE);
+    published = true;
+    closeAll(file, map);
+    if (serversStarting == 0) {
+      delete(layout, key);
     }
-    delete(layout, digest);
   }
 
   /** Tells all who wait that the image has been published. */
@@ -522,51 +566,51 @@ final class ImageFill implements Filler {
   }
 
   /** To be called when the image was published: sees the start to its end, and ends the fill. */
-  void recordStart(Stores stores) throws InterruptedException, IOException {
+  void recordStart(Stores stores) throws InterruptedException {
     try {
       if (hasReaders()) {
         startRecord.awaitEnd();
         startRecord.save(stores.get(), image);
       }
     } catch (StoreException | RuntimeException e) {
-      log.info("event=start-not-recorded digest={} cause={}", digest, e.getMessage());
+      log.info("event=start-not-recorded image={} cause={}", key, e.getMessage());
     } finally {
       end();
     }
   }
 
   private synchronized boolean hasReaders() {
-    return wanted != null;
+    return readers != null;
   }
 
   /** Ends an unfinished fill and removes its files. */
-  void discard() throws IOException {
+  void discard() {
     end();
-    delete(layout, digest);
+    delete(layout, key);
   }
 
-  private void end() throws IOException {
+  private void end() {
     synchronized (this) {
       closed = true;
-      for (Closeable each : new Closeable[] {wanted, arrived, file, map}) {
-        if (each != null) {
-          each.close();
-        }
-      }
+      closeAll(readers, file, map);
     }
     call.run();
   }
 
   /** Removes the files of a fill that nobody goes on with. */
-  static void delete(CacheLayout layout, Digest digest) throws IOException {
+  static void delete(CacheLayout layout, ImageKey key) {
     for (Path path :
         List.of(
-            layout.fillSource(digest),
-            layout.fillMap(digest),
-            layout.fillWanted(digest),
-            layout.fillArrived(digest),
-            layout.staging(digest))) {
-      Files.deleteIfExists(path);
+            layout.fillSource(key),
+            layout.fillMap(key),
+            layout.fillWanted(key),
+            layout.fillArrived(key),
+            layout.staging(key))) {
+      try {
+        Files.deleteIfExists(path);
+      } catch (IOException e) {
+        log.warn("event=delete-failed file={} cause={}", path, e.toString());
+      }
     }
   }
 }

@@ -5,53 +5,74 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
-import java.util.stream.Stream;
-import org.layercake.store.Digest;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.layercake.store.StoreException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * One read-only mount per image and node, shared by all jobs, served by an unprivileged image
- * server. A mount lives while somebody holds it.
+ * One read-only mount per image and node, shared by all jobs that may read the image, served by an
+ * unprivileged image server. A mount lives while somebody holds it.
  */
 final class ImageMounts {
   private static final Logger log = LoggerFactory.getLogger(ImageMounts.class);
   private static final long MOUNT_TIMEOUT_MILLIS = 20_000;
-  private static final String SERVER_SUFFIX = ".server";
 
   /** A mounted image. Closing it twice is harmless. */
   final class Mount implements AutoCloseable {
-    private final Digest digest;
+    private final ImageKey key;
     private final Served served;
     private boolean held = true;
 
-    private Mount(Digest digest, Served served) {
-      this.digest = digest;
+    private Mount(ImageKey key, Served served) {
+      this.key = key;
       this.served = served;
     }
 
     Path directory() {
-      return layout.mountPoint(digest);
+      return layout.mountPoint(key);
+    }
+
+    /** Whether reading it can succeed. A mount whose server has died never becomes whole again. */
+    boolean isAlive() {
+      return served.server.isAlive();
+    }
+
+    /** Completes when the server has ended, by itself or because nobody holds the mount. */
+    CompletableFuture<Void> onEnd() {
+      return served.server.onExit().thenAccept(ended -> {});
+    }
+
+    /**
+     * Lets go of the mount.
+     *
+     * @return complete when nothing of the image is held on its account
+     */
+    CompletableFuture<Void> release() {
+      synchronized (ImageMounts.this) {
+        if (held) {
+          held = false;
+          served.holds--;
+        }
+        if (served.holds > 0) {
+          return CompletableFuture.completedFuture(null);
+        }
+        end(key, served);
+      }
+      return onEnd();
     }
 
     @Override
     public void close() {
-      synchronized (ImageMounts.this) {
-        if (!held) {
-          return;
-        }
-        held = false;
-        served.holds--;
-        if (served.holds == 0) {
-          end(digest, served);
-        }
-      }
+      CompletableFuture<Void> unused = release();
     }
   }
 
@@ -59,6 +80,7 @@ final class ImageMounts {
   private static final class Served {
     private final ProcessHandle server;
     private int holds;
+    private boolean ended; // by us, or its death is known
 
     private Served(ProcessHandle server) {
       this.server = server;
@@ -67,11 +89,17 @@ final class ImageMounts {
 
   private final CacheLayout layout;
   private final Path imageServer;
-  private final Map<Digest, CompletableFuture<Served>> mounted = new HashMap<>(); // guarded by this
+  private final List<String> options;
+  private final Map<ImageKey, CompletableFuture<Served>> mounted =
+      new HashMap<>(); // guarded by this
 
-  ImageMounts(CacheLayout layout, Path imageServer) {
+  /**
+   * @param options of all image servers, before the file
+   */
+  ImageMounts(CacheLayout layout, Path imageServer, List<String> options) {
     this.layout = layout;
     this.imageServer = imageServer;
+    this.options = List.copyOf(options);
   }
 
   /**
@@ -80,22 +108,27 @@ final class ImageMounts {
    *
    * @param image on this node, or on its way here
    */
-  Mount mount(Digest digest, ImageCache.Lease image) throws Abort, InterruptedException {
+  Mount mount(ImageCache.Lease image) throws Abort, InterruptedException {
+    ImageKey key = image.key();
     while (true) {
       CompletableFuture<Served> mine = null;
       CompletableFuture<Served> flight;
       synchronized (this) {
-        flight = mounted.get(digest);
-        if (flight == null || hasDied(digest, flight)) {
+        flight = mounted.get(key);
+        if (flight != null && flight.isDone() && !flight.join().server.isAlive()) {
+          died(key, flight);
+          flight = null;
+        }
+        if (flight == null) {
           mine = new CompletableFuture<>();
           flight = mine;
-          mounted.put(digest, mine);
+          mounted.put(key, mine);
         }
       }
       if (mine != null) {
-        serve(digest, image, mine);
+        serve(image, mine);
       }
-      Mount mount = hold(digest, flight);
+      Mount mount = hold(key, flight);
       if (mount != null) {
         return mount;
       }
@@ -103,105 +136,182 @@ final class ImageMounts {
   }
 
   /** Takes part in a mount that an earlier launcher made, or returns null if it is not served. */
-  Mount mountedBefore(Digest digest) throws Abort, InterruptedException {
+  Mount mountedBefore(ImageKey key) throws Abort, InterruptedException {
     CompletableFuture<Served> flight;
     synchronized (this) {
-      flight =
-          mounted.computeIfAbsent(
-              digest,
-              d ->
-                  findServer(d)
-                      .map(server -> CompletableFuture.completedFuture(new Served(server)))
-                      .orElse(null));
+      flight = mounted.get(key);
+      ProcessHandle server = flight == null ? findServer(key).orElse(null) : null;
+      if (server != null) {
+        flight = CompletableFuture.completedFuture(new Served(server));
+        mounted.put(key, flight);
+        watch(key, flight, server);
+      }
     }
-    return flight == null ? null : hold(digest, flight);
+    return flight == null ? null : hold(key, flight);
   }
 
   /** Waits for a mount and holds it; null when it has ended meanwhile. */
-  private Mount hold(Digest digest, CompletableFuture<Served> flight)
+  private Mount hold(ImageKey key, CompletableFuture<Served> flight)
       throws Abort, InterruptedException {
     try {
       Served served = flight.get();
       synchronized (this) {
-        if (mounted.get(digest) != flight) {
+        if (mounted.get(key) != flight) {
           return null;
         }
         served.holds++;
-        return new Mount(digest, served);
+        return new Mount(key, served);
       }
     } catch (ExecutionException e) {
       throw (Abort) e.getCause();
     }
   }
 
-  private static boolean hasDied(Digest digest, CompletableFuture<Served> flight) {
-    boolean died = flight.isDone() && !flight.join().server.isAlive();
-    if (died) {
-      log.warn("event=imageserver-died digest={}", digest);
-    }
-    return died;
+  private void watch(ImageKey key, CompletableFuture<Served> flight, ProcessHandle server) {
+    CompletableFuture<Void> unused = server.onExit().thenAccept(ended -> died(key, flight));
   }
 
-  /** Ends the mounts that an earlier launcher left and no job holds. */
-  synchronized void endUnused() throws IOException {
-    try (Stream<Path> entries = Files.list(layout.mounts())) {
-      for (Path entry : entries.filter(path -> !path.toString().endsWith(SERVER_SUFFIX)).toList()) {
-        Digest digest = digestOf(entry);
-        if (digest != null && !mounted.containsKey(digest)) {
-          findServer(digest).ifPresent(ProcessHandle::destroyForcibly);
-          unmount(digest);
+  /** What a server that ended by itself leaves: nobody is to be given its mount any more. */
+  private synchronized void died(ImageKey key, CompletableFuture<Served> flight) {
+    Served served = flight.join();
+    if (!served.ended) {
+      served.ended = true;
+      log.error(
+          "event=imageserver-died image={} pid={} holders={}",
+          key,
+          served.server.pid(),
+          served.holds);
+      if (mounted.remove(key, flight)) {
+        detachQuietly(key);
+      }
+    }
+  }
+
+  /**
+   * Ends the mounts and the image servers that an earlier launcher left and nobody holds. A server
+   * that it was just starting is either found here, or finds no mount point any more.
+   */
+  void endUnused() throws IOException {
+    Set<Path> held = new HashSet<>();
+    Set<Long> servers = new HashSet<>();
+    synchronized (this) {
+      for (Map.Entry<ImageKey, CompletableFuture<Served>> entry : mounted.entrySet()) {
+        held.add(layout.mountPoint(entry.getKey()));
+        if (entry.getValue().isDone()) {
+          servers.add(entry.getValue().join().server.pid());
+        }
+      }
+    }
+    removeAllBut(held);
+    for (ProcessHandle stray : ImageServers.running(imageServer, layout.mounts())) {
+      if (!servers.contains(stray.pid())) {
+        log.info("event=stray-imageserver pid={}", stray.pid());
+        stray.destroyForcibly();
+      }
+    }
+    removeAllBut(held);
+  }
+
+  private void removeAllBut(Set<Path> held) throws IOException {
+    for (Path mountPoint : layout.mountPoints()) {
+      if (!held.contains(mountPoint)) {
+        try {
+          layout.removeMountPoint(mountPoint);
+        } catch (IOException e) {
+          log.warn("event=unmount-failed path={} cause={}", mountPoint, e.toString());
         }
       }
     }
   }
 
-  private void serve(Digest digest, ImageCache.Lease image, CompletableFuture<Served> flight)
+  private void serve(ImageCache.Lease image, CompletableFuture<Served> flight)
       throws InterruptedException {
-    Abort failure;
     try {
-      flight.complete(serve(digest, image));
-      return;
+      Served served = serve(image);
+      flight.complete(served);
+      watch(image.key(), flight, served.server);
     } catch (Abort e) {
-      failure = e;
-    } catch (InterruptedException | RuntimeException e) {
-      forget(digest, flight, new Abort(Abort.INTERNAL, "mounting was cut short: " + e, e));
+      forget(image.key(), flight, e);
+    } catch (Throwable e) { // also an OutOfMemoryError: nobody may wait for ever
+      forget(image.key(), flight, new Abort(Abort.INTERNAL, "mounting was cut short: " + e, e));
       throw e;
     }
-    forget(digest, flight, failure);
   }
 
-  private synchronized void forget(Digest digest, CompletableFuture<Served> flight, Abort failure) {
-    mounted.remove(digest, flight);
+  private synchronized void forget(ImageKey key, CompletableFuture<Served> flight, Abort failure) {
+    mounted.remove(key, flight);
     flight.completeExceptionally(failure);
   }
 
-  private Served serve(Digest digest, ImageCache.Lease image) throws Abort, InterruptedException {
+  private Served serve(ImageCache.Lease image) throws Abort, InterruptedException {
+    ImageKey key = image.key();
     try {
-      unmount(digest); // what a server that died has left
-      Files.createDirectories(layout.mountPoint(digest));
+      layout.removeMountPoint(layout.mountPoint(key)); // what a server that died has left
+      Files.createDirectories(layout.mountPoint(key));
     } catch (IOException e) {
-      throw new Abort(Abort.INTERNAL, "cannot prepare the mount of an image: " + e.getMessage(), e);
+      throw cannotPrepare(e);
     }
-    Program server = image.serve((file, filling) -> start(digest, file, filling));
+    Program server = null;
+    boolean served = false;
+    try {
+      server = image.serve((file, filling) -> start(key, file, filling));
+      awaitFirstLook(image, server);
+      try {
+        Files.writeString(layout.mountServer(key), server.id() + "\n");
+      } catch (IOException e) {
+        throw cannotPrepare(e);
+      }
+      served = true;
+      return new Served(server.handle());
+    } finally {
+      if (!served) {
+        if (server != null) {
+          server.handle().destroyForcibly();
+        }
+        detachQuietly(key);
+      }
+    }
+  }
+
+  private Abort cannotPrepare(IOException e) {
+    boolean full = StoreException.saysNoRoom(e);
+    return new Abort(
+        full ? Abort.CANNOT_CREATE : Abort.INTERNAL,
+        "cannot mount the image: cannot write to run directory \""
+            + layout.runDirectory()
+            + "\": "
+            + e
+            + (full ? " (tell the site: it is full)" : " (tell the site)"),
+        e);
+  }
+
+  /** The server reads the image only now, or while its first chunks come. */
+  private void awaitFirstLook(ImageCache.Lease image, Program server)
+      throws Abort, InterruptedException {
+    long sinceNanos = System.nanoTime();
+    long limitMillis = MOUNT_TIMEOUT_MILLIS + image.patienceMillis();
+    AtomicBoolean late = new AtomicBoolean();
     // The end of a server that hangs in a hostile image ends the wait for it.
     CompletableFuture<Void> watchdog =
         CompletableFuture.runAsync(
-            server.handle()::destroyForcibly,
-            CompletableFuture.delayedExecutor(
-                MOUNT_TIMEOUT_MILLIS + image.patienceMillis(), TimeUnit.MILLISECONDS));
+            () -> {
+              late.set(true);
+              server.handle().destroyForcibly();
+            },
+            CompletableFuture.delayedExecutor(limitMillis, TimeUnit.MILLISECONDS));
     try {
-      Files.readAttributes(layout.mountPoint(digest), "isDirectory"); // waits for the server
-      Files.writeString(serverFile(digest), server.id() + "\n");
-      return new Served(server.handle());
+      Files.readAttributes(layout.mountPoint(image.key()), "isDirectory");
     } catch (IOException e) {
-      server.handle().destroyForcibly();
-      detachQuietly(digest);
-      throw new Abort(
-          Abort.BAD_DATA,
-          "cannot mount the image: it is not a readable squashfs file: "
-              + server.lastWords()
-              + " (push it again)",
-          e);
+      if (late.get()) {
+        throw new Abort(
+            Abort.INTERNAL,
+            "cannot mount the image: its server did not answer in "
+                + limitMillis / 1000
+                + " s (see the launcher's log)",
+            e);
+      }
+      long waitedMillis = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - sinceNanos);
+      throw ImageServers.unreadable(image, server, waitedMillis, e);
     } finally {
       watchdog.cancel(false);
     }
@@ -212,64 +322,51 @@ final class ImageMounts {
     Program with(Path file, List<String> filling) throws Abort, InterruptedException;
   }
 
-  private Program start(Digest digest, Path file, List<String> filling)
+  private Program start(ImageKey key, Path file, List<String> filling)
       throws Abort, InterruptedException {
     List<String> command = new ArrayList<>();
     command.add(imageServer.toString());
+    command.addAll(options);
     command.add(file.toString());
-    command.add(layout.mountPoint(digest).toString());
+    command.add(layout.mountPoint(key).toString());
     command.addAll(filling);
     return Program.start(command, "mounted", MOUNT_TIMEOUT_MILLIS);
   }
 
   /** Whether the image server that an earlier launcher started for an image still runs. */
-  boolean isServed(Digest digest) {
-    return findServer(digest).isPresent();
+  boolean isServed(ImageKey key) {
+    return findServer(key).isPresent();
   }
 
-  private void end(Digest digest, Served served) {
+  /** Holding the lock. */
+  private void end(ImageKey key, Served served) {
+    if (served.ended) {
+      return;
+    }
+    served.ended = true;
     // Other mount namespaces may hold copies of the mount: only the server's end ends them all.
-    CompletableFuture<Served> flight = mounted.get(digest);
+    CompletableFuture<Served> flight = mounted.get(key);
     if (flight != null && flight.getNow(null) == served) {
-      mounted.remove(digest);
-      detachQuietly(digest);
+      mounted.remove(key);
+      detachQuietly(key);
     }
     served.server.destroyForcibly();
-    log.info("event=unmount digest={}", digest);
+    log.info("event=unmount image={}", key);
   }
 
-  private void detachQuietly(Digest digest) {
+  private void detachQuietly(ImageKey key) {
     try {
-      unmount(digest);
+      layout.removeMountPoint(layout.mountPoint(key));
     } catch (IOException e) {
-      log.warn("event=unmount-failed digest={}", digest, e);
+      log.warn("event=unmount-failed image={} cause={}", key, e.toString());
     }
   }
 
-  private void unmount(Digest digest) throws IOException {
-    Libc.detach(layout.mountPoint(digest));
-    Files.deleteIfExists(layout.mountPoint(digest));
-    Files.deleteIfExists(serverFile(digest));
-  }
-
-  private Optional<ProcessHandle> findServer(Digest digest) {
+  private Optional<ProcessHandle> findServer(ImageKey key) {
     try {
-      return ProcessId.parse(Files.readString(serverFile(digest))).find();
+      return ProcessId.parse(Files.readString(layout.mountServer(key))).find();
     } catch (IOException | RuntimeException e) {
       return Optional.empty();
-    }
-  }
-
-  private Path serverFile(Digest digest) {
-    return layout.mounts().resolve(digest.hex() + SERVER_SUFFIX);
-  }
-
-  private static Digest digestOf(Path mountPoint) {
-    try {
-      return Digest.parse("sha256:" + mountPoint.getFileName());
-    } catch (Exception e) {
-      log.warn("event=stray-file path={}", mountPoint);
-      return null;
     }
   }
 }

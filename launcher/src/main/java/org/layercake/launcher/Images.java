@@ -4,8 +4,9 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.function.Consumer;
-import org.layercake.store.Digest;
 import org.layercake.store.Image;
 import org.layercake.store.ImageStore;
 import org.layercake.store.StoreException;
@@ -18,14 +19,15 @@ final class Images implements AutoCloseable {
   private final Config config;
   private final ImageCache cache;
   private final ImageMounts mounts;
-  private ImageStore store;
+  private CompletableFuture<ImageStore> store; // guarded by this; null before and after a failure
 
   Images(Config config, CacheLayout layout) {
     this.config = config;
     this.cache =
         new ImageCache(
-            layout, config.cacheBudgetBytes(), config.pace(), this::store, this::releaseMemory);
-    this.mounts = new ImageMounts(layout, config.libraryDirectory().resolve("imageserver"));
+            layout, config.cacheLimits(), config.pace(), this::store, this::releaseMemory);
+    this.mounts =
+        new ImageMounts(layout, config.libraryDirectory().resolve("imageserver"), List.of());
   }
 
   /**
@@ -34,16 +36,26 @@ final class Images implements AutoCloseable {
    * @param environment the image's, {@code NAME=VALUE}
    */
   record Mounted(
-      Digest digest, List<String> environment, ImageCache.Lease lease, ImageMounts.Mount mount)
+      ImageKey key, List<String> environment, ImageCache.Lease lease, ImageMounts.Mount mount)
       implements AutoCloseable {
     Path directory() {
       return mount.directory();
     }
 
+    /** Whether programs can read it. Once false it is never true again: mount the image anew. */
+    boolean isAlive() {
+      return mount.isAlive();
+    }
+
+    /** Completes when the mount has ended, by its server's death or because it is closed. */
+    CompletableFuture<Void> onEnd() {
+      return mount.onEnd();
+    }
+
+    /** The file may go when its server has let go of it. */
     @Override
     public void close() {
-      mount.close();
-      lease.close();
+      CompletableFuture<Void> unused = mount.release().thenRun(lease::close);
     }
   }
 
@@ -51,9 +63,10 @@ final class Images implements AutoCloseable {
    * Makes an image ready on this node.
    *
    * @param user whose images a bare name means first, and who must be allowed to run it
+   * @param uid the user's
    * @param progress told lines for the user
    */
-  Mounted mount(Spec spec, String user, Consumer<String> progress)
+  Mounted mount(Spec spec, String user, long uid, Consumer<String> progress)
       throws Abort, InterruptedException {
     try {
       progress.accept("looking up " + spec.image() + " in " + config.store().place());
@@ -62,17 +75,26 @@ final class Images implements AutoCloseable {
       FetchProgress listener =
           new FetchProgress(
               spec.image() + " from " + config.store().place(), image.manifest().size(), progress);
-      ImageCache.Lease lease = cache.lease(image, !config.instantStart(), listener);
+      ImageCache.Lease lease = cache.lease(image, uid, !config.instantStart(), listener);
       progress.accept("mounting " + spec.image());
-      return mount(image.digest(), environment(image), lease);
+      return mount(environment(image), lease);
     } catch (StoreException e) {
       throw Abort.of(e);
     }
   }
 
-  /** Takes up what an earlier launcher was fetching while it was read. */
-  void recover() throws IOException {
+  /** Takes up what an earlier launcher has left. Nothing is fetched yet. */
+  void recover() {
     cache.recover(mounts::isServed);
+  }
+
+  /**
+   * To be called when {@link #mountedBefore} was, for all that jobs have: ends what nobody holds,
+   * and begins to fetch.
+   */
+  void open() throws IOException {
+    mounts.endUnused();
+    cache.open();
   }
 
   /** The image's own, and which image it is: for a job's log, and to run the same again. */
@@ -82,27 +104,27 @@ final class Images implements AutoCloseable {
     return environment;
   }
 
-  private Mounted mount(Digest digest, List<String> environment, ImageCache.Lease lease)
+  private Mounted mount(List<String> environment, ImageCache.Lease lease)
       throws Abort, InterruptedException {
     try {
-      return new Mounted(digest, environment, lease, mounts.mount(digest, lease));
-    } catch (Abort | InterruptedException e) {
-      Abort damage = lease.damage();
+      return new Mounted(lease.key(), environment, lease, mounts.mount(lease));
+    } catch (Throwable e) {
       lease.close();
-      if (damage != null && e instanceof Abort) {
-        throw damage; // says more than that the mount has failed
-      }
       throw e;
     }
   }
 
-  /** Takes up the mount of an earlier launcher, or returns null when it is not whole any more. */
-  Mounted mountedBefore(Digest digest, List<String> environment)
+  /**
+   * Takes up the mount of an earlier launcher, or returns null when it is not whole any more.
+   *
+   * @param uid whose job has it
+   */
+  Mounted mountedBefore(ImageKey key, List<String> environment, long uid)
       throws Abort, InterruptedException {
-    ImageCache.Lease lease = cache.leaseCached(digest);
-    ImageMounts.Mount mount = lease == null ? null : mounts.mountedBefore(digest);
+    ImageCache.Lease lease = cache.leaseCached(key, uid);
+    ImageMounts.Mount mount = lease == null ? null : mounts.mountedBefore(key);
     if (mount != null) {
-      return new Mounted(digest, environment, lease, mount);
+      return new Mounted(key, environment, lease, mount);
     }
     if (lease != null) {
       lease.close();
@@ -110,41 +132,71 @@ final class Images implements AutoCloseable {
     return null;
   }
 
-  ImageMounts mounts() {
-    return mounts;
-  }
-
   /** An idle JVM would keep the buffers of its last fetch for ever. */
   private void releaseMemory() {
     if (cache.isQuiet()) {
+      CompletableFuture<ImageStore> connected;
       synchronized (this) {
-        if (store != null) {
-          store.rest();
-        }
+        connected = store;
+      }
+      if (connected != null && connected.isDone() && !connected.isCompletedExceptionally()) {
+        connected.join().rest();
       }
       System.gc();
     }
   }
 
-  /** Connects on first need, so that a launcher can start before its store. */
-  private synchronized ImageStore store() throws StoreException {
-    if (store == null) {
-      store = ImageStore.open(config.store());
-      store.rest();
+  /**
+   * Connects on first need, so that a launcher can start before its store. One thread connects; the
+   * others wait for it, and hold no lock meanwhile.
+   */
+  private ImageStore store() throws StoreException {
+    CompletableFuture<ImageStore> mine = null;
+    CompletableFuture<ImageStore> connected;
+    synchronized (this) {
+      if (store == null) {
+        mine = new CompletableFuture<>();
+        store = mine;
+      }
+      connected = store;
     }
-    return store;
+    if (mine != null) {
+      connect(mine);
+    }
+    try {
+      return connected.join();
+    } catch (CompletionException e) {
+      if (e.getCause() instanceof StoreException failure) {
+        throw failure;
+      }
+      throw new StoreException(
+          StoreException.Kind.INTERNAL, "cannot connect to the store: " + e.getCause(), e);
+    }
+  }
+
+  private void connect(CompletableFuture<ImageStore> mine) {
+    try {
+      ImageStore connected = ImageStore.open(config.store());
+      connected.rest();
+      mine.complete(connected);
+    } catch (Throwable e) { // whoever comes next tries again
+      synchronized (this) {
+        store = null;
+      }
+      mine.completeExceptionally(e);
+    }
   }
 
   @Override
   public void close() {
     cache.close();
-    disconnect();
-  }
-
-  private synchronized void disconnect() {
-    if (store != null) {
-      store.close();
+    CompletableFuture<ImageStore> connected;
+    synchronized (this) {
+      connected = store;
       store = null;
+    }
+    if (connected != null) {
+      CompletableFuture<Void> unused = connected.thenAccept(ImageStore::close);
     }
   }
 }

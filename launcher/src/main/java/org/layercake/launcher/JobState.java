@@ -9,14 +9,13 @@ import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Properties;
-import org.layercake.store.Digest;
 import org.layercake.store.StoreException;
 
 /** What a restarted launcher must know of a job; one file in the run directory, gone at reboot. */
 record JobState(JobKey job, String registeredSpec, List<Running> containers) {
 
   /** A complete container and its holder. */
-  record Running(String spec, Digest digest, List<String> environment, ProcessId holder) {}
+  record Running(String spec, ImageKey image, List<String> environment, ProcessId holder) {}
 
   /** Writes the file as a whole: a reader sees the old state or the new. */
   void write(Path file) throws IOException {
@@ -28,7 +27,7 @@ record JobState(JobKey job, String registeredSpec, List<Running> containers) {
       Running running = containers.get(i);
       String prefix = "container." + i + ".";
       p.setProperty(prefix + "spec", running.spec());
-      p.setProperty(prefix + "digest", running.digest().toString());
+      p.setProperty(prefix + "image", running.image().toString());
       p.setProperty(prefix + "holder", running.holder().toString());
       for (int k = 0; k < running.environment().size(); k++) {
         p.setProperty(prefix + "environment." + k, running.environment().get(k));
@@ -65,7 +64,7 @@ record JobState(JobKey job, String registeredSpec, List<Running> containers) {
     }
     return new Running(
         p.getProperty(prefix + "spec"),
-        Digest.parse(p.getProperty(prefix + "digest", "")),
+        ImageKey.parse(p.getProperty(prefix + "image", "")),
         List.copyOf(environment),
         ProcessId.parse(p.getProperty(prefix + "holder", "")));
   }

@@ -226,7 +226,7 @@ final class Jobs {
         recover(file);
       }
     }
-    images.mounts().endUnused();
+    images.open();
     releaseEndedJobs();
     takeUpNotes();
   }
@@ -286,9 +286,9 @@ final class Jobs {
       log.info("event=holder-gone job={} pid={}", key.job(), running.holder().pid());
       return null;
     }
-    Images.Mounted image = images.mountedBefore(running.digest(), running.environment());
+    Images.Mounted image = images.mountedBefore(running.image(), running.environment(), key.uid());
     if (image == null) {
-      log.warn("event=image-gone job={} digest={}", key.job(), running.digest());
+      log.warn("event=image-gone job={} image={}", key.job(), running.image());
       holder.close();
       return null;
     }
@@ -330,7 +330,7 @@ final class Jobs {
         key.job(),
         key.uid(),
         container.spec().image(),
-        container.image().join().digest(),
+        container.image().join().key().digest(),
         holder.id().pid());
     synchronized (job) {
       job.sawExternStep = true;
@@ -447,7 +447,7 @@ final class Jobs {
     Images.Mounted mounted = image.join();
     Holder process = holder.join();
     return new JobState.Running(
-        container.spec().text(), mounted.digest(), mounted.environment(), process.id());
+        container.spec().text(), mounted.key(), mounted.environment(), process.id());
   }
 
   private void deleteState(JobKey key) {

@@ -32,6 +32,8 @@ final class Libc {
   private static final int SCM_RIGHTS = 1;
   private static final int SHUT_RDWR = 2;
   private static final int MSG_NOSIGNAL = 0x4000;
+  private static final int O_RDWR = 2;
+  private static final int O_NONBLOCK = 0x800;
   private static final int O_CLOEXEC = 0x80000;
   private static final int MNT_DETACH = 2;
   // By number, because glibc has functions for them only since 2.36; the same on all machines.
@@ -74,6 +76,9 @@ final class Libc {
     int open(String path, int flags);
 
     int close(int fd);
+
+    @ssize_t
+    long write(int fd, Pointer buffer, @size_t long length);
 
     long syscall(long number, long first, long second, long third, long fourth);
 
@@ -243,6 +248,16 @@ final class Libc {
   /** Opens a path read-only, close-on-exec; meant for the magic links of proc(5), /proc/PID/ns. */
   static int open(String path) throws IOException {
     return check(LIBC.open(path, O_CLOEXEC), "open", path);
+  }
+
+  /** Opens a FIFO for both directions, so that no write to it waits; fifo(7). */
+  static int openNonBlocking(Path fifo) throws IOException {
+    return check(LIBC.open(fifo.toString(), O_RDWR | O_NONBLOCK | O_CLOEXEC), "open", fifo);
+  }
+
+  /** Writes one byte, or nothing where that would wait. */
+  static void writeByte(int fd) {
+    LIBC.write(fd, Memory.allocateDirect(RUNTIME, 1, true), 1);
   }
 
   /**

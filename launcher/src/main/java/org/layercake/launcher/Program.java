@@ -20,6 +20,8 @@ final class Program {
   private static final int MAX_STDERR_BYTES = 8192;
   private static final int PIPE_BYTES = 65_536; // pipe(7)
 
+  private static final int EXIT_SECONDS = 5;
+
   private final Process process;
   private final ProcessId id;
 
@@ -49,11 +51,12 @@ final class Program {
           "cannot start " + name + ": " + e.getMessage() + " (tell the site: reinstall LayerCake)",
           e);
     }
-    CompletableFuture<Boolean> said =
-        CompletableFuture.supplyAsync(() -> firstLineIs(process, word), task -> run(name, task));
     try {
+      ProcessId id = ProcessId.of(process.pid()); // at once: it may soon have failed and be gone
+      CompletableFuture<Boolean> said =
+          CompletableFuture.supplyAsync(() -> firstLineIs(process, word), task -> run(name, task));
       if (said.get(timeoutMillis, TimeUnit.MILLISECONDS)) {
-        return new Program(process, ProcessId.of(process.pid()));
+        return new Program(process, id);
       }
       throw failure(name, process);
     } catch (TimeoutException e) {
@@ -63,8 +66,7 @@ final class Program {
           name + " was not ready after " + timeoutMillis + " ms (see the launcher's log)",
           e);
     } catch (IOException e) {
-      process.destroyForcibly();
-      throw new Abort(Abort.INTERNAL, name + " ended at once: " + e.getMessage(), e);
+      throw failure(name, process);
     } catch (ExecutionException e) {
       process.destroyForcibly();
       throw new Abort(Abort.INTERNAL, "cannot read from " + name + ": " + e.getCause(), e);
@@ -99,6 +101,11 @@ final class Program {
     return process.toHandle();
   }
 
+  /** The program's exit status, 128 and the signal where one ended it; 0 while it still runs. */
+  int awaitExit() throws InterruptedException {
+    return process.waitFor(EXIT_SECONDS, TimeUnit.SECONDS) ? process.exitValue() : 0;
+  }
+
   /** What the program last wrote on stderr, once it has ended. */
   String lastWords() {
     return lastLine(process.getErrorStream());
@@ -130,7 +137,7 @@ final class Program {
   }
 
   private static Abort failure(String name, Process process) throws InterruptedException {
-    if (!process.waitFor(5, TimeUnit.SECONDS)) {
+    if (!process.waitFor(EXIT_SECONDS, TimeUnit.SECONDS)) {
       process.destroyForcibly();
     }
     String line = lastLine(process.getErrorStream());

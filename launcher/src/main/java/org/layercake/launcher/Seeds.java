@@ -5,7 +5,6 @@ import static java.nio.file.StandardOpenOption.READ;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -22,15 +21,14 @@ import org.slf4j.LoggerFactory;
  * Chunks of an image that the node has in other images, such as an older version: read from there,
  * and believed only if they match their digests.
  */
-final class Seeds implements AutoCloseable {
+final class Seeds {
   private static final Logger log = LoggerFactory.getLogger(Seeds.class);
 
   /** Where a chunk is. */
-  private record Place(FileChannel file, long offset) {}
+  private record Place(Path file, long offset) {}
 
   private final Manifest wanted;
   private final Map<Integer, Place> places = new HashMap<>();
-  private final List<FileChannel> files = new ArrayList<>();
 
   private Seeds(Manifest wanted) {
     this.wanted = wanted;
@@ -39,38 +37,35 @@ final class Seeds implements AutoCloseable {
   /**
    * Looks for an image's chunks.
    *
-   * @param others complete images of the node, those first that are looked at first
+   * @param others complete images whose content may be given to all who may read this one, those
+   *     first that are looked at first
    */
-  static Seeds find(CacheLayout layout, Manifest wanted, List<Digest> others) {
+  static Seeds find(CacheLayout layout, Manifest wanted, List<ImageKey> others) {
     Seeds seeds = new Seeds(wanted);
     Map<Digest, List<Integer>> open = new HashMap<>();
     for (int i = 0; i < wanted.chunks().size(); i++) {
       open.computeIfAbsent(wanted.chunks().get(i).digest(), d -> new ArrayList<>()).add(i);
     }
-    for (Digest other : others) {
+    for (ImageKey other : others) {
       if (!open.isEmpty()) {
-        seeds.look(layout.manifest(other), layout.image(other), open);
+        seeds.look(layout, other, open);
       }
     }
     return seeds;
   }
 
-  private void look(Path manifest, Path image, Map<Digest, List<Integer>> open) {
+  private void look(CacheLayout layout, ImageKey other, Map<Digest, List<Integer>> open) {
     try {
-      FileChannel file = null;
-      for (Manifest.Chunk chunk : Manifest.parse(Files.readAllBytes(manifest)).chunks()) {
+      Path file = layout.image(other);
+      for (Manifest.Chunk chunk : layout.readManifest(other).chunks()) {
         List<Integer> same = open.remove(chunk.digest());
-        if (same != null && file == null) {
-          file = FileChannel.open(image, READ);
-          files.add(file);
-        }
         if (same != null) {
           Place place = new Place(file, chunk.offset());
           same.forEach(index -> places.put(index, place));
         }
       }
     } catch (IOException | StoreException e) {
-      log.info("event=no-seed image={} cause={}", image, e.getMessage());
+      log.info("event=no-seed image={} cause={}", other, e.getMessage());
     }
   }
 
@@ -89,20 +84,13 @@ final class Seeds implements AutoCloseable {
     Manifest.Chunk expected = wanted.chunks().get(chunk);
     Place place = places.get(chunk);
     buffer.clear().limit(expected.length());
-    try {
-      while (buffer.hasRemaining()
-          && place.file().read(buffer, place.offset() + buffer.position()) >= 0) {}
+    // Opened for each: a file that is held open takes room after it was evicted.
+    try (FileChannel file = FileChannel.open(place.file(), READ)) {
+      while (buffer.hasRemaining() && file.read(buffer, place.offset() + buffer.position()) >= 0) {}
     } catch (IOException e) {
       log.info("event=seed-unreadable chunk={} cause={}", expected.digest(), e.getMessage());
       return false;
     }
     return Digest.of(buffer.flip()).equals(expected.digest());
-  }
-
-  @Override
-  public void close() throws IOException {
-    for (FileChannel file : files) {
-      file.close();
-    }
   }
 }

@@ -11,6 +11,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Properties;
 import java.util.Random;
@@ -27,17 +28,21 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.layercake.store.Digest;
 import org.layercake.store.FetchListener;
 import org.layercake.store.Image;
 import org.layercake.store.ImageConfig;
 import org.layercake.store.ImageName;
 import org.layercake.store.ImageStore;
+import org.layercake.store.Manifest;
 import org.layercake.store.StoreConfig;
 import org.layercake.store.StoreException;
 
 class ImageCacheTest {
   private static final int BYTES = 6 << 20;
   private static final ImageFill.Pace PACE = new ImageFill.Pace(1 << 30, 600);
+  private static final ImageCache.Limits LIMITS = new ImageCache.Limits(2 * BYTES, 100, 64);
+  private static final long UID = 1000;
   private static final String USER = System.getProperty("user.name");
 
   @TempDir Path directory;
@@ -57,7 +62,13 @@ class ImageCacheTest {
     properties.setProperty(
         "directory", Files.createDirectory(directory.resolve("store")).toString());
     store = ImageStore.open(StoreConfig.forNode(properties));
-    cache = new ImageCache(layout, 2 * BYTES, PACE, this::awaitStore, () -> {});
+    cache = openCache(LIMITS);
+  }
+
+  private ImageCache openCache(ImageCache.Limits limits) {
+    ImageCache opened = new ImageCache(layout, limits, PACE, this::awaitStore, () -> {});
+    opened.open();
+    return opened;
   }
 
   private ImageStore awaitStore() throws StoreException {
@@ -86,11 +97,12 @@ class ImageCacheTest {
     List<Future<ImageCache.Lease>> leases = new ArrayList<>();
     for (int i = 0; i < 20; i++) {
       boolean whole = i % 2 == 0;
-      leases.add(askers.submit(() -> cache.lease(image, whole, done -> {})));
+      leases.add(askers.submit(() -> cache.lease(image, UID, whole, done -> {})));
     }
     mayFetch.countDown();
     for (int i = 0; i < 20; i++) {
-      Path file = leases.get(i).get().file();
+      leases.get(i).get();
+      Path file = layout.image(ImageKey.of(image));
       if (i % 2 == 0) {
         assertArrayEquals(content(1), Files.readAllBytes(file));
       }
@@ -106,7 +118,7 @@ class ImageCacheTest {
     List<AtomicLong> heard = List.of(new AtomicLong(), new AtomicLong());
     List<Future<ImageCache.Lease>> leases = new ArrayList<>();
     for (AtomicLong each : heard) {
-      leases.add(askers.submit(() -> cache.lease(image, true, each::set)));
+      leases.add(askers.submit(() -> cache.lease(image, UID, true, each::set)));
     }
     mayFetch.countDown();
     for (Future<ImageCache.Lease> lease : leases) {
@@ -125,26 +137,26 @@ class ImageCacheTest {
     Path away = Files.move(chunks, directory.resolve("away"));
     for (int i = 0; i < 20; i++) {
       boolean whole = i % 2 == 0;
-      assertThrows(Abort.class, () -> cache.lease(image, whole, done -> {}));
+      assertThrows(Abort.class, () -> cache.lease(image, UID, whole, done -> {}));
     }
     awaitFiles(0);
     Files.move(away, chunks);
     lease(image).close();
-    assertArrayEquals(content(1), Files.readAllBytes(layout.image(image.digest())));
+    assertArrayEquals(content(1), Files.readAllBytes(layout.image(ImageKey.of(image))));
     assertEquals(2, files(), "image and manifest");
   }
 
   @Timeout(60)
   @Test
-  void whoeverStartsHearsThatTheStoreDoesNotAnswer() throws Exception {
+  void aRunningJobKeepsItsFillWhenTheStoreFailsAtOnceAfterARestart() throws Exception {
     Image image = push("one", content(1));
-    ImageFill.begin(layout, image, PACE);
-    for (Path fifo :
-        List.of(layout.fillWanted(image.digest()), layout.fillArrived(image.digest()))) {
-      assertEquals(0, new ProcessBuilder("mkfifo", fifo.toString()).start().waitFor());
-    }
+    ImageKey key = leaveUnfinished(image);
     answers = false;
-    cache.recover(served -> true);
+    mayFetch.countDown();
+    ImageCache next = new ImageCache(layout, LIMITS, PACE, this::awaitStore, () -> {});
+    next.recover(served -> true);
+    ImageCache.Lease running = next.leaseCached(key, UID);
+    next.open();
     CompletableFuture<String> heard = new CompletableFuture<>();
     FetchListener listener =
         new FetchListener() {
@@ -156,13 +168,38 @@ class ImageCacheTest {
             heard.complete(cause);
           }
         };
-    ImageCache.Lease lease = cache.lease(image, false, listener);
-    mayFetch.countDown();
+    ImageCache.Lease another = next.lease(image, UID, false, listener);
     assertEquals("no answer", heard.get());
+    assertEquals("no answer", running.trouble().getMessage());
     answers = true;
     awaitFiles(2);
-    assertArrayEquals(content(1), Files.readAllBytes(layout.image(image.digest())));
-    lease.close();
+    assertArrayEquals(content(1), Files.readAllBytes(layout.image(key)));
+    running.close();
+    another.close();
+    next.close();
+  }
+
+  @Test
+  void aRestartFetchesNothingBeforeItKnowsWhatJobsHold() throws Exception {
+    ImageKey key = leaveUnfinished(push("one", content(1)));
+    mayFetch.countDown();
+    ImageCache next = new ImageCache(layout, LIMITS, PACE, this::awaitStore, () -> {});
+    next.recover(served -> true);
+    assertTrue(Files.exists(layout.staging(key)));
+    next.open();
+    assertEquals(0, fetches.get(), "nobody holds it");
+    assertEquals(0, files(), "it was dropped");
+    next.close();
+  }
+
+  /** As a launcher does that is killed, when image servers had opened the files. */
+  private ImageKey leaveUnfinished(Image image) throws Exception {
+    ImageFill.begin(layout, image, PACE);
+    ImageKey key = ImageKey.of(image);
+    for (Path fifo : List.of(layout.fillWanted(key), layout.fillArrived(key))) {
+      assertEquals(0, new ProcessBuilder("mkfifo", fifo.toString()).start().waitFor());
+    }
+    return key;
   }
 
   @Test
@@ -173,10 +210,10 @@ class ImageCacheTest {
     ImageCache.Lease held = lease(push("one", content(1)));
     lease(second).close();
     lease(third).close();
-    assertTrue(Files.exists(held.file()));
-    assertFalse(Files.exists(layout.image(second.digest())));
-    assertFalse(Files.exists(layout.manifest(second.digest())));
-    assertTrue(Files.exists(layout.image(third.digest())));
+    assertTrue(Files.exists(layout.image(held.key())));
+    assertFalse(Files.exists(layout.image(ImageKey.of(second))));
+    assertFalse(Files.exists(layout.manifest(ImageKey.of(second))));
+    assertTrue(Files.exists(layout.image(ImageKey.of(third))));
   }
 
   @Test
@@ -190,7 +227,7 @@ class ImageCacheTest {
     first.close();
     first.close();
     lease(third).close();
-    assertTrue(Files.exists(second.file()));
+    assertTrue(Files.exists(layout.image(second.key())));
   }
 
   @Test
@@ -198,8 +235,8 @@ class ImageCacheTest {
     mayFetch.countDown();
     lease(push("one", content(1))).close();
     Image second = push("two", content(2));
-    Files.write(layout.staging(second.digest()), content(2));
-    Files.write(layout.manifest(second.digest()), second.manifest().bytes());
+    Files.write(layout.staging(ImageKey.of(second)), content(2));
+    layout.writeManifest(ImageKey.of(second), second.manifest().bytes());
     layout.prepare();
     assertEquals(2, files(), "image and manifest of the first");
   }
@@ -214,7 +251,7 @@ class ImageCacheTest {
       Files.delete(chunks().resolve(chunk));
     }
     lease(image).close();
-    assertArrayEquals(changed(), Files.readAllBytes(layout.image(image.digest())));
+    assertArrayEquals(changed(), Files.readAllBytes(layout.image(ImageKey.of(image))));
   }
 
   @Test
@@ -222,10 +259,10 @@ class ImageCacheTest {
     mayFetch.countDown();
     Image old = push("old", content(1));
     lease(old).close();
-    Files.write(layout.image(old.digest()), new byte[BYTES], StandardOpenOption.WRITE);
+    Files.write(layout.image(ImageKey.of(old)), new byte[BYTES], StandardOpenOption.WRITE);
     Image image = push("new", changed());
     lease(image).close();
-    assertArrayEquals(changed(), Files.readAllBytes(layout.image(image.digest())));
+    assertArrayEquals(changed(), Files.readAllBytes(layout.image(ImageKey.of(image))));
   }
 
   @Test
@@ -234,18 +271,212 @@ class ImageCacheTest {
     Image old = push("old", content(1));
     lease(old).close();
     try (FileChannel file =
-        FileChannel.open(layout.image(old.digest()), StandardOpenOption.WRITE)) {
+        FileChannel.open(layout.image(ImageKey.of(old)), StandardOpenOption.WRITE)) {
       file.truncate(BYTES / 3);
     }
-    Files.writeString(layout.manifest(push("other", content(2)).digest()), "{");
+    Files.writeString(layout.manifest(ImageKey.of(push("other", content(2)))), "{");
     Image image = push("new", changed());
     lease(image).close();
-    assertArrayEquals(changed(), Files.readAllBytes(layout.image(image.digest())));
+    assertArrayEquals(changed(), Files.readAllBytes(layout.image(ImageKey.of(image))));
+  }
+
+  /** A user can write any digests into a manifest, also those of another user's chunks. */
+  @Timeout(60)
+  @Test
+  void chunksOfAnotherUsersImageAreNotGivenAwayForTheirDigests() throws Exception {
+    mayFetch.countDown();
+    Image secret = pushAs("bob", "bob/secret", content(1));
+    lease(secret).close();
+    Manifest.Chunk first = push("own", content(2)).manifest().chunks().get(0);
+    List<Manifest.Chunk> chunks = new ArrayList<>(List.of(first));
+    long offset = first.length();
+    for (Manifest.Chunk chunk : secret.manifest().chunks()) {
+      chunks.add(new Manifest.Chunk(chunk.digest(), offset, chunk.length()));
+      offset += chunk.length();
+    }
+    Image stolen =
+        own(new Manifest(secret.manifest().chunker(), offset, secret.manifest().config(), chunks));
+    Abort abort = assertThrows(Abort.class, () -> lease(stolen));
+    assertEquals(74, abort.exitCode(), abort.getMessage());
+    assertFalse(Files.exists(layout.image(ImageKey.of(stolen))));
+  }
+
+  @Timeout(60)
+  @Test
+  void anExactCopyOfAnotherUsersManifestIsAnotherImage() throws Exception {
+    mayFetch.countDown();
+    Image secret = pushAs("bob", "bob/secret", content(1));
+    ImageCache.Lease bobs = lease(secret);
+    Image copy = own(secret.manifest());
+    assertEquals(secret.digest(), copy.digest());
+    for (boolean whole : List.of(true, false)) {
+      Abort abort = assertThrows(Abort.class, () -> cache.lease(copy, UID, whole, done -> {}));
+      assertEquals(74, abort.exitCode(), abort.getMessage());
+    }
+    assertEquals(null, cache.leaseCached(ImageKey.of(copy), UID));
+    assertFalse(layout.mountPoint(ImageKey.of(copy)).equals(layout.mountPoint(bobs.key())));
+    bobs.close();
+  }
+
+  @Test
+  void everybodysImagesMayHaveChunksOfTheSites() throws Exception {
+    mayFetch.countDown();
+    lease(pushAs("root", "site/base", content(1))).close();
+    Image image = push("new", changed());
+    for (String chunk : sharedWith("site/base", image).stream().skip(1).toList()) {
+      Files.delete(chunks().resolve(chunk));
+    }
+    lease(image).close();
+    assertArrayEquals(changed(), Files.readAllBytes(layout.image(ImageKey.of(image))));
+  }
+
+  @Test
+  void namesOfAnImageAreOfThisNodeAlone() throws Exception {
+    ImageKey key = new ImageKey("u.bob", Digest.of(new byte[1]));
+    CacheLayout other = new CacheLayout(directory.resolve("other"), directory.resolve("run"));
+    other.prepare();
+    assertFalse(layout.image(key).getFileName().equals(other.image(key).getFileName()));
+    CacheLayout again = new CacheLayout(directory.resolve("cache"), directory.resolve("run"));
+    again.prepare();
+    assertEquals(layout.image(key), again.image(key));
+    assertFalse(layout.image(key).toString().contains(key.digest().hex().substring(0, 8)));
+  }
+
+  @Test
+  void anImageThatCanNeverFitEvictsNothing() throws Exception {
+    mayFetch.countDown();
+    Image first = push("one", content(1));
+    Image second = push("two", content(2));
+    lease(first).close();
+    lease(second).close();
+    byte[] large = new byte[2 * BYTES + 1];
+    new Random(4).nextBytes(large);
+    Image third = push("three", large);
+    assertEquals(Abort.CANNOT_CREATE, assertThrows(Abort.class, () -> lease(third)).exitCode());
+    ImageCache.Lease held = lease(first);
+    Image fourth = push("four", Arrays.copyOf(large, BYTES + 1));
+    assertEquals(Abort.CANNOT_CREATE, assertThrows(Abort.class, () -> lease(fourth)).exitCode());
+    assertEquals(4, files(), "two images and their manifests");
+    held.close();
+  }
+
+  @Test
+  void oneUsersJobsLeaveRoomForThoseOfOthers() throws Exception {
+    mayFetch.countDown();
+    cache.close();
+    cache = openCache(new ImageCache.Limits(3 * BYTES, 70, 64));
+    Image first = push("one", content(1));
+    Image second = push("two", content(2));
+    Image third = push("three", content(3));
+    ImageCache.Lease one = lease(first);
+    ImageCache.Lease again = lease(first);
+    ImageCache.Lease two = lease(second);
+    assertEquals(Abort.CANNOT_CREATE, assertThrows(Abort.class, () -> lease(third)).exitCode());
+    FetchListener nobody = done -> {};
+    ImageCache.Lease others = cache.lease(third, UID + 1, true, nobody);
+    assertThrows(Abort.class, () -> lease(third), "also when another has brought it");
+    one.close();
+    assertThrows(Abort.class, () -> lease(third), "they have it twice");
+    again.close();
+    lease(third).close();
+    two.close();
+    others.close();
+  }
+
+  @Test
+  void oneUsersJobsHoldSoManyImagesAtMost() throws Exception {
+    mayFetch.countDown();
+    cache.close();
+    cache = openCache(new ImageCache.Limits(10 * BYTES, 100, 2));
+    ImageCache.Lease one = lease(push("one", content(1)));
+    ImageCache.Lease two = lease(push("two", content(2)));
+    Image third = push("three", content(3));
+    assertEquals(Abort.CANNOT_CREATE, assertThrows(Abort.class, () -> lease(third)).exitCode());
+    lease(push("two", content(2))).close();
+    two.close();
+    lease(third).close();
+    one.close();
+  }
+
+  @Test
+  void whatIsNotOursInTheCacheDirectoryStopsNobody() throws Exception {
+    mayFetch.countDown();
+    Image image = push("one", content(1));
+    lease(image).close();
+    cache.close();
+    for (String each : List.of("images", "manifests", "staging")) {
+      Path place = layout.cacheDirectory().resolve(each);
+      Files.writeString(place.resolve("x.source"), "x");
+      Files.createDirectories(place.resolve("lost+found/inside"));
+      for (String name : List.of("fifo", "0123456789abcdef0123456789abcdef.source")) {
+        Process mkfifo = new ProcessBuilder("mkfifo", place.resolve(name).toString()).start();
+        assertEquals(0, mkfifo.waitFor());
+      }
+    }
+    layout.prepare();
+    cache = openCache(LIMITS);
+    cache.recover(served -> true);
+    lease(push("two", content(2))).close();
+    lease(push("three", content(3))).close();
+    for (String each : List.of("images", "manifests", "staging")) {
+      Path place = layout.cacheDirectory().resolve(each);
+      assertTrue(Files.exists(place.resolve("x.source")), "it is not ours to remove");
+    }
+  }
+
+  @Test
+  void filesThatWereNamedByDigestAloneAreDropped() throws Exception {
+    Image image = push("one", content(1));
+    Path old = layout.images().resolve(image.digest().hex() + ".sqfs");
+    Files.write(old, content(1));
+    Files.write(
+        layout.cacheDirectory().resolve("manifests/" + image.digest().hex()),
+        image.manifest().bytes());
+    layout.prepare();
+    assertEquals(0, files());
+  }
+
+  @Timeout(60)
+  @Test
+  void aCacheDirectoryThatCannotBeUsedIsToldToThoseWhoNeedIt() throws Exception {
+    mayFetch.countDown();
+    Path file = Files.createFile(directory.resolve("file"));
+    layout = new CacheLayout(file.resolve("cache"), directory.resolve("run"));
+    layout.prepare();
+    ImageCache unusable = openCache(LIMITS);
+    unusable.recover(served -> true);
+    Image image = push("one", content(1));
+    Abort abort = assertThrows(Abort.class, () -> unusable.lease(image, UID, true, done -> {}));
+    assertTrue(abort.getMessage().contains(file.toString()), abort.getMessage());
+  }
+
+  @Timeout(60)
+  @Test
+  void nobodyWaitsForEverWhenMemoryRunsOut() throws Exception {
+    Image image = push("one", content(1));
+    ImageCache poor =
+        new ImageCache(
+            layout,
+            LIMITS,
+            PACE,
+            () -> {
+              throw new OutOfMemoryError("Cannot reserve 4194304 bytes of direct buffer memory");
+            },
+            () -> {});
+    poor.open();
+    for (boolean whole : List.of(true, false)) {
+      Abort abort = assertThrows(Abort.class, () -> poor.lease(image, UID, whole, done -> {}));
+      assertTrue(abort.getMessage().contains("direct buffer memory"), abort.getMessage());
+    }
   }
 
   private List<String> shared(Image image) throws Exception {
+    return sharedWith("old", image);
+  }
+
+  private List<String> sharedWith(String name, Image image) throws Exception {
     List<String> old =
-        store.resolve(ImageName.parse("old"), USER).manifest().chunks().stream()
+        store.resolve(ImageName.parse(name), USER).manifest().chunks().stream()
             .map(chunk -> chunk.digest().hex())
             .toList();
     List<String> shared =
@@ -260,20 +491,34 @@ class ImageCacheTest {
 
   private ImageCache.Lease lease(Image image) throws Exception {
     FetchListener nobody = done -> {};
-    return cache.lease(image, true, nobody);
+    return cache.lease(image, UID, true, nobody);
   }
 
   private Image push(String name, byte[] content) throws Exception {
+    return pushAs(USER, name, content);
+  }
+
+  private Image pushAs(String user, String name, byte[] content) throws Exception {
     ImageName image = ImageName.parse(name);
     store.push(
-        Files.write(directory.resolve(name), content),
+        Files.write(directory.resolve("pushed"), content),
         image,
-        USER,
+        user,
         new ImageConfig(List.of(), "x86_64"),
         ImageStore.Existing.TRUST,
-        store.pushAhead(image, USER, ImageStore.Existing.TRUST),
+        store.pushAhead(image, user, ImageStore.Existing.TRUST),
         (done, fresh) -> {});
-    return store.resolve(image, USER);
+    return store.resolve(image, user);
+  }
+
+  /** An image of this user's domain that has no more than its manifest. */
+  private Image own(Manifest manifest) throws Exception {
+    push("own", content(9)); // there is the domain
+    byte[] bytes = manifest.bytes();
+    Digest digest = Digest.of(bytes);
+    Path domain = directory.resolve("store").resolve("u." + USER);
+    Files.write(domain.resolve("m").resolve(digest.hex()), bytes);
+    return store.resolve(ImageName.parse("own@" + digest), USER);
   }
 
   private Path chunks() {

@@ -1,0 +1,104 @@
+package org.layercake.launcher;
+
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Set;
+import org.layercake.store.StoreException;
+
+/** What can be seen of image servers from outside: that they run, and how they ended. */
+final class ImageServers {
+  private static final int MAX_COMMAND_BYTES = 65_536;
+  private static final Set<String> THEIRS = Set.of("0", "65534"); // root, then nobody
+
+  // How the program ends when it cannot read the image, sysexits(3); die.h.
+  private static final int DAMAGED = 65;
+  private static final int UNREADABLE = 74;
+  private static final int FIRST_SIGNAL = 128; // as Process.exitValue() has them
+
+  private ImageServers() {}
+
+  /**
+   * The image servers of this node, also such as no file tells of.
+   *
+   * @param program what they run
+   * @param mounts the directory of their mount points
+   */
+  static List<ProcessHandle> running(Path program, Path mounts) {
+    // The handles first: their own methods keep them from other processes with the same pids.
+    return ProcessHandle.allProcesses().filter(each -> isServer(each, program, mounts)).toList();
+  }
+
+  private static boolean isServer(ProcessHandle process, Path program, Path mounts) {
+    Path proc = Path.of("/proc", Long.toString(process.pid()));
+    try (InputStream in = Files.newInputStream(proc.resolve("cmdline"))) {
+      String[] words = new String(in.readNBytes(MAX_COMMAND_BYTES), ISO_8859_1).split("\0", -1);
+      if (!words[0].equals(program.toString())) {
+        return false;
+      }
+      boolean ours = false;
+      for (String word : words) {
+        ours |= word.startsWith(mounts + "/");
+      }
+      return ours && isTheirs(Files.readAllLines(proc.resolve("status"), ISO_8859_1));
+    } catch (IOException e) {
+      return false; // it has ended
+    }
+  }
+
+  /** Users can give their programs any arguments. */
+  private static boolean isTheirs(List<String> status) {
+    return status.stream()
+        .filter(line -> line.startsWith("Uid:"))
+        .anyMatch(line -> THEIRS.contains(line.split("\\s+", 3)[1]));
+  }
+
+  /**
+   * Why the first look into a mount has failed. That the image is to blame only its server says,
+   * and it says the same when it waited in vain for what is not there yet.
+   */
+  static Abort unreadable(
+      ImageCache.Lease image, Program server, long waitedMillis, IOException look)
+      throws InterruptedException {
+    int status = server.awaitExit();
+    String words = server.lastWords();
+    boolean saysSo = status == DAMAGED || status == UNREADABLE;
+    Abort missing = saysSo && !image.isWhole() ? missing(image, waitedMillis) : null;
+    if (missing != null) {
+      return missing;
+    }
+    if (saysSo) {
+      return new Abort(
+          Abort.BAD_DATA,
+          "cannot mount the image: it is not a readable squashfs file: "
+              + words
+              + " (push it again)",
+          look);
+    }
+    String cause =
+        status > FIRST_SIGNAL
+            ? "its server was ended by signal " + (status - FIRST_SIGNAL)
+            : "its server ended with status " + status + ": " + words;
+    return new Abort(
+        Abort.INTERNAL,
+        "cannot mount the image: " + cause + " (see the kernel's log and the launcher's)",
+        look);
+  }
+
+  private static Abort missing(ImageCache.Lease image, long waitedMillis) {
+    Abort trouble = image.trouble();
+    if (trouble != null || waitedMillis < image.patienceMillis()) {
+      return trouble;
+    }
+    return Abort.of(
+        new StoreException(
+            StoreException.Kind.UNAVAILABLE,
+            "cannot mount the image: its first chunks did not come in "
+                + image.patienceMillis() / 1000
+                + " s (try again)"));
+  }
+}
