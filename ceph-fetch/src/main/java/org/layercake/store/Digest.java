@@ -12,6 +12,7 @@ import java.util.regex.Pattern;
 /** A SHA-256 digest: proves content, names chunks and images. Written {@code sha256:} + 64 hex. */
 public final class Digest {
   private static final String PREFIX = "sha256:";
+  private static final int BYTES = 32;
   private static final Pattern HEX = Pattern.compile("[0-9a-f]{64}");
 
   private final byte[] bytes;
@@ -49,6 +50,20 @@ public final class Digest {
     return new Digest(HexFormat.of().parseHex(hex));
   }
 
+  /** The digest that stands in 32 bytes of an array. */
+  static Digest at(byte[] source, int from) {
+    return new Digest(Arrays.copyOfRange(source, from, from + BYTES));
+  }
+
+  void copyTo(byte[] target, int at) {
+    System.arraycopy(bytes, 0, target, at, BYTES);
+  }
+
+  /** The digest of what a SHA-256 has been told. */
+  static Digest of(MessageDigest sha256) {
+    return new Digest(sha256.digest());
+  }
+
   byte[] bytes() {
     return bytes.clone();
   }
@@ -72,7 +87,7 @@ public final class Digest {
     return Arrays.hashCode(bytes);
   }
 
-  private static MessageDigest sha256() {
+  static MessageDigest sha256() {
     try {
       return MessageDigest.getInstance("SHA-256");
     } catch (NoSuchAlgorithmException e) {

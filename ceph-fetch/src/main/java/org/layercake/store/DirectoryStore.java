@@ -12,6 +12,7 @@ import static org.layercake.store.StoreException.Kind.MISCONFIGURED;
 import static org.layercake.store.StoreException.Kind.NOT_FOUND;
 
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -52,6 +53,7 @@ import java.util.stream.Stream;
 final class DirectoryStore implements ObjectStore {
   private static final String STAGING = ".staging";
   private static final String LOCK = ".lock";
+  private static final int READ_STEP_BYTES = 64 << 10;
   private static final Duration STALE_AFTER = Duration.ofDays(7);
 
   /** File locks are held by the process: threads need one of their own. */
@@ -97,7 +99,7 @@ final class DirectoryStore implements ObjectStore {
 
   private int readInto(String domain, String object, ByteBuffer target) throws StoreException {
     ByteBuffer view = target.duplicate().position(0);
-    try (FileChannel file = openForRead(path(domain, object))) {
+    try (FileChannel file = openForRead(domain, object)) {
       while (view.hasRemaining() && file.read(view) >= 0) {}
       return view.position();
     } catch (IOException e) {
@@ -106,18 +108,49 @@ final class DirectoryStore implements ObjectStore {
   }
 
   @Override
-  public Optional<byte[]> read(String domain, String object, int maxBytes, Copy copy)
+  public Optional<InputStream> open(String domain, String object, int maxBytes, Copy copy)
       throws StoreException {
     try {
       if (domain.equals(ImageStore.LAUNCHERS)
           && Files.exists(root.resolve(domain), NOFOLLOW_LINKS)) {
         requireOwn(root.resolve(domain));
       }
-      return Optional.of(readWhole(path(domain, object), maxBytes));
+      return Optional.of(new FileStream(domain, object, maxBytes, openForRead(domain, object)));
     } catch (NoSuchFileException e) {
       return Optional.empty();
     } catch (IOException e) {
       throw failure(e, "read", domain, object);
+    }
+  }
+
+  private final class FileStream extends StoreStream {
+    private final String domain;
+    private final String object;
+    private final FileChannel file;
+
+    FileStream(String domain, String object, int maxBytes, FileChannel file) {
+      super(
+          object + " of " + domain,
+          maxBytes,
+          ByteBuffer.allocate(Math.min(READ_STEP_BYTES, maxBytes + 1)));
+      this.domain = domain;
+      this.object = object;
+      this.file = file;
+    }
+
+    @Override
+    int read(long position, ByteBuffer target) throws StoreException {
+      try {
+        while (target.hasRemaining() && file.read(target, position + target.position()) >= 0) {}
+        return target.position();
+      } catch (IOException e) {
+        throw failure(e, "read", domain, object);
+      }
+    }
+
+    @Override
+    public void close() throws IOException {
+      file.close();
     }
   }
 
@@ -437,25 +470,8 @@ final class DirectoryStore implements ObjectStore {
     }
   }
 
-  private static FileChannel openForRead(Path file) throws IOException {
-    // A pipe would block the open for ever.
-    if (!Files.readAttributes(file, BasicFileAttributes.class, NOFOLLOW_LINKS).isRegularFile()) {
-      throw new IOException("not a regular file");
-    }
-    return FileChannel.open(file, READ, NOFOLLOW_LINKS);
-  }
-
-  private static byte[] readWhole(Path path, int maxBytes) throws IOException {
-    try (FileChannel file = openForRead(path)) {
-      if (file.size() > maxBytes) {
-        throw new IOException("longer than " + maxBytes + " bytes");
-      }
-      ByteBuffer content = ByteBuffer.allocate((int) file.size());
-      while (content.hasRemaining() && file.read(content) >= 0) {}
-      byte[] bytes = new byte[content.position()];
-      content.get(0, bytes);
-      return bytes;
-    }
+  private FileChannel openForRead(String domain, String object) throws IOException {
+    return Beneath.open(root, Path.of(domain, object));
   }
 
   private static void force(Path directory) throws IOException {

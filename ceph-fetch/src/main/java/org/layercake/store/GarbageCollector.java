@@ -229,22 +229,19 @@ final class GarbageCollector {
 
   /** None if the manifest has gone meanwhile. One that cannot be read may need any chunk. */
   private List<Manifest.Chunk> chunks(String domain, Digest digest) throws StoreException {
-    String object = ImageStore.manifestObject(digest);
-    Optional<byte[]> bytes = store.read(domain, object, Manifest.MAX_BYTES);
-    if (bytes.isEmpty()) {
-      return List.of();
-    }
-    if (!Digest.of(bytes.get()).equals(digest)) {
+    try {
+      return Manifests.read(store, domain, digest).map(Manifest::chunks).orElse(List.of());
+    } catch (Manifest.MalformedException e) {
       throw new StoreException(
           CORRUPT,
           "cannot collect in domain "
               + domain
               + ": manifest "
-              + object
+              + ImageStore.manifestObject(digest)
               + " is damaged, what it needs is unknown (push its image again with --repair, or"
-              + " remove its tags)");
+              + " remove its tags)",
+          e);
     }
-    return Manifest.parse(bytes.get()).chunks();
   }
 
   private List<Swept> sweepChunks(String domain, List<Digest> chunks, ExecutorService workers)

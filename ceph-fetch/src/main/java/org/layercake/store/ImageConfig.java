@@ -18,8 +18,12 @@ import java.util.regex.Pattern;
  * @param run what other runtimes would do with it
  */
 public record ImageConfig(List<String> environment, String architecture, Run run) {
-  private static final int MAX_VARIABLES = 1000;
-  private static final int MAX_ENVIRONMENT_BYTES = 48 * 1024;
+  /** Variables of the environment; texts of the rest. */
+  static final int MAX_STRINGS = 1000;
+
+  /** In UTF-8: of the environment, of the rest. */
+  static final int MAX_BYTES = 48 * 1024;
+
   private static final Pattern VARIABLE =
       Pattern.compile("[A-Za-z_][A-Za-z0-9_]*=[\\t[^\\p{IsControl}\\p{Cs}]]*+");
   private static final Pattern ARCHITECTURE = Pattern.compile("[A-Za-z0-9_]{1,32}");
@@ -41,8 +45,6 @@ public record ImageConfig(List<String> environment, String architecture, Run run
       List<String> command,
       String user,
       SortedMap<String, String> labels) {
-    private static final int MAX_STRINGS = 1000;
-    private static final int MAX_BYTES = 48 * 1024;
     // Half of a surrogate pair has no encoding.
     private static final Pattern TEXT = Pattern.compile("[^\\p{Cs}]*+");
 
@@ -79,9 +81,9 @@ public record ImageConfig(List<String> environment, String architecture, Run run
   /** Refuses what is out of bounds with an {@link IllegalArgumentException} that names it. */
   public ImageConfig {
     environment = List.copyOf(environment);
-    if (environment.size() > MAX_VARIABLES) {
+    if (environment.size() > MAX_STRINGS) {
       throw new IllegalArgumentException(
-          environment.size() + " environment variables, at most " + MAX_VARIABLES);
+          environment.size() + " environment variables, at most " + MAX_STRINGS);
     }
     long bytes = 0;
     for (String variable : environment) {
@@ -91,9 +93,9 @@ public record ImageConfig(List<String> environment, String architecture, Run run
       }
       bytes += variable.getBytes(StandardCharsets.UTF_8).length + 1;
     }
-    if (bytes > MAX_ENVIRONMENT_BYTES) {
+    if (bytes > MAX_BYTES) {
       throw new IllegalArgumentException(
-          "an environment of " + bytes + " bytes, at most " + MAX_ENVIRONMENT_BYTES);
+          "an environment of " + bytes + " bytes, at most " + MAX_BYTES);
     }
     if (!ARCHITECTURE.matcher(architecture).matches()) {
       throw new IllegalArgumentException(

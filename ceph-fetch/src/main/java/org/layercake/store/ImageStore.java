@@ -60,7 +60,7 @@ public final class ImageStore implements AutoCloseable {
   private static final class Recent extends LinkedHashMap<InDomain, Manifest> {
     private static final long serialVersionUID = 1;
     private static final int MAX = 4;
-    private static final int MAX_CHUNKS = 20_000; // 2 MB in memory
+    private static final int MAX_CHUNKS = 20_000; // 0.7 MB in memory
 
     Recent() {
       super(2 * MAX, 0.75f, true);
@@ -329,11 +329,10 @@ public final class ImageStore implements AutoCloseable {
   }
 
   private Optional<Image> load(String domain, ImageName name, Digest digest) throws StoreException {
-    Optional<byte[]> bytes = store.read(domain, manifestObject(digest), Manifest.MAX_BYTES);
-    if (bytes.isEmpty()) {
-      return Optional.empty();
-    }
-    if (!Digest.of(bytes.get()).equals(digest)) {
+    try {
+      return Manifests.read(store, domain, digest)
+          .map(manifest -> new Image(domain, name, digest, manifest));
+    } catch (Manifest.MalformedException e) {
       throw new StoreException(
           CORRUPT,
           "cannot use image \""
@@ -342,9 +341,13 @@ public final class ImageStore implements AutoCloseable {
               + digest
               + " in domain "
               + domain
-              + " is corrupt (push the image again with --repair)");
+              + (e.isDamaged()
+                  ? " is corrupt (push the image again with --repair)"
+                  : " is malformed, and was when it was stored: "
+                      + e.getMessage()
+                      + " (push the image again)"),
+          e);
     }
-    return Optional.of(new Image(domain, name, digest, Manifest.parse(bytes.get())));
   }
 
   private StoreException notFound(ImageName name, List<String> owners) throws StoreException {

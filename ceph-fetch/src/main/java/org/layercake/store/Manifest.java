@@ -1,16 +1,24 @@
 package org.layercake.store;
 
+import static com.fasterxml.jackson.core.JsonGenerator.Feature.AUTO_CLOSE_TARGET;
 import static org.layercake.store.StoreException.Kind.CORRUPT;
 
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.core.StreamReadConstraints;
+import com.fasterxml.jackson.core.json.JsonWriteFeature;
+import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
+import java.io.FilterInputStream;
 import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
 import java.io.UncheckedIOException;
+import java.security.DigestOutputStream;
+import java.security.MessageDigest;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.SortedMap;
@@ -29,69 +37,209 @@ public record Manifest(String chunker, long size, ImageConfig config, List<Chunk
   /** A contiguous piece of the image file, stored as one object. */
   public record Chunk(Digest digest, long offset, int length) {}
 
-  /** Room for some 200,000 chunks, 250 GB of image at the usual chunk size. */
+  /** What {@link #MAX_CHUNKS} and a whole {@link ImageConfig} need, and some more. */
   static final int MAX_BYTES = 16 << 20;
+
+  /** 200 GB of image at the usual chunk size, 7 MB in memory. */
+  static final int MAX_CHUNKS = 200_000;
 
   static final int MAX_CHUNK_BYTES = 4 << 20;
   static final long MAX_IMAGE_BYTES = 1L << 40;
 
+  /**
+   * Chunks have so many bytes on average at least, {@link #MAX_SMALL_CHUNKS} aside: each costs its
+   * readers an operation, so that a small image is not to have hundreds of thousands.
+   */
+  private static final int LEAST_AVERAGE_BYTES = 64 << 10;
+
+  private static final int MAX_SMALL_CHUNKS = 1000;
+
   private static final int VERSION = 1;
   private static final Pattern CHUNKER = Pattern.compile("[A-Za-z0-9 ._-]{1,100}");
 
-  /** Characters outside the first plane are written as they are, like all others. */
+  /**
+   * Characters outside the first plane are written as they are, like all others. What is read has
+   * bounds, and names that users choose are not kept for the next manifest.
+   */
   private static final JsonFactory JSON =
-      new JsonFactory().enable(JsonGenerator.Feature.COMBINE_UNICODE_SURROGATES_IN_UTF8);
+      JsonFactory.builder()
+          .enable(JsonWriteFeature.COMBINE_UNICODE_SURROGATES_IN_UTF8)
+          .disable(JsonFactory.Feature.CANONICALIZE_FIELD_NAMES)
+          .disable(JsonFactory.Feature.INTERN_FIELD_NAMES)
+          .streamReadConstraints(
+              StreamReadConstraints.builder()
+                  .maxDocumentLength(MAX_BYTES)
+                  .maxStringLength(ImageConfig.MAX_BYTES)
+                  .maxNameLength(ImageConfig.MAX_BYTES)
+                  .maxNumberLength(20)
+                  .maxNestingDepth(4)
+                  .build())
+          .build();
 
   /** Checks that the chunks tile the file from 0 to {@code size}. */
   public Manifest {
-    chunks = List.copyOf(chunks);
     if (!CHUNKER.matcher(chunker).matches()) {
       throw new IllegalArgumentException("a chunker without a name");
     }
-    long end = 0;
-    for (Chunk chunk : chunks) {
-      if (chunk.length() < 1 || chunk.length() > MAX_CHUNK_BYTES) {
-        throw new IllegalArgumentException("a chunk of " + chunk.length() + " bytes");
-      }
-      if (chunk.offset() != end) {
-        throw new IllegalArgumentException("a gap at offset " + end);
-      }
-      end += chunk.length();
-    }
-    if (end != size) {
-      throw new IllegalArgumentException("chunks of " + end + " bytes for a file of " + size);
+    ChunkList list = ChunkList.copyOf(chunks);
+    if (list.bytes() != size) {
+      throw new IllegalArgumentException(
+          "chunks of " + list.bytes() + " bytes for a file of " + size);
     }
     if (size < 1 || size > MAX_IMAGE_BYTES) {
       throw new IllegalArgumentException("a file of " + size + " bytes");
+    }
+    requireFew(list.size(), size);
+    chunks = list;
+  }
+
+  private static void requireFew(int chunks, long size) {
+    if (chunks > MAX_CHUNKS || chunks - MAX_SMALL_CHUNKS > size / LEAST_AVERAGE_BYTES) {
+      throw new IllegalArgumentException(
+          "more than "
+              + Math.min(MAX_CHUNKS, MAX_SMALL_CHUNKS + size / LEAST_AVERAGE_BYTES)
+              + " chunks for a file of "
+              + size
+              + " bytes");
+    }
+  }
+
+  /** The image's bytes if each different chunk is counted once: what it takes in its domain. */
+  public long distinctBytes() {
+    return ((ChunkList) chunks).distinctBytes();
+  }
+
+  /** Bytes that are no manifest, and why. */
+  static final class MalformedException extends Exception {
+    private static final long serialVersionUID = 1;
+    private final boolean damaged;
+
+    private MalformedException(String message, boolean damaged, Throwable cause) {
+      super(message, cause);
+      this.damaged = damaged;
+    }
+
+    /**
+     * Whether these are other bytes than somebody has stored; else somebody has stored no manifest.
+     */
+    boolean isDamaged() {
+      return damaged;
     }
   }
 
   /** Parses hostile bytes: of bounded length, in the one encoding, chunks that sum up. */
   public static Manifest parse(byte[] bytes) throws StoreException {
-    if (bytes.length > MAX_BYTES) {
-      throw malformed("it is longer than " + MAX_BYTES + " bytes", null);
+    try {
+      return read(new ByteArrayInputStream(bytes), Digest.of(bytes));
+    } catch (MalformedException e) {
+      throw new StoreException(
+          CORRUPT, "cannot read image manifest: " + e.getMessage() + " (push the image again)", e);
+    } catch (IOException e) {
+      throw new UncheckedIOException("reading from memory", e);
     }
+  }
+
+  /**
+   * Parses hostile bytes while they come, and holds no more of them than what a manifest has room
+   * for. That there is but one encoding makes them comparable by their digest.
+   *
+   * @param wanted the digest of the manifest
+   * @throws IOException what the stream has thrown
+   */
+  public static Manifest read(InputStream in, Digest wanted)
+      throws MalformedException, IOException {
+    Hashed bytes = new Hashed(in);
     Manifest manifest;
     try (JsonParser json = JSON.createParser(bytes)) {
       manifest = read(new StrictReader(json));
     } catch (IOException | IllegalArgumentException e) {
-      throw malformed(reason(e), e);
+      bytes.rethrow();
+      throw new MalformedException(reason(e), !bytes.digest().equals(wanted), e);
     }
-    if (!Arrays.equals(bytes, manifest.bytes())) {
-      throw malformed("it is not in the canonical encoding", null);
+    if (!bytes.digest().equals(wanted)) {
+      throw new MalformedException("its bytes have another digest", true, null);
+    }
+    if (!manifest.digest().equals(wanted)) {
+      throw new MalformedException("it is not in the canonical encoding", false, null);
     }
     return manifest;
+  }
+
+  /** A stream that is digested while it is read, at most {@link #MAX_BYTES} of it. */
+  private static final class Hashed extends FilterInputStream {
+    private final MessageDigest sha256 = Digest.sha256();
+    private long count;
+    private IOException failure;
+
+    Hashed(InputStream in) {
+      super(in);
+    }
+
+    @Override
+    public int read() throws IOException {
+      byte[] one = new byte[1];
+      return read(one, 0, 1) < 0 ? -1 : one[0] & 0xff;
+    }
+
+    @Override
+    public int read(byte[] target, int from, int length) throws IOException {
+      int read = readOrFail(target, from, length);
+      if (read > 0) {
+        sha256.update(target, from, read);
+        count += read;
+      }
+      if (count > MAX_BYTES) {
+        throw new IOException("it is longer than " + MAX_BYTES + " bytes");
+      }
+      return read;
+    }
+
+    private int readOrFail(byte[] target, int from, int length) throws IOException {
+      try {
+        return in.read(target, from, length);
+      } catch (IOException e) {
+        failure = e;
+        throw e;
+      }
+    }
+
+    /** What the stream itself has thrown is not the bytes' fault. */
+    void rethrow() throws IOException {
+      if (failure != null) {
+        throw failure;
+      }
+    }
+
+    /** Of all the bytes, as far as there may be any. */
+    Digest digest() throws IOException {
+      byte[] rest = new byte[8 << 10];
+      while (count <= MAX_BYTES && read(rest, 0, rest.length) >= 0) {}
+      return Digest.of(sha256);
+    }
   }
 
   /** The one encoding of this manifest. */
   public byte[] bytes() {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
-    try (JsonGenerator json = JSON.createGenerator(out)) {
-      write(json);
+    try {
+      writeTo(out);
     } catch (IOException e) {
       throw new UncheckedIOException("writing to memory", e);
     }
     return out.toByteArray();
+  }
+
+  /** Writes the one encoding of this manifest, without a copy of it in memory. */
+  public void writeTo(OutputStream out) throws IOException {
+    try (JsonGenerator json = JSON.createGenerator(out).disable(AUTO_CLOSE_TARGET)) {
+      write(json);
+    }
+  }
+
+  private Digest digest() throws IOException {
+    MessageDigest sha256 = Digest.sha256();
+    writeTo(new DigestOutputStream(OutputStream.nullOutputStream(), sha256));
+    return Digest.of(sha256);
   }
 
   private void write(JsonGenerator json) throws IOException {
@@ -147,13 +295,13 @@ public record Manifest(String chunker, long size, ImageConfig config, List<Chunk
       throw new IOException("it is of version " + version + ", this program reads " + VERSION);
     }
     json.field("chunker");
-    String chunker = json.string(MAX_BYTES);
+    String chunker = json.string();
     json.field("size");
     long size = json.number();
     json.field("architecture");
-    String architecture = json.string(MAX_BYTES);
+    String architecture = json.string();
     json.field("environment");
-    List<String> environment = json.strings();
+    List<String> environment = json.strings(new Room());
     ImageConfig.Run run = ImageConfig.Run.NONE;
     json.expect(JsonToken.FIELD_NAME);
     if (json.currentNameIs("run")) {
@@ -161,54 +309,64 @@ public record Manifest(String chunker, long size, ImageConfig config, List<Chunk
       json.expect(JsonToken.FIELD_NAME);
     }
     json.requireName("chunks");
-    List<Chunk> chunks = readChunks(json);
+    List<Chunk> chunks = readChunks(json, size);
     json.expect(JsonToken.END_OBJECT);
     json.expectEnd();
     return new Manifest(chunker, size, new ImageConfig(environment, architecture, run), chunks);
   }
 
   private static ImageConfig.Run readRun(StrictReader json) throws IOException {
+    Room room = new Room();
     json.expect(JsonToken.START_OBJECT);
     json.field("directory");
-    String directory = json.string(MAX_BYTES);
+    String directory = json.string(room);
     json.field("entryPoint");
-    List<String> entryPoint = json.strings();
+    List<String> entryPoint = json.strings(room);
     json.field("command");
-    List<String> command = json.strings();
+    List<String> command = json.strings(room);
     json.field("user");
-    String user = json.string(MAX_BYTES);
+    String user = json.string(room);
     json.field("labels");
     json.expect(JsonToken.START_OBJECT);
     SortedMap<String, String> labels = new TreeMap<>();
     while (json.next() == JsonToken.FIELD_NAME) {
-      labels.put(json.currentName(), json.string(MAX_BYTES));
+      labels.put(room.take(json.currentName()), json.string(room));
     }
     json.expectCurrent(JsonToken.END_OBJECT);
     json.expect(JsonToken.END_OBJECT);
     return new ImageConfig.Run(directory, entryPoint, command, user, labels);
   }
 
-  private static List<Chunk> readChunks(StrictReader json) throws IOException {
-    List<Chunk> chunks = new ArrayList<>();
-    long offset = 0;
+  private static List<Chunk> readChunks(StrictReader json, long size) throws IOException {
+    ChunkList.Builder chunks = new ChunkList.Builder();
     json.expect(JsonToken.START_ARRAY);
     while (json.next() == JsonToken.START_ARRAY) {
-      Digest digest = json.digest();
-      long length = json.number();
-      if (length < 1 || length > MAX_CHUNK_BYTES) {
-        throw new IOException("a chunk of " + length + " bytes");
-      }
+      requireFew(chunks.size() + 1, size);
+      chunks.add(json.digest(), json.number());
       json.expect(JsonToken.END_ARRAY);
-      chunks.add(new Chunk(digest, offset, (int) length));
-      offset += length;
     }
     json.expectCurrent(JsonToken.END_ARRAY);
-    return chunks;
+    return chunks.build();
   }
 
-  private static StoreException malformed(String cause, Exception e) {
-    return new StoreException(
-        CORRUPT, "cannot read image manifest: " + cause + " (push the image again)", e);
+  /** What may still come of texts, so that they are refused before they are all in memory. */
+  private static final class Room {
+    private int strings = ImageConfig.MAX_STRINGS;
+    private int bytes = ImageConfig.MAX_BYTES;
+
+    String take(String text) throws IOException {
+      strings--;
+      bytes -= text.length(); // at most what it has in UTF-8
+      if (strings < 0 || bytes < 0) {
+        throw new IOException(
+            "a configuration of more than "
+                + ImageConfig.MAX_STRINGS
+                + " strings or "
+                + ImageConfig.MAX_BYTES
+                + " bytes");
+      }
+      return text;
+    }
   }
 
   /**
@@ -254,11 +412,11 @@ public record Manifest(String chunker, long size, ImageConfig config, List<Chunk
       return json.currentName();
     }
 
-    List<String> strings() throws IOException {
+    List<String> strings(Room room) throws IOException {
       List<String> strings = new ArrayList<>();
       expect(JsonToken.START_ARRAY);
       while (next() != JsonToken.END_ARRAY) {
-        strings.add(currentString(MAX_BYTES));
+        strings.add(room.take(currentString()));
       }
       return strings;
     }
@@ -270,24 +428,25 @@ public record Manifest(String chunker, long size, ImageConfig config, List<Chunk
 
     Digest digest() throws IOException {
       try {
-        return Digest.parseHex(string(64));
+        return Digest.parseHex(string());
       } catch (StoreException e) {
         throw new IOException("a chunk without a digest", e);
       }
     }
 
-    String string(int maxLength) throws IOException {
-      json.nextToken();
-      return currentString(maxLength);
+    String string(Room room) throws IOException {
+      return room.take(string());
     }
 
-    String currentString(int maxLength) throws IOException {
+    String string() throws IOException {
+      json.nextToken();
+      return currentString();
+    }
+
+    /** The parser bounds its length. */
+    String currentString() throws IOException {
       expectCurrent(JsonToken.VALUE_STRING);
-      String text = json.getText();
-      if (text.length() > maxLength) {
-        throw new IOException("a string of " + text.length() + " characters");
-      }
-      return text;
+      return json.getText();
     }
 
     void expectEnd() throws IOException {

@@ -1,5 +1,9 @@
 package org.layercake.store;
 
+import static org.layercake.store.StoreException.Kind.CORRUPT;
+
+import java.io.IOException;
+import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.time.Instant;
 import java.util.Optional;
@@ -53,12 +57,30 @@ interface ObjectStore extends AutoCloseable {
   boolean readsReplicas();
 
   /**
-   * Reads a whole object, or nothing when there is none. More than {@code maxBytes} is CORRUPT.
+   * Opens an object to read it from its beginning to its end, or nothing when there is none. More
+   * than {@code maxBytes} is CORRUPT. The stream throws {@link StoreStream.Failure}, and need not
+   * be closed by whoever has read it to its end or failed to.
    *
    * @param copy PRIMARY for what may change or go and come again
    */
-  Optional<byte[]> read(String domain, String object, int maxBytes, Copy copy)
+  Optional<InputStream> open(String domain, String object, int maxBytes, Copy copy)
       throws StoreException;
+
+  /** Reads a whole object as {@link #open} does. */
+  default Optional<byte[]> read(String domain, String object, int maxBytes, Copy copy)
+      throws StoreException {
+    Optional<InputStream> stream = open(domain, object, maxBytes, copy);
+    if (stream.isEmpty()) {
+      return Optional.empty();
+    }
+    try (InputStream in = stream.get()) {
+      return Optional.of(in.readAllBytes());
+    } catch (StoreStream.Failure e) {
+      throw e.getCause();
+    } catch (IOException e) {
+      throw new StoreException(CORRUPT, "cannot read " + object + " of " + domain, e);
+    }
+  }
 
   /** Reads a whole object that never changes. */
   default Optional<byte[]> read(String domain, String object, int maxBytes) throws StoreException {

@@ -12,8 +12,8 @@ import static org.layercake.store.StoreException.Kind.UNAVAILABLE;
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -52,7 +52,7 @@ final class RadosStore implements ObjectStore {
 
   private static final String TAGS = "t";
   private static final String SEEN = "seen";
-  private static final int READ_STEP_BYTES = 1 << 20;
+  private static final int READ_STEP_BYTES = 256 << 10;
   private static final int LIST_STEP = 512;
   private static final int MAX_TIME_BYTES = 32;
   // How often librados looks for operations without an answer, to ask for a new map: what it does
@@ -284,31 +284,44 @@ final class RadosStore implements ObjectStore {
   }
 
   @Override
-  public Optional<byte[]> read(String domain, String object, int maxBytes, Copy copy)
+  public Optional<InputStream> open(String domain, String object, int maxBytes, Copy copy)
       throws StoreException {
-    ByteBuffer step = ByteBuffer.allocateDirect(Math.min(READ_STEP_BYTES, maxBytes + 1));
-    ByteArrayOutputStream content = new ByteArrayOutputStream();
-    int flags = flags(copy);
-    int count;
-    do {
-      count = namespace(domain).read(object, content.size(), step, flags);
-      if (isReplicasFault(count, flags)) {
-        flags = 0;
-        count = namespace(domain).read(object, content.size(), step, flags);
-      }
-      if (count == ENOENT) {
+    ObjectStream stream = new ObjectStream(domain, object, maxBytes, flags(copy));
+    try {
+      stream.next();
+      return Optional.of(stream);
+    } catch (StoreStream.Failure e) {
+      if (e.getCause().kind() == NOT_FOUND) {
         return Optional.empty();
       }
-      check(count, "read", domain, object);
-      byte[] piece = new byte[count];
-      step.get(0, piece);
-      content.writeBytes(piece);
-      if (content.size() > maxBytes) {
-        throw new StoreException(
-            CORRUPT, "cannot read " + object + " of " + domain + ": longer than " + maxBytes);
+      throw e.getCause();
+    }
+  }
+
+  private final class ObjectStream extends StoreStream {
+    private final String domain;
+    private final String object;
+    private int flags;
+
+    ObjectStream(String domain, String object, int maxBytes, int flags) {
+      super(
+          object + " of " + domain,
+          maxBytes,
+          ByteBuffer.allocateDirect(Math.min(READ_STEP_BYTES, maxBytes + 1)));
+      this.domain = domain;
+      this.object = object;
+      this.flags = flags;
+    }
+
+    @Override
+    int read(long position, ByteBuffer target) throws StoreException {
+      int count = namespace(domain).read(object, position, target, flags);
+      if (isReplicasFault(count, flags)) {
+        flags = 0;
+        count = namespace(domain).read(object, position, target, flags);
       }
-    } while (count == step.limit());
-    return Optional.of(content.toByteArray());
+      return check(count, "read", domain, object);
+    }
   }
 
   @Override

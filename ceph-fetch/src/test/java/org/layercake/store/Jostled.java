@@ -1,5 +1,6 @@
 package org.layercake.store;
 
+import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.time.Instant;
 import java.util.Optional;
@@ -29,10 +30,10 @@ class Jostled implements ObjectStore {
   }
 
   @Override
-  public Optional<byte[]> read(String domain, String object, int maxBytes, Copy copy)
+  public Optional<InputStream> open(String domain, String object, int maxBytes, Copy copy)
       throws StoreException {
     jostle.run();
-    return store.read(domain, object, maxBytes, copy);
+    return store.open(domain, object, maxBytes, copy);
   }
 
   @Override

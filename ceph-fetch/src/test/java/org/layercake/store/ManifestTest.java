@@ -2,10 +2,13 @@ package org.layercake.store;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.layercake.store.StoreContract.assertKind;
 
+import java.io.ByteArrayInputStream;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
@@ -126,6 +129,73 @@ class ManifestTest {
     assertRefused("[".repeat(1_000_000));
     assertRefused("{\"layercake\":" + "9".repeat(1_000_000));
     assertRefused(" ".repeat(Manifest.MAX_BYTES + 1));
+  }
+
+  @Test
+  void imageOfTooManySmallChunksIsRefused() throws Exception {
+    int most = 1000 + (8 << 20) / (64 << 10);
+    assertEquals(most, Manifest.parse(ofChunks(most).getBytes(UTF_8)).chunks().size());
+    assertRefused(ofChunks(most + 1));
+  }
+
+  /** Of 8 MiB. */
+  private static String ofChunks(int count) {
+    StringBuilder chunks = new StringBuilder();
+    for (int i = 1; i < count; i++) {
+      chunks.append("[\"%064x\",5000],".formatted(i));
+    }
+    int rest = (8 << 20) - 5000 * (count - 1);
+    return EXAMPLE
+        .replaceAll("\"chunks\":.*", "\"chunks\":[" + chunks + "[\"" + B + "\"," + rest + "]]}")
+        .replace("300005", String.valueOf(8 << 20));
+  }
+
+  @Test
+  void chunksAreWhereTheyWerePutInALongList() throws Exception {
+    Random random = new Random(3);
+    List<Manifest.Chunk> chunks = new ArrayList<>();
+    long size = 0;
+    for (int i = 0; i < 5000; i++) {
+      int length = 1 + random.nextInt(Manifest.MAX_CHUNK_BYTES);
+      chunks.add(new Manifest.Chunk(Digest.of(new byte[i]), size, length));
+      size += length;
+    }
+    ImageConfig config = new ImageConfig(List.of(), "x");
+    Manifest manifest = new Manifest("x", size, config, chunks);
+    assertEquals(chunks, manifest.chunks());
+    assertEquals(chunks.get(1024), manifest.chunks().get(1024));
+    assertEquals(chunks, Manifest.parse(manifest.bytes()).chunks());
+    assertEquals(size, manifest.distinctBytes());
+    chunks.set(7, new Manifest.Chunk(chunks.get(7).digest(), chunks.get(7).offset() + 1, 1));
+    assertThrows(
+        IllegalArgumentException.class, () -> new Manifest("x", manifest.size(), config, chunks));
+  }
+
+  @Test
+  void chunkThatComesOftenCountsOnceInTheStore() throws Exception {
+    List<Manifest.Chunk> chunks = new ArrayList<>();
+    Digest digest = Digest.of(new byte[1]);
+    for (int i = 0; i < 600; i++) {
+      chunks.add(new Manifest.Chunk(digest, i * (4L << 20), 4 << 20));
+    }
+    ImageConfig config = new ImageConfig(List.of(), "x");
+    assertEquals(4 << 20, new Manifest("x", 600L * (4 << 20), config, chunks).distinctBytes());
+  }
+
+  @Test
+  void damageIsToldFromWhatWasStoredSo() {
+    byte[] bytes = EXAMPLE.getBytes(UTF_8);
+    byte[] damaged = EXAMPLE.replace("x86_64", "x87_64").getBytes(UTF_8);
+    byte[] malformed = EXAMPLE.replace("x86_64", "x86/64").getBytes(UTF_8);
+    assertTrue(refusal(damaged, bytes).isDamaged());
+    assertTrue(refusal(malformed, bytes).isDamaged());
+    assertFalse(refusal(malformed, malformed).isDamaged());
+  }
+
+  private static Manifest.MalformedException refusal(byte[] found, byte[] stored) {
+    return assertThrows(
+        Manifest.MalformedException.class,
+        () -> Manifest.read(new ByteArrayInputStream(found), Digest.of(stored)));
   }
 
   @Test
