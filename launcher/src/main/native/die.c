@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "die.h"
+#include "printable.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -13,15 +14,10 @@ void die(int code, const char *format, ...)
 	va_list arguments;
 
 	va_start(arguments, format);
-	int length = vsnprintf(line, sizeof(line) - 1, format, arguments);
+	if (vsnprintf(line, sizeof(line), format, arguments) < 0)
+		line[0] = '\0';
 	va_end(arguments);
-	if (length < 0)
-		length = 0;
-	if ((size_t)length > sizeof(line) - 2)
-		length = sizeof(line) - 2;
-	for (int i = 0; i < length; i++)
-		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
-			line[i] = '?';
-	dprintf(STDERR_FILENO, "%s: %.*s\n", program_invocation_short_name, length, line);
+	lc_make_printable(line);
+	dprintf(STDERR_FILENO, "%s: %s\n", program_invocation_short_name, line);
 	exit(code);
 }

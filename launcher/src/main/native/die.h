@@ -9,11 +9,12 @@ enum {
 	EXIT_MISSING = 66,	 /* a mount source does not exist */
 	EXIT_INTERNAL = 70,	 /* the kernel refused something that ought to work */
 	EXIT_INPUT = 74,	 /* the image or a source can not be read */
+	EXIT_TEMPORARY = 75,	 /* a part of the image did not come in time */
 	EXIT_PERMISSION = 77,	 /* the user may not do this */
 	EXIT_MISCONFIGURED = 78, /* the node is not set up */
 };
 
-/* Prints "PROGRAM: MESSAGE" without control characters (names come from users), then exits. */
+/* Prints "PROGRAM: MESSAGE" made printable, since names come from users, then exits. */
 _Noreturn void die(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -1,11 +1,12 @@
 #define _GNU_SOURCE
 #include "filling.h"
+#include "die.h"
+#include "squash.h"
 
 #include <endian.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <squashfuse/common.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,8 +19,7 @@ enum {
 	COMPLAIN_MILLIS = 10000,
 	AHEAD_SEQUENTIAL = 2, /* chunks after one that follows on another that was asked for */
 	AHEAD_MAX = 64,
-	/* How long one request may go on reading: a hostile image can make the library run for
-	   hours. */
+	/* How long one request may go on reading, whatever a hostile image says. */
 	READING_MAX_MILLIS = 30000,
 };
 
@@ -44,6 +44,8 @@ static _Thread_local struct {
 	bool wait;
 	enum outcome outcome;
 	uint32_t missed;
+	enum presence state; /* of what was missed */
+	bool unmounted;
 	int64_t deadline_millis;
 } mine;
 
@@ -78,10 +80,13 @@ void filling_use(const struct filling *filling)
 	if (here.complete)
 		return;
 	asked = calloc(here.map.chunks, sizeof(*asked));
-	if (asked == NULL) {
-		complain("cannot remember %u chunks: no memory", here.map.chunks);
-		exit(EXIT_FAILURE);
-	}
+	if (asked == NULL)
+		die(EXIT_INTERNAL, "cannot remember %u chunks: no memory", here.map.chunks);
+}
+
+uint64_t filling_image_bytes(void)
+{
+	return here.image_bytes;
 }
 
 int64_t filling_limit_millis(void)
@@ -202,6 +207,7 @@ void filling_begin(bool wait)
 {
 	mine.wait = wait;
 	mine.outcome = READS_GOOD;
+	mine.state = CHUNK_PRESENT;
 	mine.deadline_millis = now_millis() + READING_MAX_MILLIS;
 }
 
@@ -209,6 +215,15 @@ enum outcome filling_outcome(uint32_t *chunk)
 {
 	*chunk = mine.missed;
 	return mine.outcome;
+}
+
+/* Before the image has been read nobody asks the kernel whether the mount is still there. fuse(4)
+ */
+static bool is_unmounted(void)
+{
+	struct pollfd mount = {.fd = here.mount};
+
+	return here.mount >= 0 && poll(&mount, 1, 0) > 0 && (mount.revents & POLLERR) != 0;
 }
 
 static enum presence await_range(uint64_t offset, uint64_t length, uint32_t *chunk)
@@ -220,6 +235,9 @@ static enum presence await_range(uint64_t offset, uint64_t length, uint32_t *chu
 		enum presence state = map_look(&here.map, offset, length, chunk);
 		if (state != CHUNK_ABSENT)
 			return state;
+		mine.unmounted = is_unmounted();
+		if (mine.unmounted)
+			return CHUNK_ABSENT;
 		if (*chunk != waited_for) {
 			waited_for = *chunk;
 			deadline = now_millis() + here.limit_millis;
@@ -229,6 +247,20 @@ static enum presence await_range(uint64_t offset, uint64_t length, uint32_t *chu
 		filling_ask(*chunk);
 		filling_await(LOOK_AGAIN_MILLIS);
 	}
+}
+
+void filling_die(uint32_t chunk)
+{
+	if (mine.unmounted)
+		exit(EXIT_SUCCESS);
+	if (mine.state == CHUNK_ABSENT)
+		die(EXIT_TEMPORARY, "cannot read the image: chunk %u of %u did not come in %lld s",
+		    chunk, here.map.chunks, (long long)here.limit_millis / 1000);
+	if (mine.state == CHUNK_GIVEN_UP)
+		die(EXIT_TEMPORARY, "cannot read the image: chunk %u of %u was given up", chunk,
+		    here.map.chunks);
+	die(EXIT_INPUT, "cannot read the image: %s",
+	    mine.state == CHUNK_PRESENT ? "its file cannot be read" : "the map is damaged");
 }
 
 static enum outcome look(uint64_t offset, uint64_t length)
@@ -241,8 +273,9 @@ static enum outcome look(uint64_t offset, uint64_t length)
 	}
 	if (here.complete)
 		return READS_GOOD;
-	switch (mine.wait ? await_range(offset, length, &mine.missed)
-			  : map_look(&here.map, offset, length, &mine.missed)) {
+	mine.state = mine.wait ? await_range(offset, length, &mine.missed)
+			       : map_look(&here.map, offset, length, &mine.missed);
+	switch (mine.state) {
 	case CHUNK_PRESENT:
 		note_touched(offset, length);
 		return READS_GOOD;
@@ -258,28 +291,22 @@ static enum outcome look(uint64_t offset, uint64_t length)
 	}
 }
 
-/*
- * Reads for libsquashfuse. It is given no file descriptor that it could use without us, so that
- * holes are never read as zeros, should a library one day not call this function.
- */
-ssize_t sqfs_pread(sqfs_fd_t fd, void *buffer, size_t count, sqfs_off_t offset);
-ssize_t sqfs_pread(sqfs_fd_t fd, void *buffer, size_t count, sqfs_off_t offset)
+bool read_image(void *buffer, size_t count, uint64_t offset)
 {
 	size_t done = 0;
 
-	(void)fd;
-	enum outcome outcome = look((uint64_t)offset, count);
+	enum outcome outcome = look(offset, count);
 	while (outcome == READS_GOOD && done < count) {
 		ssize_t got =
-		    pread(here.image, (char *)buffer + done, count - done, offset + (off_t)done);
+		    pread(here.image, (char *)buffer + done, count - done, (off_t)(offset + done));
 		if (got > 0)
 			done += (size_t)got;
 		else if (got == 0 || errno != EINTR)
 			outcome = READS_FAILED;
 	}
 	if (outcome == READS_GOOD)
-		return (ssize_t)done;
+		return true;
 	if (mine.outcome != READS_FAILED)
 		mine.outcome = outcome;
-	return -1;
+	return false;
 }

@@ -1,6 +1,6 @@
 /*
- * The image file, which the launcher may still be filling. Defines sqfs_pread(), through which
- * libsquashfuse reads: ours is found before the library's own.
+ * The image file, which the launcher may still be filling. Defines read_image(), through which all
+ * of it is read.
  */
 #ifndef LAYERCAKE_FILLING_H
 #define LAYERCAKE_FILLING_H
@@ -13,6 +13,7 @@
 struct filling {
 	int image; /* the image file; nothing else may read it, or it would take holes for zeros */
 	uint64_t image_bytes;
+	int mount;     /* /dev/fuse, through which it is mounted; -1: not known */
 	bool complete; /* the rest does not count */
 	struct map map;
 	int wanted;  /* FIFO to the launcher: chunks we wait for. Non-blocking, open for both */
@@ -38,6 +39,9 @@ void filling_begin(bool wait);
 /* How the reads since filling_begin() have ended, and the chunk that was missed. */
 enum outcome filling_outcome(uint32_t *chunk);
 
+/* Ends the program after reads that waited, and did not end well. */
+_Noreturn void filling_die(uint32_t chunk);
+
 /* Asks the launcher for a chunk, at most once a second for the same one; never blocks. */
 void filling_ask(uint32_t chunk);
 
@@ -53,6 +57,7 @@ enum presence filling_state(uint32_t chunk);
 void filling_await(int timeout_millis);
 void filling_ring(void);
 
+uint64_t filling_image_bytes(void);
 int64_t filling_limit_millis(void);
 
 /* Milliseconds of the clock that the waits here are measured with. */

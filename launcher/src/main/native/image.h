@@ -1,12 +1,12 @@
-/* What a squashfs image answers to the kernel's requests. Knows libsquashfuse, and nothing of
- * threads. */
+/* What a squashfs image answers to the kernel's requests. Knows nothing of threads. */
 #ifndef LAYERCAKE_IMAGE_H
 #define LAYERCAKE_IMAGE_H
 
 #define FUSE_USE_VERSION 31
 #include <fuse3/fuse_lowlevel.h>
 
-#include <squashfuse/fs.h>
+#include "squash.h"
+
 #include <stdbool.h>
 
 enum kind { NOTHING, ENTRY, ATTRIBUTES, LINK, BYTES, SIZE, STATFS };
@@ -25,7 +25,7 @@ struct answer {
 struct request;
 
 /* Fills in the answer; returns 0 or an errno. May be called again after a failure. */
-typedef int action(sqfs *image, const struct request *request, struct answer *answer);
+typedef int action(struct squash *image, const struct request *request, struct answer *answer);
 
 struct request {
 	fuse_req_t fuse;
@@ -46,12 +46,10 @@ action act_lookup, act_getattr, act_readdir, act_readdirplus, act_read, act_read
 
 #define FOREVER_SECONDS 1e9 /* an image never changes */
 
-/* Opens an image through sqfs_pread(); ends the program when it is none. */
-void image_open(sqfs *image);
+/* Opens an image; ends the program when it is none, or does not come. */
+void image_open(struct squash *image);
 
 /* Whether this part of a file is in a block of its own, not in one shared with other files. */
-bool image_is_block(sqfs *image, fuse_ino_t inode, off_t offset);
-
-bool image_has_xattrs(const sqfs *image);
+bool image_is_block(struct squash *image, fuse_ino_t inode, off_t offset);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * imageserver IMAGE_FILE MOUNTPOINT [MAP WANTED ARRIVED LIMIT_SECONDS]
+ * imageserver [--cgroup FILE] IMAGE_FILE MOUNTPOINT [MAP WANTED ARRIVED LIMIT_SECONDS]
  *
  * Mounts a squashfs image read-only in the current mount namespace, says "mounted" on stdout and
  * serves it. With MAP the image file is still being filled: docs/protocol.md says how the launcher
@@ -10,6 +10,8 @@
  * first byte of the image is read, the process is nobody, without groups, capabilities, network or
  * sight of other processes' memory, and can open nothing any more.
  *
+ * FILE is the cgroup.procs of a cgroup to join.
+ *
  * The server ends when the mount point is unmounted.
  */
 #define _GNU_SOURCE
@@ -19,6 +21,7 @@
 #include "serve.h"
 #include "session.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -36,10 +39,16 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#ifndef PR_SET_IO_FLUSHER
+#define PR_SET_IO_FLUSHER 57
+#endif
+
+#define OOM_SCORE "500" /* of -1000 to 1000; jobs have 0 */
+
 enum {
 	NOBODY = 65534,
 	LIMIT_MAX_SECONDS = 86400,
-	MEMORY_MAX_BYTES = 512 << 20,
+	MEMORY_MAX_BYTES = 192 << 20,
 };
 
 static int open_regular(const char *path, const char *what, struct stat *status)
@@ -93,24 +102,23 @@ static int64_t parse_limit(const char *text)
 	return seconds * 1000;
 }
 
-static void open_files(int argc, char **argv)
+static void open_files(int argc, char **argv, struct filling *filling)
 {
 	struct stat status;
-	struct filling filling = {.image = open_regular(argv[1], "image file", &status),
-				  .image_bytes = (uint64_t)status.st_size,
-				  .complete = argc == 3,
-				  .wanted = -1,
-				  .arrived = -1};
 
-	if (!filling.complete) {
-		open_map(argv[3], &filling.map);
-		if (filling.map.image_bytes != filling.image_bytes)
-			die(EXIT_INPUT, "cannot serve \"%s\": its map is of another size", argv[1]);
-		filling.wanted = open_fifo(argv[4]);
-		filling.arrived = open_fifo(argv[5]);
-		filling.limit_millis = parse_limit(argv[6]);
-	}
-	filling_use(&filling);
+	*filling = (struct filling){.image = open_regular(argv[1], "image file", &status),
+				    .image_bytes = (uint64_t)status.st_size,
+				    .complete = argc == 3,
+				    .wanted = -1,
+				    .arrived = -1};
+	if (filling->complete)
+		return;
+	open_map(argv[3], &filling->map);
+	if (filling->map.image_bytes != filling->image_bytes)
+		die(EXIT_INPUT, "cannot serve \"%s\": its map is of another size", argv[1]);
+	filling->wanted = open_fifo(argv[4]);
+	filling->arrived = open_fifo(argv[5]);
+	filling->limit_millis = parse_limit(argv[6]);
 }
 
 static int mount_fuse(const char *mount_point)
@@ -171,13 +179,70 @@ static void become_nobody(void)
 		die(EXIT_INTERNAL, "cannot set no_new_privs: %s", strerror(errno));
 }
 
+/* As close_range(2), which glibc has since 2.34 and Linux since 5.9. */
+static void close_from(int first)
+{
+#ifdef SYS_close_range
+	if (syscall(SYS_close_range, first, ~0U, 0) == 0)
+		return;
+#endif
+	DIR *list = opendir("/proc/self/fd");
+	const struct dirent *entry;
+	if (list == NULL)
+		die(EXIT_INTERNAL, "cannot list the open files: %s", strerror(errno));
+	while ((entry = readdir(list)) != NULL) {
+		int fd = atoi(entry->d_name);
+		if (fd >= first && fd != dirfd(list))
+			close(fd);
+	}
+	closedir(list);
+}
+
 static void start_clean(void)
 {
 	start_own_session();
 	/* Nobody listens any more when the launcher has ended. */
 	signal(SIGPIPE, SIG_IGN);
-	if (chdir("/") < 0 || clearenv() != 0 || close_range(STDERR_FILENO + 1, ~0U, 0) < 0)
+	if (chdir("/") < 0 || clearenv() != 0)
 		die(EXIT_INTERNAL, "cannot start clean: %s", strerror(errno));
+	close_from(STDERR_FILENO + 1);
+}
+
+static bool write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool written = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	if (fd >= 0)
+		close(fd);
+	return written;
+}
+
+/* All image servers in one cgroup: what they need together is bounded, and charged to them. */
+static void join_cgroup(const char *procs)
+{
+	if (!write_file(procs, "0"))
+		die(EXIT_INTERNAL, "cannot join the cgroup of \"%s\": %s", procs, strerror(errno));
+}
+
+/*
+ * Without memory an image server is ended before a job: the launcher's own oom_score_adj, which it
+ * inherits, is below everybody's. proc(5)
+ */
+static void be_first_without_memory(void)
+{
+	if (!write_file("/proc/self/oom_score_adj", OOM_SCORE))
+		die(EXIT_INTERNAL, "cannot write /proc/self/oom_score_adj: %s", strerror(errno));
+}
+
+/*
+ * Whoever needs memory may have to wait for our answer; when we need some ourselves, the kernel
+ * must not wait for us. PR_SET_IO_FLUSHER(2const), since Linux 5.6.
+ */
+static void be_io_flusher(void)
+{
+	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) < 0 && errno != EINVAL && errno != EPERM)
+		die(EXIT_INTERNAL, "cannot become an I/O flusher: %s", strerror(errno));
 }
 
 /* The launcher may not be reading stderr: what does not fit in the pipe is lost. */
@@ -191,15 +256,28 @@ static void never_block_on_stderr(void)
 
 int main(int argc, char **argv)
 {
+	struct filling filling;
+	const char *cgroup = NULL;
+
+	if (argc > 3 && strcmp(argv[1], "--cgroup") == 0) {
+		cgroup = argv[2];
+		argc -= 2;
+		argv += 2;
+	}
 	if (argc != 3 && argc != 7)
-		die(EXIT_REQUEST, "usage: imageserver IMAGE_FILE MOUNTPOINT "
+		die(EXIT_REQUEST, "usage: imageserver [--cgroup FILE] IMAGE_FILE MOUNTPOINT "
 				  "[MAP WANTED ARRIVED LIMIT_SECONDS]");
 	start_clean();
-	open_files(argc, argv);
-	int fuse = mount_fuse(argv[2]);
+	if (cgroup != NULL)
+		join_cgroup(cgroup);
+	be_first_without_memory();
+	be_io_flusher();
+	open_files(argc, argv, &filling);
+	filling.mount = mount_fuse(argv[2]);
+	filling_use(&filling);
 	limit_memory();
 	become_nobody();
-	serve_prepare(fuse);
+	serve_prepare(filling.mount);
 	never_block_on_stderr();
 	enter_sandbox();
 	if (dprintf(STDOUT_FILENO, "mounted\n") < 0)

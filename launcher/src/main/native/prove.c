@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 #include "die.h"
 #include "sandbox.h"
+#include "squash.h"
 #include "walk.h"
 
 #include <errno.h>
@@ -28,7 +29,27 @@
 
 enum { MEMORY_MAX_BYTES = 32 << 20 }; /* of each process */
 
-static int open_image(const char *path, uint64_t *bytes)
+static int image_file;
+int image_errno;
+
+bool read_image(void *buffer, size_t count, uint64_t offset)
+{
+	size_t done = 0;
+
+	while (done < count) {
+		ssize_t got =
+		    pread(image_file, (char *)buffer + done, count - done, (off_t)(offset + done));
+		if (got > 0) {
+			done += (size_t)got;
+		} else if (got == 0 || errno != EINTR) {
+			image_errno = got == 0 ? EIO : errno;
+			return false;
+		}
+	}
+	return true;
+}
+
+static void open_image(const char *path, uint64_t *bytes)
 {
 	struct stat status;
 	/* Not blocking: it may be a FIFO. */
@@ -43,7 +64,7 @@ static int open_image(const char *path, uint64_t *bytes)
 		die(EXIT_DAMAGED, "cannot read \"%s\": it is not a regular file", path);
 	posix_fadvise(file, 0, 0, POSIX_FADV_SEQUENTIAL);
 	*bytes = (uint64_t)status.st_size;
-	return file;
+	image_file = file;
 }
 
 static unsigned count_processors(void)
@@ -70,7 +91,7 @@ static void confine(void)
 #endif
 }
 
-static pid_t start(int file, uint64_t bytes, unsigned number, unsigned walkers, struct share *share)
+static pid_t start(uint64_t bytes, unsigned number, unsigned walkers, struct share *share)
 {
 	pid_t pid = fork();
 
@@ -80,7 +101,7 @@ static pid_t start(int file, uint64_t bytes, unsigned number, unsigned walkers, 
 		return pid;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	confine();
-	walk(file, bytes, number, walkers, share);
+	walk(bytes, number, walkers, share);
 }
 
 static void await(pid_t pid, const struct share *share, const char *image)
@@ -108,14 +129,14 @@ int main(int argc, char **argv)
 
 	if (argc != 2)
 		die(EXIT_REQUEST, "usage: prove IMAGE_FILE");
-	int file = open_image(argv[1], &bytes);
+	open_image(argv[1], &bytes);
 	unsigned walkers = count_processors();
 	struct share *shares = mmap(NULL, walkers * sizeof(*shares), PROT_READ | PROT_WRITE,
 				    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (shares == MAP_FAILED)
 		die(EXIT_INTERNAL, "no memory");
 	for (unsigned i = 0; i < walkers; i++)
-		pids[i] = start(file, bytes, i, walkers, &shares[i]);
+		pids[i] = start(bytes, i, walkers, &shares[i]);
 	for (unsigned i = 0; i < walkers; i++) {
 		await(pids[i], &shares[i], argv[1]);
 		all.sum += shares[i].sum;

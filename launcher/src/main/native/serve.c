@@ -12,14 +12,14 @@
 
 /*
  * The main thread reads the kernel's requests and answers them. Reads of whole data blocks, most of
- * whose time goes into decompression, it gives to the workers. libsquashfuse 0.1 is not thread
- * safe, so each of these threads has an image of its own, with its own caches; which worker reads a
- * part of a file is fixed, so that a block is decompressed once. (Sharing out all requests evenly
- * took twice the time: neighbouring small files and inodes are in one block.)
+ * whose time goes into decompression, it gives to the workers. Each of these threads has an image
+ * of its own, with its own caches, so that none waits for another; which worker reads a part of a
+ * file is fixed, so that a block is decompressed once. (Sharing out all requests evenly took twice
+ * the time: neighbouring small files and inodes are in one block.)
  *
- * A request that misses a chunk does not keep its thread: the library's call fails, the request is
+ * A request that misses a chunk does not keep its thread: its read fails, the request is
  * parked, and the retrier gives it to a worker when the chunk is there, to be done from the
- * beginning. That is sound because the library keeps nothing of a call that failed, and a chunk
+ * beginning. That is sound because nothing is kept of a read that failed, and a chunk
  * that is there stays.
  */
 enum {
@@ -31,7 +31,7 @@ enum {
 };
 
 struct worker {
-	sqfs image;
+	struct squash image;
 	pthread_mutex_t lock;
 	pthread_cond_t given;
 	struct request *first; /* guarded by the lock, as is the next */
@@ -39,7 +39,7 @@ struct worker {
 };
 
 static struct fuse_session *session;
-static sqfs main_image;
+static struct squash main_image;
 static struct worker workers[WORKERS];
 /* Passed twice: when all threads run (glibc starts them with system calls), and when they may work.
  */
@@ -125,14 +125,14 @@ static void park(const struct request *request, uint32_t chunk)
 	filling_ring();
 }
 
-static void attempt(sqfs *image, const struct request *request)
+static void attempt(struct squash *image, const struct request *request)
 {
 	struct answer answer = {.kind = NOTHING};
 	uint32_t missed;
 
 	filling_begin(false);
 	int error = request->act(image, request, &answer);
-	/* Whatever the library made of a read that failed is not to be believed. */
+	/* Whatever was made of a read that failed is not to be believed. */
 	switch (filling_outcome(&missed)) {
 	case READS_GOOD:
 		if (error == 0)
@@ -327,7 +327,7 @@ static void on_readlink(fuse_req_t fuse, fuse_ino_t inode)
 /* ENOSYS: never ask again. */
 static void on_listxattr(fuse_req_t fuse, fuse_ino_t inode, size_t size)
 {
-	if (image_has_xattrs(&main_image))
+	if (main_image.super.has_attributes)
 		begin(fuse, act_listxattr, inode, size, 0, NULL);
 	else
 		fuse_reply_err(fuse, ENOSYS);
@@ -335,7 +335,7 @@ static void on_listxattr(fuse_req_t fuse, fuse_ino_t inode, size_t size)
 
 static void on_getxattr(fuse_req_t fuse, fuse_ino_t inode, const char *name, size_t size)
 {
-	if (image_has_xattrs(&main_image))
+	if (main_image.super.has_attributes)
 		begin(fuse, act_getxattr, inode, size, 0, name);
 	else
 		fuse_reply_err(fuse, ENOSYS);
@@ -400,7 +400,7 @@ void serve(void)
 	for (int i = 0; i < WORKERS; i++)
 		image_open(&workers[i].image);
 	/* Whatever is done first, names are looked up. */
-	filling_ask_ahead(main_image.sb.inode_table_start, main_image.sb.bytes_used);
+	filling_ask_ahead(main_image.super.inode_table, main_image.super.bytes);
 	pthread_barrier_wait(&gate);
 	while (!fuse_session_exited(session)) {
 		int got = fuse_session_receive_buf(session, &buffer);

@@ -9,7 +9,6 @@
 #include "die.h"
 #include "squash.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,7 +43,6 @@ struct sum {
 };
 
 static struct {
-	int file;
 	struct squash image;
 	struct share *share;
 	unsigned number; /* of this walker */
@@ -62,25 +60,7 @@ static struct {
 	char path[PATH_MAX_BYTES + NAME_MAX_BYTES + 2];
 	uint32_t zero_block[4][256]; /* what a block of zeros makes of a checksum */
 	bool zero_block_known;
-	int read_errno;
 } here;
-
-bool read_image(void *buffer, size_t count, uint64_t offset)
-{
-	size_t done = 0;
-
-	while (done < count) {
-		ssize_t got =
-		    pread(here.file, (char *)buffer + done, count - done, (off_t)(offset + done));
-		if (got > 0) {
-			done += (size_t)got;
-		} else if (got == 0 || errno != EINTR) {
-			here.read_errno = got == 0 ? EIO : errno;
-			return false;
-		}
-	}
-	return true;
-}
 
 static _Noreturn void fail(int code, const char *cause)
 {
@@ -93,7 +73,7 @@ static _Noreturn void fail(int code, const char *cause)
 
 static _Noreturn void fail_as_read(void)
 {
-	if (here.read_errno != 0)
+	if (image_errno != 0)
 		fail(EXIT_INPUT, "the file could not be read from its disk");
 	fail(here.image.no_memory ? EXIT_INTERNAL : EXIT_DAMAGED, here.image.cause);
 }
@@ -398,9 +378,8 @@ static void begin(uint64_t file_bytes)
 	enter(&root);
 }
 
-void walk(int file, uint64_t file_bytes, unsigned number, unsigned walkers, struct share *share)
+void walk(uint64_t file_bytes, unsigned number, unsigned walkers, struct share *share)
 {
-	here.file = file;
 	here.number = number;
 	here.walkers = walkers;
 	here.share = share;

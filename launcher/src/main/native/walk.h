@@ -18,8 +18,10 @@ struct share {
 	char path[SHOWN_PATH_BYTES]; /* where; empty: the image itself, or its root */
 };
 
+/* Why the last read_image() failed, which is the program's: the file's disk, not the image. */
+extern int image_errno;
+
 /* Fills in the share, which was all zeros, and ends the process. */
-_Noreturn void walk(int file, uint64_t file_bytes, unsigned number, unsigned walkers,
-		    struct share *share);
+_Noreturn void walk(uint64_t file_bytes, unsigned number, unsigned walkers, struct share *share);
 
 #endif
