@@ -16,11 +16,8 @@ struct lc_error {
 	char text[2048];
 };
 
-/* Fills in an error and returns -1. Control characters, which may come from users, become "?". */
+/* Fills in an error and returns -1. Parts of it may come from users: it is made printable. */
 int lc_fail(struct lc_error *error, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-
-/* Makes text from elsewhere fit for a terminal, in place. */
-void lc_make_printable(char *text);
 
 #endif

@@ -17,6 +17,7 @@
 #define _GNU_SOURCE
 #include "enter.h"
 #include "note.h"
+#include "printable.h"
 #include "request.h"
 #include "wire.h"
 
@@ -74,8 +75,9 @@ static void say(const char *line)
 		length = sizeof(text) - 2;
 	text[length] = '\0';
 	lc_make_printable(text);
-	text[length] = '\n';
-	if (write(STDERR_FILENO, text, (size_t)length + 1) < 0)
+	size_t size = strlen(text);
+	text[size++] = '\n';
+	if (write(STDERR_FILENO, text, size) < 0)
 		return; /* nobody listens */
 }
 
@@ -396,6 +398,33 @@ static void enter_container(struct task *task, const char *spec)
 	lc_container_clear(&container);
 }
 
+/* Whose task this is. */
+static bool identify(struct task *task)
+{
+	int local_task;
+	uint32_t global_task;
+
+	if (spank_get_item(task->spank, S_JOB_ID, &task->job) != ESPANK_SUCCESS ||
+	    spank_get_item(task->spank, S_JOB_STEPID, &task->step) != ESPANK_SUCCESS ||
+	    spank_get_item(task->spank, S_TASK_ID, &local_task) != ESPANK_SUCCESS ||
+	    spank_get_item(task->spank, S_TASK_GLOBAL_ID, &global_task) != ESPANK_SUCCESS)
+		return false;
+	task->speaks = local_task == 0;
+	task->reports = global_task == 0;
+	return true;
+}
+
+/* Returning an error would do under "required"; under "optional" the task would run on the host. */
+_Noreturn static void end_unknown_task(const struct task *task)
+{
+	struct lc_error error;
+
+	lc_fail(&error, LC_INTERNAL,
+		"cannot tell whether this task belongs in a container: slurmstepd does not say of "
+		"which job and step it is (tell the site: is the plugin built for this Slurm?)");
+	end_task(task, &error);
+}
+
 /* Whether the task is what drives the job, a batch script or the shell of salloc on a node. */
 static bool is_driver(const struct task *task)
 {
@@ -429,6 +458,28 @@ static void explain_driver(const struct task *task, const char *spec)
 	lc_request_clear(&request);
 }
 
+/* Nobody but the job's note can say. When that cannot be read, the host is as wrong as any. */
+static void place_by_note(struct task *task)
+{
+	struct lc_error error;
+
+	switch (lc_find_note(run_directory, task->job, getuid())) {
+	case LC_NOTE_OF_JOB:
+		enter_container(task, "");
+		break;
+	case LC_NOTE_UNKNOWN:
+		lc_fail(
+		    &error, LC_INTERNAL,
+		    "cannot tell whether job %u has a container: \"%s/contained\" on this node: "
+		    "%s (tell the site, or use another node)",
+		    task->job, run_directory, strerror(errno));
+		end_task(task, &error);
+	case LC_NO_NOTE:
+	case LC_NOTE_OF_STEPS:
+		break;
+	}
+}
+
 /*
  * Puts the task where it belongs. A step whose environment says nothing, as with srun --jobid from
  * elsewhere, is in the container its job was announced with.
@@ -445,9 +496,8 @@ static void place_task(struct task *task, enum place place, const char *spec)
 			"it from the environment)",
 			SPEC_VARIABLE);
 		end_task(task, &error);
-	} else if (place == PLACE_UNSAID &&
-		   lc_find_note(run_directory, task->job, getuid()) == LC_NOTE_OF_JOB) {
-		enter_container(task, "");
+	} else if (place == PLACE_UNSAID) {
+		place_by_note(task);
 	}
 }
 
@@ -528,21 +578,15 @@ int slurm_spank_task_post_fork(spank_t spank, int argc, char **argv)
 
 int slurm_spank_task_init(spank_t spank, int argc, char **argv)
 {
-	struct task task = {.spank = spank};
+	struct task task = {.spank = spank, .speaks = true};
 	char spec[LC_SPEC_MAX + 1];
-	int local_task;
-	uint32_t global_task = 0;
 
 	(void)argc;
 	(void)argv;
-	if (spank_get_item(spank, S_JOB_ID, &task.job) != ESPANK_SUCCESS ||
-	    spank_get_item(spank, S_JOB_STEPID, &task.step) != ESPANK_SUCCESS ||
-	    spank_get_item(spank, S_TASK_ID, &local_task) != ESPANK_SUCCESS ||
-	    spank_get_item(spank, S_TASK_GLOBAL_ID, &global_task) != ESPANK_SUCCESS)
-		return -1;
-	task.speaks = local_task == 0;
-	task.reports = global_task == 0;
+	bool known = identify(&task);
 	enum place place = read_place(&task, spec);
+	if (!known && (place != PLACE_HOST || container_expected))
+		end_unknown_task(&task);
 	if (is_driver(&task) && !is_inside_batch(&task)) {
 		if (place == PLACE_CONTAINER)
 			explain_driver(&task, spec);

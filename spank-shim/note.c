@@ -21,15 +21,18 @@ static enum lc_note find_any_note(const char *directory, uint32_t uid)
 	struct dirent *note;
 
 	if (notes == NULL)
-		return errno == ENOENT ? LC_NO_NOTE : LC_NOTE_OF_STEPS;
+		return errno == ENOENT ? LC_NO_NOTE : LC_NOTE_UNKNOWN;
 	snprintf(suffix, sizeof(suffix), ".%u", uid);
+	errno = 0;
 	while (found == LC_NO_NOTE && (note = readdir(notes)) != NULL) {
 		const char *dot = strrchr(note->d_name, '.');
 		if (dot != NULL && strcmp(dot, suffix) == 0)
 			found = LC_NOTE_OF_STEPS;
 	}
+	int cause = errno;
 	closedir(notes);
-	return found;
+	errno = cause;
+	return found == LC_NO_NOTE && cause != 0 ? LC_NOTE_UNKNOWN : found;
 }
 
 enum lc_note lc_find_note(const char *run_directory, uint32_t job, uint32_t uid)
@@ -38,13 +41,15 @@ enum lc_note lc_find_note(const char *run_directory, uint32_t job, uint32_t uid)
 	struct stat status;
 	int length = snprintf(path, sizeof(path), "%s/" DIRECTORY, run_directory);
 
-	if (length < 0 || (size_t)length + 24 > sizeof(path))
-		return LC_NOTE_OF_STEPS;
+	if (length < 0 || (size_t)length + 24 > sizeof(path)) {
+		errno = ENAMETOOLONG;
+		return LC_NOTE_UNKNOWN;
+	}
 	if (job == 0)
 		return find_any_note(path, uid);
 	snprintf(path + length, sizeof(path) - (size_t)length, "/%u.%u", job, uid);
 	if (stat(path, &status) < 0)
-		return errno == ENOENT ? LC_NO_NOTE : LC_NOTE_OF_STEPS;
+		return errno == ENOENT ? LC_NO_NOTE : LC_NOTE_UNKNOWN;
 	return status.st_size > 0 ? LC_NOTE_OF_JOB : LC_NOTE_OF_STEPS;
 }
 

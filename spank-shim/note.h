@@ -11,8 +11,9 @@
 
 enum lc_note {
 	LC_NO_NOTE,
-	LC_NOTE_OF_STEPS, /* or it cannot be told what it is */
+	LC_NOTE_OF_STEPS,
 	LC_NOTE_OF_JOB,
+	LC_NOTE_UNKNOWN, /* it cannot be told whether there is one; errno says why */
 };
 
 /* Job 0, for root only: whether any job of the user has a note. */

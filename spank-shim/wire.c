@@ -212,11 +212,18 @@ void lc_container_clear(struct lc_container *container)
 
 /* --- the connection --- */
 
+/* Whether somebody is at the other end. */
+enum presence {
+	PRESENT,
+	ABSENT, /* no launcher runs */
+	LOST,	/* it was there: it is being stopped or restarted */
+};
+
 struct connection {
 	int fd;
 	int64_t deadline_millis; /* CLOCK_MONOTONIC */
 	int fds[2];		 /* received, -1 when not */
-	bool gone;		 /* nobody is at the other end, or not any more */
+	enum presence presence;
 	uint8_t type;
 	size_t size; /* of the payload */
 	uint8_t payload[LC_FRAME_MAX];
@@ -275,7 +282,7 @@ static int open_connection(struct connection *connection, const char *path, int 
 	int result;
 
 	connection->fds[0] = connection->fds[1] = -1;
-	connection->gone = false;
+	connection->presence = PRESENT;
 	connection->deadline_millis = now_millis() + timeout_millis;
 	connection->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (connection->fd < 0)
@@ -290,8 +297,10 @@ static int open_connection(struct connection *connection, const char *path, int 
 	} while (result < 0 && errno == EINTR);
 	if (result < 0 && errno == EAGAIN)
 		return silent(error);
-	connection->gone = result < 0;
-	return result < 0 ? unreachable(error, path, errno) : 0;
+	if (result == 0)
+		return 0;
+	connection->presence = ABSENT;
+	return unreachable(error, path, errno);
 }
 
 static void close_connection(struct connection *connection)
@@ -372,7 +381,7 @@ static int receive(struct connection *connection, uint8_t *bytes, size_t size,
 		if (n < 0 && errno == EAGAIN)
 			return silent(error);
 		if (n <= 0) {
-			connection->gone = true;
+			connection->presence = LOST;
 			return lc_fail(error, LC_UNREACHABLE,
 				       "the launcher on %s went away (try again)", node_name());
 		}
@@ -399,11 +408,15 @@ static int receive_frame(struct connection *connection, struct lc_error *error)
 	return receive(connection, connection->payload, connection->size, error);
 }
 
-/* How long to leave a launcher that is gone alone before it is asked anew. */
+/*
+ * How long to leave a launcher that is gone alone before it is asked anew. The impatient ask one
+ * that was lost a second time, too: a launcher that is restarted closes its connections, and new
+ * ones wait in the queue of its socket, which systemd holds.
+ */
 enum { NAP_MILLIS = 100 };
 
 static int tell_once(const char *socket_path, const struct lc_frames *request, int timeout_millis,
-		     bool *gone, struct lc_error *error)
+		     enum presence *presence, struct lc_error *error)
 {
 	struct connection connection;
 	int result = -1;
@@ -422,7 +435,7 @@ static int tell_once(const char *socket_path, const struct lc_frames *request, i
 	else
 		malformed(error);
 out:
-	*gone = connection.gone;
+	*presence = connection.presence;
 	close_connection(&connection);
 	return result;
 }
@@ -432,12 +445,15 @@ int lc_tell(const char *socket_path, const struct lc_frames *request, bool patie
 {
 	int64_t deadline_millis = now_millis() + timeout_millis;
 
-	for (;;) {
-		bool gone;
+	for (bool asked_twice = patient;;) {
+		enum presence presence;
 		int left_millis = (int)(deadline_millis - now_millis());
-		int result = tell_once(socket_path, request, left_millis, &gone, error);
-		if (result == 0 || !gone || !patient || left_millis <= NAP_MILLIS)
+		int result = tell_once(socket_path, request, left_millis, &presence, error);
+		if (result == 0 || presence == PRESENT || left_millis <= NAP_MILLIS)
 			return result;
+		if (!patient && (presence == ABSENT || asked_twice))
+			return result;
+		asked_twice = true;
 		poll(NULL, 0, NAP_MILLIS);
 	}
 }
@@ -481,9 +497,9 @@ struct question {
 	void *context;
 };
 
-/* Returns 1 when the launcher sends to the host; sets `gone` when there is none to ask. */
-static int ask_once(const struct question *question, struct lc_container *container, bool *gone,
-		    struct lc_error *error)
+/* Returns 1 when the launcher sends to the host. */
+static int ask_once(const struct question *question, struct lc_container *container,
+		    enum presence *presence, struct lc_error *error)
 {
 	struct connection connection;
 	int result = -1;
@@ -513,7 +529,7 @@ static int ask_once(const struct question *question, struct lc_container *contai
 		break;
 	}
 out:
-	*gone = connection.gone;
+	*presence = connection.presence;
 	close_connection(&connection);
 	return result;
 }
@@ -529,9 +545,12 @@ static int ask(const struct question *question, struct lc_container *container,
 	char line[128];
 
 	for (int absent_millis = 0;; absent_millis += NAP_MILLIS) {
-		bool gone;
-		int result = ask_once(question, container, &gone, error);
-		if (result >= 0 || !gone || absent_millis >= question->absence_millis)
+		enum presence presence;
+		int result = ask_once(question, container, &presence, error);
+		if (result >= 0 || presence == PRESENT)
+			return result;
+		if (absent_millis >= question->absence_millis &&
+		    (presence == ABSENT || absent_millis > 0))
 			return result;
 		if (absent_millis == SPEAK_MILLIS) {
 			snprintf(line, sizeof(line),

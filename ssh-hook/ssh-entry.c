@@ -13,6 +13,7 @@
 #include "enter.h"
 #include "node.h"
 #include "note.h"
+#include "printable.h"
 #include "transfer.h"
 #include "wire.h"
 

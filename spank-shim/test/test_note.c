@@ -51,19 +51,19 @@ static void test_an_empty_note_is_of_steps(void)
 	unlink(path);
 }
 
-static void test_what_cannot_be_told_is_no_reason_for_the_host(void)
+static void test_what_cannot_be_told_is_said_to_be_so(void)
 {
 	char deep[5000];
 
 	rmdir(contained);
 	close(open(contained, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
-	CHECK(lc_find_note(run, 42, 1001) == LC_NOTE_OF_STEPS);
-	CHECK(lc_find_note(run, 0, 1001) == LC_NOTE_OF_STEPS);
+	CHECK(lc_find_note(run, 42, 1001) == LC_NOTE_UNKNOWN && errno == ENOTDIR);
+	CHECK(lc_find_note(run, 0, 1001) == LC_NOTE_UNKNOWN);
 	CHECK(lc_leave_note(run, 42, 1001, "image=deb:12") < 0);
 	unlink(contained);
 	memset(deep, 'a', sizeof(deep) - 1);
 	deep[sizeof(deep) - 1] = '\0';
-	CHECK(lc_find_note(deep, 42, 1001) == LC_NOTE_OF_STEPS);
+	CHECK(lc_find_note(deep, 42, 1001) == LC_NOTE_UNKNOWN && errno == ENAMETOOLONG);
 	CHECK(lc_leave_note(deep, 42, 1001, "image=deb:12") < 0 && errno == ENAMETOOLONG);
 }
 
@@ -77,7 +77,7 @@ int main(void)
 	test_a_note_is_of_one_job_and_user();
 	test_a_requeued_job_replaces_its_note();
 	test_an_empty_note_is_of_steps();
-	test_what_cannot_be_told_is_no_reason_for_the_host();
+	test_what_cannot_be_told_is_said_to_be_so();
 	rmdir(run);
 	return summary();
 }

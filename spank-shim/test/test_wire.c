@@ -98,8 +98,7 @@ static void test_replies(void)
 
 static char socket_path[64];
 
-/* Answers the next connection with these bytes and descriptors, in a child. */
-static pid_t answer(const void *bytes, size_t size, const int *fds, size_t fd_count, bool hang)
+static int listen_for_one(void)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -111,6 +110,30 @@ static pid_t answer(const void *bytes, size_t size, const int *fds, size_t fd_co
 		perror("bind");
 		exit(1);
 	}
+	return listener;
+}
+
+/* Closes the next connection, and answers the one after it, in a child. */
+static pid_t answer_after_restart(const void *bytes, size_t size)
+{
+	int listener = listen_for_one();
+	char request[LC_SPEC_MAX + 64];
+	pid_t child = fork();
+
+	if (child == 0) {
+		close(accept(listener, NULL, NULL));
+		int fd = accept(listener, NULL, NULL);
+		_exit(read(fd, request, sizeof(request)) < 7 ||
+		      write(fd, bytes, size) != (ssize_t)size);
+	}
+	close(listener);
+	return child;
+}
+
+/* Answers the next connection with these bytes and descriptors, in a child. */
+static pid_t answer(const void *bytes, size_t size, const int *fds, size_t fd_count, bool hang)
+{
+	int listener = listen_for_one();
 	pid_t child = fork();
 	if (child != 0) {
 		close(listener);
@@ -231,8 +254,8 @@ static void answered(const char *bytes, size_t size, int code, const char *part)
 static void test_bad_answers(void)
 {
 	answered("\0\0\0\x0c\x4f\x42\0\x08no image", 16, 66, "no image");
-	answered("", 0, LC_UNREACHABLE, "went away");
-	answered("\0\0\0", 3, LC_UNREACHABLE, "went away");
+	answered("", 0, LC_UNREACHABLE, "the launcher on");
+	answered("\0\0\0", 3, LC_UNREACHABLE, "the launcher on");
 	answered("\0\0\0\0\x40", 5, LC_INTERNAL, "malformed");
 	answered("\0\1\0\1\x40", 5, LC_INTERNAL, "malformed");
 	answered("\xff\xff\xff\xff\x40", 5, LC_INTERNAL, "malformed");
@@ -289,6 +312,24 @@ static void test_a_restarted_launcher_is_asked_anew(void)
 	close(fds[1]);
 }
 
+/* A stopping launcher closes its connections; systemd's socket holds those that come then. */
+static void test_nobody_notices_a_graceful_restart(void)
+{
+	uint8_t bytes[64];
+	size_t size = read_vector("host", bytes);
+	struct lc_frames frames;
+	struct lc_container container;
+	struct lc_error error;
+
+	lc_frames_release(&frames, 42);
+	pid_t child = answer_after_restart("\0\0\0\1\x40", 5);
+	CHECK(lc_tell(socket_path, &frames, false, 2000, &error) == 0);
+	finish(child);
+	child = answer_after_restart(bytes, size);
+	CHECK(join(&container, &error) == 1); /* the impatient, too */
+	finish(child);
+}
+
 static void test_telling(void)
 {
 	struct lc_frames frames;
@@ -326,6 +367,7 @@ int main(int argc, char **argv)
 	test_bad_answers();
 	test_sessions();
 	test_a_restarted_launcher_is_asked_anew();
+	test_nobody_notices_a_graceful_restart();
 	test_telling();
 	return summary();
 }
