@@ -5,6 +5,8 @@ import static org.layercake.store.StoreException.Kind.CORRUPT;
 import static org.layercake.store.StoreException.Kind.INVALID;
 
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Iterator;
 import java.util.List;
 import java.util.SortedSet;
 import java.util.TreeSet;
@@ -21,6 +23,8 @@ public record Audience(boolean all, SortedSet<String> groups, SortedSet<String> 
   public static final Audience ALL = new Audience(true, new TreeSet<>(), new TreeSet<>());
 
   private static final int MAX_NAMES = 100;
+  private static final String GROUP_PREFIX = "group ";
+  private static final String USER_PREFIX = "user ";
 
   /** Directory services have groups with spaces. A colon could not be looked up. */
   private static final Pattern GROUP = Pattern.compile("[!-9;-~]([ -9;-~]{0,126}[!-9;-~])?");
@@ -97,29 +101,50 @@ public record Audience(boolean all, SortedSet<String> groups, SortedSet<String> 
         List.copyOf(how.apply(new TreeSet<>(users), other.users)));
   }
 
+  /**
+   * Parses hostile bytes. Only what {@link #bytes} would write is an audience: of anything else,
+   * such as one that was cut off, nobody knows whom it was to admit.
+   */
   static Audience parse(byte[] bytes) throws StoreException {
-    List<String> groups = new ArrayList<>();
-    List<String> users = new ArrayList<>();
+    SortedSet<String> groups = new TreeSet<>();
+    SortedSet<String> users = new TreeSet<>();
     boolean all = false;
-    for (String line : new String(bytes, US_ASCII).lines().toList()) {
+    if (bytes.length > ObjectStore.MAX_TAG_BYTES) {
+      throw malformed(null);
+    }
+    Iterator<String> lines = new String(bytes, US_ASCII).lines().limit(MAX_NAMES + 2L).iterator();
+    while (lines.hasNext()) {
+      String line = lines.next();
       if (line.equals("all")) {
         all = true;
-      } else if (line.startsWith("group ")) {
-        groups.add(line.substring("group ".length()));
-      } else if (line.startsWith("user ")) {
-        users.add(line.substring("user ".length()));
+      } else if (line.startsWith(GROUP_PREFIX)) {
+        groups.add(line.substring(GROUP_PREFIX.length()));
+      } else if (line.startsWith(USER_PREFIX)) {
+        users.add(line.substring(USER_PREFIX.length()));
       } else {
-        throw new StoreException(
-            CORRUPT, "cannot read whom an image is shared with: malformed (unshare it)");
+        throw malformed(null);
       }
     }
-    return of(all, groups, users);
+    try {
+      Audience audience = new Audience(all, groups, users);
+      if (Arrays.equals(audience.bytes(), bytes)) {
+        return audience;
+      }
+    } catch (IllegalArgumentException e) {
+      throw malformed(e);
+    }
+    throw malformed(null);
+  }
+
+  private static StoreException malformed(Exception cause) {
+    return new StoreException(
+        CORRUPT, "cannot read whom an image is shared with: malformed (unshare it)", cause);
   }
 
   byte[] bytes() {
     StringBuilder text = new StringBuilder(all ? "all\n" : "");
-    groups.forEach(name -> text.append("group ").append(name).append('\n'));
-    users.forEach(name -> text.append("user ").append(name).append('\n'));
+    groups.forEach(name -> text.append(GROUP_PREFIX).append(name).append('\n'));
+    users.forEach(name -> text.append(USER_PREFIX).append(name).append('\n'));
     return text.toString().getBytes(US_ASCII);
   }
 

@@ -37,11 +37,11 @@ import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
-import java.util.SortedMap;
-import java.util.TreeMap;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BiConsumer;
 import java.util.stream.Stream;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The store in a directory: an access domain is a sub-directory, an object or tag a file. Safe
@@ -51,8 +51,10 @@ import java.util.stream.Stream;
  * what is read goes nowhere before it has been verified.
  */
 final class DirectoryStore implements ObjectStore {
+  private static final Logger LOG = LoggerFactory.getLogger(DirectoryStore.class);
   private static final String STAGING = ".staging";
   private static final String LOCK = ".lock";
+  private static final int MAX_TAG_FILES = 100_000;
   private static final int READ_STEP_BYTES = 64 << 10;
   private static final Duration STALE_AFTER = Duration.ofDays(7);
 
@@ -382,24 +384,32 @@ final class DirectoryStore implements ObjectStore {
   }
 
   @Override
-  public SortedMap<String, byte[]> listTags(String domain, int max) throws StoreException {
-    SortedMap<String, byte[]> tags = new TreeMap<>();
+  public void visitTags(String domain, TagVisitor visitor) throws StoreException {
     Path directory = path(domain, "t");
     try (Stream<Path> files = Files.walk(directory, 2)) {
-      List<Path> tagFiles =
-          files.filter(file -> Files.isRegularFile(file, NOFOLLOW_LINKS)).limit(max).toList();
-      for (Path file : tagFiles) {
-        String tag = directory.relativize(file).toString();
-        readTag(domain, tag).ifPresent(value -> tags.put(tag, value));
+      int count = 0;
+      for (Path file : (Iterable<Path>) files::iterator) {
+        if (count++ > MAX_TAG_FILES) {
+          throw new StoreException(
+              CORRUPT, "cannot list " + directory + ": more than " + MAX_TAG_FILES + " files");
+        }
+        if (Files.isRegularFile(file, NOFOLLOW_LINKS) && !visit(domain, file, visitor)) {
+          return;
+        }
       }
     } catch (NoSuchFileException e) {
-      return tags;
+      LOG.trace("domain={} event=no-tags", domain);
     } catch (UncheckedIOException e) {
       throw failure(e.getCause(), "list tags", domain, "t");
     } catch (IOException e) {
       throw failure(e, "list tags", domain, "t");
     }
-    return tags;
+  }
+
+  private boolean visit(String domain, Path file, TagVisitor visitor) throws StoreException {
+    String tag = path(domain, "t").relativize(file).toString();
+    Optional<byte[]> value = readTag(domain, tag);
+    return value.isEmpty() || visitor.visit(tag, value.get());
   }
 
   @Override

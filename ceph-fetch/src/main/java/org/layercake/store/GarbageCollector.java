@@ -32,7 +32,7 @@ final class GarbageCollector {
   /** Each waits for the store most of the time. */
   private static final int WORKERS = 16;
 
-  private static final int MAX_TAGS = 1_000_000;
+  private static final int MAX_TAGGED = 1_000_000;
   private static final Pattern OBJECT = Pattern.compile("([cmsj])/([0-9a-f]{64})");
   private static final Pattern DOMAIN =
       Pattern.compile(ImageStore.LAUNCHERS + "|site|u\\.[A-Za-z0-9_][A-Za-z0-9._-]{0,63}");
@@ -215,14 +215,16 @@ final class GarbageCollector {
   }
 
   private Set<Digest> tagged(String domain) throws StoreException {
-    SortedMap<String, byte[]> tags = store.listTags(domain, MAX_TAGS);
-    if (tags.size() >= MAX_TAGS) {
-      throw new StoreException(
-          INVALID, "cannot collect in domain " + domain + ": more than " + MAX_TAGS + " tags");
-    }
     Set<Digest> digests = new HashSet<>();
-    for (byte[] value : tags.values()) {
-      Tag.read(value).ifPresent(tag -> digests.add(tag.digest()));
+    store.visitTags(
+        domain,
+        (tag, value) -> {
+          Tag.read(value).ifPresent(found -> digests.add(found.digest()));
+          return digests.size() <= MAX_TAGGED;
+        });
+    if (digests.size() > MAX_TAGGED) {
+      throw new StoreException(
+          INVALID, "cannot collect in domain " + domain + ": more than " + MAX_TAGGED + " images");
     }
     return digests;
   }

@@ -8,6 +8,8 @@ import java.nio.ByteBuffer;
 import java.time.Instant;
 import java.util.Optional;
 import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BiConsumer;
 
 /**
@@ -48,6 +50,9 @@ interface ObjectStore extends AutoCloseable {
 
   /** The longest value of a tag. */
   int MAX_TAG_BYTES = 16 << 10;
+
+  /** What tags are listed together: 10,000, and some audiences. */
+  int MAX_LISTED_BYTES = 4 << 20;
 
   /** Begins to read an object into a direct buffer, from the buffer's index 0, up to its limit. */
   PendingRead startRead(String domain, String object, ByteBuffer target, Copy copy)
@@ -128,8 +133,37 @@ interface ObjectStore extends AutoCloseable {
   boolean swapTag(String domain, String tag, Optional<byte[]> expected, Optional<byte[]> wanted)
       throws StoreException;
 
-  /** The domain's tags, sorted, at most {@code max}; none if there is no such domain. */
-  SortedMap<String, byte[]> listTags(String domain, int max) throws StoreException;
+  /** Takes one tag after the other. */
+  interface TagVisitor {
+    /**
+     * Takes one, and says whether to go on.
+     *
+     * @param value cut off behind {@link #MAX_TAG_BYTES} and one more
+     */
+    boolean visit(String tag, byte[] value) throws StoreException;
+  }
+
+  /** Shows the domain's tags, in any order, each once; none if there is no such domain. */
+  void visitTags(String domain, TagVisitor visitor) throws StoreException;
+
+  /**
+   * The domain's tags, sorted, at most {@code max} and {@link #MAX_LISTED_BYTES} together: users
+   * write them, and all are held.
+   */
+  default SortedMap<String, byte[]> listTags(String domain, int max) throws StoreException {
+    TreeMap<String, byte[]> tags = new TreeMap<>();
+    AtomicInteger room = new AtomicInteger(MAX_LISTED_BYTES);
+    visitTags(
+        domain,
+        (tag, value) -> {
+          boolean fits = room.addAndGet(-tag.length() - value.length) >= 0;
+          if (fits) {
+            tags.put(tag, value);
+          }
+          return fits && tags.size() < max;
+        });
+    return tags;
+  }
 
   /** Little will be asked for a while; the next read ends that. */
   default void rest() {}

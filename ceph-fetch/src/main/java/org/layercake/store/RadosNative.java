@@ -82,7 +82,7 @@ public interface RadosNative {
   @IgnoreError
   void rados_read_op_omap_get_vals2(
       Pointer op,
-      String startAfter,
+      Pointer startAfter,
       String filterPrefix,
       @u_int64_t long maxReturn,
       Pointer iteratorOut,

@@ -44,6 +44,12 @@ final class RadosPool implements AutoCloseable {
   private static final byte EQUAL = 1;
   private static final int END_OF_LIST = -2;
 
+  /** What an entry's name may have, whoever has written it; a tag has half of that. */
+  private static final int MAX_KEY_BYTES = 1 << 10;
+
+  /** Negated, for an entry whose name is longer. */
+  static final int E2BIG = -7;
+
   /** What is longer is no tag; it is cut off. */
   private static final int MAX_ENTRY_BYTES = ObjectStore.MAX_TAG_BYTES + 1;
 
@@ -446,11 +452,16 @@ final class RadosPool implements AutoCloseable {
     /** Fills {@code result} with up to {@code max} entries after the given key. */
     int listEntries(String object, String after, int max, SortedMap<String, byte[]> result) {
       Pointer more = Memory.allocateDirect(runtime, Long.BYTES, true);
-      return readEntries(
-          object,
-          result,
-          (op, iterator, status) ->
-              librados.rados_read_op_omap_get_vals2(op, after, "", max, iterator, more, status));
+      Pointer start = bytes((after + "\0").getBytes(StandardCharsets.ISO_8859_1));
+      try {
+        return readEntries(
+            object,
+            result,
+            (op, iterator, status) ->
+                librados.rados_read_op_omap_get_vals2(op, start, "", max, iterator, more, status));
+      } finally {
+        Reference.reachabilityFence(start);
+      }
     }
 
     private int readEntries(String object, Map<String, byte[]> result, EntryQuery query) {
@@ -464,7 +475,7 @@ final class RadosPool implements AutoCloseable {
         if (iterator != null) {
           try {
             if (code >= 0) {
-              drain(iterator, result);
+              return drain(iterator, result);
             }
           } finally {
             librados.rados_omap_get_end(iterator);
@@ -476,13 +487,16 @@ final class RadosPool implements AutoCloseable {
       }
     }
 
-    private void drain(Pointer iterator, Map<String, byte[]> result) {
+    private int drain(Pointer iterator, Map<String, byte[]> result) {
       Pointer out = Memory.allocateDirect(runtime, 4L * Long.BYTES, true);
       while (true) {
         librados.rados_omap_get_next2(iterator, out, out.slice(8), out.slice(16), out.slice(24));
         Pointer key = out.getPointer(0);
         if (key == null) {
-          return;
+          return 0;
+        }
+        if (out.getLong(16) > MAX_KEY_BYTES) {
+          return E2BIG;
         }
         byte[] keyBytes = new byte[(int) out.getLong(16)];
         key.get(0, keyBytes, 0, keyBytes.length);

@@ -26,7 +26,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
-import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.function.BiConsumer;
 import java.util.regex.Pattern;
@@ -53,7 +52,12 @@ final class RadosStore implements ObjectStore {
   private static final String TAGS = "t";
   private static final String SEEN = "seen";
   private static final int READ_STEP_BYTES = 256 << 10;
-  private static final int LIST_STEP = 512;
+
+  /**
+   * Few: a user may write values of many MB, and all of a page are in memory before one is seen.
+   */
+  private static final int LIST_STEP = 16;
+
   private static final int MAX_TIME_BYTES = 32;
   // How often librados looks for operations without an answer, to ask for a new map: what it does
   // by itself, and while there are none. Each look wakes its thread some fifty times.
@@ -65,6 +69,7 @@ final class RadosStore implements ObjectStore {
   private static final int EPERM = -1;
   private static final int ENOENT = -2;
   private static final int EIO = -5;
+  private static final int E2BIG = RadosPool.E2BIG;
   private static final int EAGAIN = -11;
   private static final int EACCES = -13;
   private static final int EEXIST = -17;
@@ -459,20 +464,28 @@ final class RadosStore implements ObjectStore {
   }
 
   @Override
-  public SortedMap<String, byte[]> listTags(String domain, int max) throws StoreException {
-    TreeMap<String, byte[]> tags = new TreeMap<>();
-    int before;
-    do {
-      before = tags.size();
-      String after = tags.isEmpty() ? "" : tags.lastKey();
-      int step = Math.min(LIST_STEP, max - before);
-      int code = namespace(domain).listEntries(TAGS, after, step, tags);
+  public void visitTags(String domain, TagVisitor visitor) throws StoreException {
+    String after = "";
+    while (true) {
+      TreeMap<String, byte[]> page = new TreeMap<>();
+      int code = namespace(domain).listEntries(TAGS, after, LIST_STEP, page);
       if (code == ENOENT) {
-        break;
+        return;
       }
       check(code, "list tags", domain, TAGS);
-    } while (tags.size() > before && tags.size() < max);
-    return tags;
+      for (Map.Entry<String, byte[]> tag : page.entrySet()) {
+        if (!visitor.visit(tag.getKey(), tag.getValue())) {
+          return;
+        }
+      }
+      if (page.isEmpty()) {
+        return;
+      }
+      if (page.lastKey().compareTo(after) <= 0) {
+        throw failure(E2BIG, "list tags", domain, TAGS); // librados cuts a key at its first NUL
+      }
+      after = page.lastKey();
+    }
   }
 
   @Override
@@ -528,6 +541,10 @@ final class RadosStore implements ObjectStore {
               DENIED, what + "the key of " + entity + " does not permit it (ask an administrator)");
       case EAGAIN, ETIMEDOUT, ENOTCONN, ESHUTDOWN, ECANCELED ->
           new StoreException(UNAVAILABLE, what + "Ceph does not answer (try again later)");
+      case E2BIG ->
+          new StoreException(
+              CORRUPT,
+              what + "an entry has a name that is no tag's (remove it with rados rmomapkey)");
       case EIO -> new StoreException(CORRUPT, what + "I/O error in Ceph (tell an administrator)");
       case ENOSPC, EDQUOT ->
           new StoreException(FULL, what + "the Ceph pool is full (remove images, or ask for room)");

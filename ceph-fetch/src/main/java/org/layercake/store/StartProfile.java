@@ -3,6 +3,7 @@ package org.layercake.store;
 import static java.nio.charset.StandardCharsets.US_ASCII;
 import static org.layercake.store.StoreException.Kind.CORRUPT;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 
@@ -32,13 +33,23 @@ public record StartProfile(List<Integer> chunks) {
    * @param imageChunks how many chunks the image has
    */
   static StartProfile parse(byte[] bytes, int imageChunks) throws StoreException {
-    try {
-      List<Integer> chunks = new String(bytes, US_ASCII).lines().map(Integer::valueOf).toList();
-      if (chunks.stream().allMatch(chunk -> chunk >= 0 && chunk < imageChunks)) {
-        return new StartProfile(chunks);
+    List<Integer> chunks = new ArrayList<>();
+    int chunk = -1;
+    for (byte letter : bytes) {
+      if (letter >= '0' && letter <= '9') {
+        chunk = 10 * Math.max(chunk, 0) + letter - '0';
+      } else if (letter == '\n' && chunk >= 0 && chunks.size() < MAX_CHUNKS) {
+        chunks.add(chunk);
+        chunk = -1;
+      } else {
+        chunk = imageChunks;
       }
-    } catch (NumberFormatException e) {
-      // Said below, as what is out of range.
+      if (chunk >= imageChunks) {
+        break;
+      }
+    }
+    if (chunk < 0) {
+      return new StartProfile(chunks);
     }
     throw new StoreException(
         CORRUPT, "a start profile names what is no chunk of an image of " + imageChunks);

@@ -2,6 +2,7 @@ package org.layercake.store;
 
 import static org.layercake.store.StoreException.Kind.MISCONFIGURED;
 
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Locale;
@@ -79,7 +80,9 @@ public record StoreConfig(
       throws StoreException {
     Kind kind = choice(Kind.class, properties, "store", Kind.RADOS);
     Optional<Path> directory =
-        Optional.ofNullable(properties.getProperty("directory")).map(String::strip).map(Path::of);
+        properties.containsKey("directory")
+            ? Optional.of(path(properties, "directory", ""))
+            : Optional.empty();
     if (kind == Kind.DIRECTORY && directory.filter(Path::isAbsolute).isEmpty()) {
       throw new StoreException(
           MISCONFIGURED,
@@ -94,15 +97,25 @@ public record StoreConfig(
     return new StoreConfig(
         kind,
         value(properties, "pool", "layercake"),
-        Path.of(value(properties, "ceph-conf", "/etc/ceph/ceph.conf")),
+        path(properties, "ceph-conf", "/etc/ceph/ceph.conf"),
         entity,
-        Path.of(value(properties, "keyring", keyring)),
+        path(properties, "keyring", keyring),
         directory,
         choice(ReplicaReads.class, properties, "replica-reads", ReplicaReads.AUTO));
   }
 
   private static String value(Properties properties, String key, String defaultValue) {
     return properties.getProperty(key, defaultValue).strip();
+  }
+
+  private static Path path(Properties properties, String key, String defaultValue)
+      throws StoreException {
+    try {
+      return Path.of(value(properties, key, defaultValue));
+    } catch (InvalidPathException e) {
+      throw new StoreException(
+          MISCONFIGURED, "cannot use configuration: \"" + key + "\" is not a path (correct it)", e);
+    }
   }
 
   private static String expand(String text, String user, Path home) {

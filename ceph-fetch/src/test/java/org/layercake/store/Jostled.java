@@ -4,7 +4,6 @@ import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.time.Instant;
 import java.util.Optional;
-import java.util.SortedMap;
 import java.util.function.BiConsumer;
 
 /** A store whose every operation is preceded by something that takes a while. */
@@ -92,9 +91,9 @@ class Jostled implements ObjectStore {
   }
 
   @Override
-  public SortedMap<String, byte[]> listTags(String domain, int max) throws StoreException {
+  public void visitTags(String domain, TagVisitor visitor) throws StoreException {
     jostle.run();
-    return store.listTags(domain, max);
+    store.visitTags(domain, visitor);
   }
 
   @Override

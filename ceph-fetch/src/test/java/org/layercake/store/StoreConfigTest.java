@@ -37,6 +37,9 @@ class StoreConfigTest {
     assertRefused("store", "directory");
     assertRefused("replica-reads", "yes");
     assertRefused("client", "admin");
+    Properties properties = new Properties();
+    properties.setProperty("keyring", "/etc/a\0b");
+    assertKind(StoreException.Kind.MISCONFIGURED, () -> StoreConfig.forNode(properties));
   }
 
   private static void assertRefused(String key, String value) {

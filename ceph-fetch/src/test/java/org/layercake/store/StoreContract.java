@@ -201,6 +201,17 @@ public abstract class StoreContract {
   }
 
   @Test
+  void listingHoldsNoMoreThanSomeMebibytesOfTags() throws Exception {
+    byte[] large = random(ObjectStore.MAX_TAG_BYTES, 60);
+    for (int i = 0; i < 300; i++) {
+      objects.swapTag(domain, "n/" + i, Optional.empty(), Optional.of(large));
+    }
+    long held =
+        objects.listTags(domain, 10_000).values().stream().mapToLong(value -> value.length).sum();
+    assertTrue(held > 3 << 20 && held <= ObjectStore.MAX_LISTED_BYTES, "held " + held);
+  }
+
+  @Test
   void pushedImageIsFetchedUnchanged() throws Exception {
     Path source = file("image", random(20 << 20, 1));
     PushResult pushed = push(source, "deb:12");
@@ -510,7 +521,8 @@ public abstract class StoreContract {
   void startProfileOfChunksThatTheImageHasNotIsRefused() throws Exception {
     push(file("image", random(1 << 20, 23)), "deb:12");
     Image image = images.resolve(ImageName.parse("deb:12"), user);
-    for (String hostile : new String[] {"1000\n", "-1\n", "x", "9999999999\n", "0\n\n", "0 1"}) {
+    for (String hostile :
+        new String[] {"1000\n", "-1\n", "x", "9999999999\n", "0\n\n", "0 1", "0", "+0\n"}) {
       objects.overwrite(
           ImageStore.LAUNCHERS, ImageStore.profileObject(image.digest()), direct(hostile));
       assertKind(StoreException.Kind.CORRUPT, () -> images.startProfile(image));
@@ -599,10 +611,17 @@ public abstract class StoreContract {
   @Test
   void damagedShareAdmitsNobody() throws Exception {
     push(file("image", random(1 << 20, 25)), "deb:12");
-    objects.swapTag(domain, "deb/.share", Optional.empty(), Optional.of(bytes("al\n")));
-    assertKind(
-        StoreException.Kind.DENIED,
-        () -> images.resolveToRun(ImageName.parse(user + "/deb:12"), "eve", group -> true));
+    String many = "user eve\n" + "user u%d\n".repeat(100);
+    Optional<byte[]> before = Optional.empty();
+    for (String damaged :
+        new String[] {"al\n", "all", "user eve", "user eve\nall\n", "all\nall\n", "\n", many}) {
+      Optional<byte[]> share = Optional.of(bytes(damaged));
+      assertTrue(objects.swapTag(domain, "deb/.share", before, share));
+      assertKind(
+          StoreException.Kind.DENIED,
+          () -> images.resolveToRun(ImageName.parse(user + "/deb:12"), "eve", group -> true));
+      before = share;
+    }
   }
 
   @Test
