@@ -156,7 +156,7 @@ static void parse_arguments(int argc, char **argv, struct plan *plan, uid_t *uid
 static void start_clean(void)
 {
 	start_own_session();
-	if (close_range(STDERR_FILENO + 1, ~0U, 0) < 0)
+	if (close_from(STDERR_FILENO + 1) < 0)
 		die(EXIT_INTERNAL, "cannot close file descriptors: %s", strerror(errno));
 	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 	if (fd < 0 || write(fd, "0", 1) != 1)

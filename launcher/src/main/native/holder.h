@@ -94,6 +94,16 @@ struct place {
 /* Follows a path as if the tree were the root directory. Returns 0 or an errno. */
 int find_in_tree(int tree, const char *path, struct place *place);
 
+/* source.c */
+
+/*
+ * As open(2) with O_PATH, but refuses, with ELOOP, links of /proc that lead elsewhere than their
+ * text. Runs with the user's identity. Returns a descriptor, or -1 with errno.
+ */
+int open_source_path(const char *path, int flags);
+/* The same where the kernel has no openat2(2), before 5.6. */
+int open_step_by_step(const char *path, int flags);
+
 /* stage.c */
 
 /* Prepares the new root directory below plan->stage. */

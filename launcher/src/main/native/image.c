@@ -214,6 +214,12 @@ static int get_attributes(struct squash *image, const struct request *request,
 	return answer->bytes == NULL ? ENOMEM : 0;
 }
 
+/* Overlays go by such attributes, and nobody else asks for them. overlayfs(5) */
+static bool is_served(const char *name)
+{
+	return strncmp(name, "trusted.", strlen("trusted.")) != 0;
+}
+
 int act_listxattr(struct squash *image, const struct request *request, struct answer *answer)
 {
 	struct attributes all;
@@ -223,6 +229,8 @@ int act_listxattr(struct squash *image, const struct request *request, struct an
 	while (error == 0 && all.left > 0) {
 		if (!squash_next_attribute(image, &all, &attribute))
 			return EIO;
+		if (!is_served(attribute.name))
+			continue;
 		size_t size = strlen(attribute.name) + 1;
 		if (size > ATTRIBUTE_MAX_BYTES - answer->size)
 			return EIO;
@@ -241,7 +249,7 @@ int act_getxattr(struct squash *image, const struct request *request, struct ans
 	while (error == 0 && all.left > 0) {
 		if (!squash_next_attribute(image, &all, &attribute))
 			return EIO;
-		if (strcmp(attribute.name, request->name) != 0)
+		if (strcmp(attribute.name, request->name) != 0 || !is_served(attribute.name))
 			continue;
 		answer->size = attribute.value_bytes;
 		if (!squash_metadata(image, &attribute.value, answer->bytes, answer->size))

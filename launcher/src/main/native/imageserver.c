@@ -21,7 +21,6 @@
 #include "serve.h"
 #include "session.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -179,25 +178,6 @@ static void become_nobody(void)
 		die(EXIT_INTERNAL, "cannot set no_new_privs: %s", strerror(errno));
 }
 
-/* As close_range(2), which glibc has since 2.34 and Linux since 5.9. */
-static void close_from(int first)
-{
-#ifdef SYS_close_range
-	if (syscall(SYS_close_range, first, ~0U, 0) == 0)
-		return;
-#endif
-	DIR *list = opendir("/proc/self/fd");
-	const struct dirent *entry;
-	if (list == NULL)
-		die(EXIT_INTERNAL, "cannot list the open files: %s", strerror(errno));
-	while ((entry = readdir(list)) != NULL) {
-		int fd = atoi(entry->d_name);
-		if (fd >= first && fd != dirfd(list))
-			close(fd);
-	}
-	closedir(list);
-}
-
 static void start_clean(void)
 {
 	start_own_session();
@@ -205,7 +185,8 @@ static void start_clean(void)
 	signal(SIGPIPE, SIG_IGN);
 	if (chdir("/") < 0 || clearenv() != 0)
 		die(EXIT_INTERNAL, "cannot start clean: %s", strerror(errno));
-	close_from(STDERR_FILENO + 1);
+	if (close_from(STDERR_FILENO + 1) < 0)
+		die(EXIT_INTERNAL, "cannot close file descriptors: %s", strerror(errno));
 }
 
 static bool write_file(const char *path, const char *text)

@@ -160,9 +160,9 @@ static int open_source(struct bind *bind)
 
 	/* A directory first, and by that flag: it sets off automounters, which O_PATH alone does
 	 * not. */
-	bind->fd = open(bind->source, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	bind->fd = open_source_path(bind->source, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (bind->fd < 0 && errno == ENOTDIR)
-		bind->fd = open(bind->source, O_PATH | O_CLOEXEC);
+		bind->fd = open_source_path(bind->source, O_PATH | O_CLOEXEC);
 	if (bind->fd < 0 || fstat(bind->fd, &status) < 0)
 		return errno;
 	bind->is_dir = S_ISDIR(status.st_mode);
@@ -175,6 +175,18 @@ static int open_source(struct bind *bind)
 											  : 0;
 }
 
+static const char *source_hint(int error)
+{
+	switch (error) {
+	case EACCES:
+		return " (you have no permission on this node)";
+	case ELOOP:
+		return " (or it leads through a link of a process in /proc)";
+	default:
+		return "";
+	}
+}
+
 static void open_sources(struct plan *plan)
 {
 	borrow_identity(&plan->user);
@@ -183,7 +195,7 @@ static void open_sources(struct plan *plan)
 		int error = open_source(bind);
 		if (error != 0)
 			refuse(bind, source_code(error), "mount", bind->source, strerror(error),
-			       error == EACCES ? " (you have no permission on this node)" : "");
+			       source_hint(error));
 	}
 	return_identity();
 }
@@ -334,12 +346,29 @@ static void bind_sources(struct plan *plan)
 	}
 }
 
+/* Nothing in an image may send the overlay elsewhere. A kernel may know less, overlayfs(5). */
+static int mount_overlay(void)
+{
+	static const char *const options[] = {
+	    "lowerdir=skel:image,redirect_dir=nofollow,metacopy=off,index=off",
+	    "lowerdir=skel:image,redirect_dir=nofollow",
+	    "lowerdir=skel:image,redirect_dir=off",
+	    "lowerdir=skel:image",
+	};
+	int result = -1;
+
+	for (size_t i = 0; result < 0 && i < sizeof(options) / sizeof(options[0]); i++) {
+		result = mount("overlay", "root", "overlay", MS_RDONLY | MS_NOSUID | MS_NODEV,
+			       options[i]);
+		if (result < 0 && errno != EINVAL)
+			break;
+	}
+	return result;
+}
+
 static void mount_root(bool with_skeleton)
 {
-	const unsigned long flags = MS_RDONLY | MS_NOSUID | MS_NODEV;
-	int result = with_skeleton
-			 ? mount("overlay", "root", "overlay", flags, "lowerdir=skel:image")
-			 : mount("image", "root", NULL, MS_BIND, NULL);
+	int result = with_skeleton ? mount_overlay() : mount("image", "root", NULL, MS_BIND, NULL);
 
 	if (result < 0)
 		die(errno == ENOTCONN || errno == EIO ? EXIT_INPUT : EXIT_INTERNAL,

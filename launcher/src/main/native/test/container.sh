@@ -242,6 +242,10 @@ test_nested_mounts() {
 	umount "$work/proj/sub"
 	hold alice full --mount ro "$work/proj" /data --mount rw "$work/bobs" /data/none
 	refused "a mount point missing in another mount" 64 "/data/none"
+	for magic in /proc/self/cwd /proc/self/root/etc /proc/self/fd/3 /proc/thread-self/exe; do
+		hold alice full --mount ro "$magic" /data
+		refused "$magic, which is the holder's own" 66 "a link of a process in /proc"
+	done
 	hold alice full --mount rw "$work/bobs" /tmp/layercake-none
 	refused "a mount point missing in /tmp" 64 "/tmp/layercake-none"
 	hold alice full --mount rw /dev/null /dev/null --mount rw "$work/proj" /tmp
@@ -255,6 +259,8 @@ test_bare_image() {
 	is "image without mount points" ready "$said"
 	is "a link that leads out is resolved inside" ours "$(inside alice cat "/out/dir/file")"
 	is "… and made nothing outside" "$work/bobs/file" "$(echo "$work"/bobs/*)"
+	has "an overlay follows nothing that the image says" redirect_dir=nofollow \
+		"$(grep overlay "/proc/$holder/mountinfo")"
 	has "passwd is there" alice "$(inside alice cat /etc/passwd)"
 	is "/etc/hosts is the node's, not what the link says" "$(cat /etc/hosts)" "$(inside alice cat /etc/hosts)"
 	has "/sys is the kernel's, not what the link says" kernel "$(inside alice ls /sys)"

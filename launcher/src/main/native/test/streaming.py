@@ -8,6 +8,7 @@ Argument: the build directory. LAYERCAKE_FUZZ: how many damaged images to try (d
 import contextlib
 import errno
 import hashlib
+import io
 import os
 import random
 import shutil
@@ -15,6 +16,7 @@ import signal
 import struct
 import subprocess
 import sys
+import tarfile
 import tempfile
 import threading
 import time
@@ -424,6 +426,24 @@ class Streaming(unittest.TestCase):
                     self.assertIsInstance(result, OSError)
                     self.assertEqual(result.errno, errno.EIO)
                 self.assertIsNone(server.process.poll())
+
+    def test_attributes_that_overlays_go_by_are_not_served(self):
+        tar = io.BytesIO()
+        with tarfile.open(fileobj=tar, mode="w", format=tarfile.PAX_FORMAT) as out:
+            info = tarfile.TarInfo("file")
+            info.pax_headers = {"SCHILY.xattr.trusted.overlay.redirect": "/other",
+                                "SCHILY.xattr.user.colour": "blue",
+                                "SCHILY.xattr.security.label": "x"}
+            out.addfile(info)
+        image = self.work / "attributes.sqfs"
+        subprocess.run(["tar2sqfs", "-q", image], input=tar.getvalue(), check=True)
+        with Server(self.work / "mount", str(image)) as server:
+            file = server.mount / "file"
+            self.assertEqual(sorted(os.listxattr(file)), ["security.label", "user.colour"])
+            self.assertEqual(os.getxattr(file, "security.label"), b"x")
+            with self.assertRaises(OSError) as caught:
+                os.getxattr(file, "trusted.overlay.redirect")
+            self.assertEqual(caught.exception.errno, errno.ENODATA)
 
     def test_without_memory_servers_end_before_jobs_and_wait_for_no_disk(self):
         io_flusher = 0x180000  # PF_MEMALLOC_NOIO, PF_LOCAL_THROTTLE; linux/sched.h
