@@ -16,6 +16,7 @@ import org.layercake.store.StoreException;
  * The launcher's config file, Java properties syntax; docs/operations.md lists the keys.
  *
  * @param cacheLimits what the node cache may hold, and what of it one user's jobs
+ * @param imageMemoryBytes what all image servers together may use
  * @param instantStart whether containers start while their image is still being fetched
  * @param siteMounts mounts of every container, skipped where the user cannot reach the source
  */
@@ -23,6 +24,7 @@ record Config(
     StoreConfig store,
     Path cacheDirectory,
     ImageCache.Limits cacheLimits,
+    long imageMemoryBytes,
     Path runDirectory,
     boolean instantStart,
     ImageFill.Pace pace,
@@ -38,6 +40,7 @@ record Config(
           "cache-budget",
           "user-cache-share",
           "user-images",
+          "image-memory",
           "run-directory",
           "instant-start",
           "background-rate",
@@ -94,6 +97,7 @@ record Config(
             bytes("cache-budget", p.getProperty("cache-budget", "20G")),
             number("user-cache-share", p.getProperty("user-cache-share", "75"), "percent", 100),
             number("user-images", p.getProperty("user-images", "64"), "images", 10_000)),
+        bytes("image-memory", p.getProperty("image-memory", "2G")),
         Path.of(p.getProperty("run-directory", "/run/layercake")),
         truth("instant-start", p.getProperty("instant-start", "true")),
         new ImageFill.Pace(

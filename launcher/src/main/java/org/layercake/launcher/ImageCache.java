@@ -75,11 +75,6 @@ final class ImageCache implements AutoCloseable {
       return trouble == null ? null : Abort.of(trouble);
     }
 
-    /** Whether all of it is on the node. */
-    boolean isWhole() {
-      return fill == null || fill.bytesMissing() == 0;
-    }
-
     @Override
     public void close() {
       synchronized (ImageCache.this) {

@@ -288,7 +288,6 @@ final class ImageMounts {
   /** The server reads the image only now, or while its first chunks come. */
   private void awaitFirstLook(ImageCache.Lease image, Program server)
       throws Abort, InterruptedException {
-    long sinceNanos = System.nanoTime();
     long limitMillis = MOUNT_TIMEOUT_MILLIS + image.patienceMillis();
     AtomicBoolean late = new AtomicBoolean();
     // The end of a server that hangs in a hostile image ends the wait for it.
@@ -310,8 +309,7 @@ final class ImageMounts {
                 + " s (see the launcher's log)",
             e);
       }
-      long waitedMillis = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - sinceNanos);
-      throw ImageServers.unreadable(image, server, waitedMillis, e);
+      throw ImageServers.unreadable(image, server, e);
     } finally {
       watchdog.cancel(false);
     }

@@ -8,7 +8,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Set;
-import org.layercake.store.StoreException;
 
 /** What can be seen of image servers from outside: that they run, and how they ended. */
 final class ImageServers {
@@ -17,7 +16,7 @@ final class ImageServers {
 
   // How the program ends when it cannot read the image, sysexits(3); die.h.
   private static final int DAMAGED = 65;
-  private static final int UNREADABLE = 74;
+  private static final int AWAITED = 75;
   private static final int FIRST_SIGNAL = 128; // as Process.exitValue() has them
 
   private ImageServers() {}
@@ -58,47 +57,34 @@ final class ImageServers {
   }
 
   /**
-   * Why the first look into a mount has failed. That the image is to blame only its server says,
-   * and it says the same when it waited in vain for what is not there yet.
+   * Why the first look into a mount has failed. That the image is to blame only its server says.
    */
-  static Abort unreadable(
-      ImageCache.Lease image, Program server, long waitedMillis, IOException look)
+  static Abort unreadable(ImageCache.Lease image, Program server, IOException look)
       throws InterruptedException {
     int status = server.awaitExit();
     String words = server.lastWords();
-    boolean saysSo = status == DAMAGED || status == UNREADABLE;
-    Abort missing = saysSo && !image.isWhole() ? missing(image, waitedMillis) : null;
-    if (missing != null) {
-      return missing;
+    switch (status) {
+      case DAMAGED:
+        return new Abort(
+            Abort.BAD_DATA,
+            "cannot mount the image: it is not a readable squashfs file: "
+                + words
+                + " (push it again)",
+            look);
+      case AWAITED:
+        Abort trouble = image.trouble();
+        return trouble != null
+            ? trouble
+            : new Abort(AWAITED, "cannot mount the image: " + words + " (try again)", look);
+      default:
+        String cause =
+            status > FIRST_SIGNAL
+                ? "its server was ended by signal " + (status - FIRST_SIGNAL)
+                : "its server exited with status " + status + ": " + words;
+        return new Abort(
+            Abort.INTERNAL,
+            "cannot mount the image: " + cause + " (see the kernel's log and the launcher's)",
+            look);
     }
-    if (saysSo) {
-      return new Abort(
-          Abort.BAD_DATA,
-          "cannot mount the image: it is not a readable squashfs file: "
-              + words
-              + " (push it again)",
-          look);
-    }
-    String cause =
-        status > FIRST_SIGNAL
-            ? "its server was ended by signal " + (status - FIRST_SIGNAL)
-            : "its server ended with status " + status + ": " + words;
-    return new Abort(
-        Abort.INTERNAL,
-        "cannot mount the image: " + cause + " (see the kernel's log and the launcher's)",
-        look);
-  }
-
-  private static Abort missing(ImageCache.Lease image, long waitedMillis) {
-    Abort trouble = image.trouble();
-    if (trouble != null || waitedMillis < image.patienceMillis()) {
-      return trouble;
-    }
-    return Abort.of(
-        new StoreException(
-            StoreException.Kind.UNAVAILABLE,
-            "cannot mount the image: its first chunks did not come in "
-                + image.patienceMillis() / 1000
-                + " s (try again)"));
   }
 }

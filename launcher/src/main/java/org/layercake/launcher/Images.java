@@ -27,7 +27,10 @@ final class Images implements AutoCloseable {
         new ImageCache(
             layout, config.cacheLimits(), config.pace(), this::store, this::releaseMemory);
     this.mounts =
-        new ImageMounts(layout, config.libraryDirectory().resolve("imageserver"), List.of());
+        new ImageMounts(
+            layout,
+            config.libraryDirectory().resolve("imageserver"),
+            ImageMemory.options(config.imageMemoryBytes()));
   }
 
   /**

@@ -285,6 +285,8 @@ class ImageCacheTest {
   @Test
   void chunksOfAnotherUsersImageAreNotGivenAwayForTheirDigests() throws Exception {
     mayFetch.countDown();
+    cache.close();
+    cache = openCache(new ImageCache.Limits(10 * BYTES, 100, 64)); // both fit
     Image secret = pushAs("bob", "bob/secret", content(1));
     lease(secret).close();
     Manifest.Chunk first = push("own", content(2)).manifest().chunks().get(0);
@@ -313,7 +315,7 @@ class ImageCacheTest {
       Abort abort = assertThrows(Abort.class, () -> cache.lease(copy, UID, whole, done -> {}));
       assertEquals(74, abort.exitCode(), abort.getMessage());
     }
-    assertEquals(null, cache.leaseCached(ImageKey.of(copy), UID));
+    assertFalse(Files.exists(layout.image(ImageKey.of(copy))));
     assertFalse(layout.mountPoint(ImageKey.of(copy)).equals(layout.mountPoint(bobs.key())));
     bobs.close();
   }
@@ -355,7 +357,8 @@ class ImageCacheTest {
     assertEquals(Abort.CANNOT_CREATE, assertThrows(Abort.class, () -> lease(third)).exitCode());
     ImageCache.Lease held = lease(first);
     Image fourth = push("four", Arrays.copyOf(large, BYTES + 1));
-    assertEquals(Abort.CANNOT_CREATE, assertThrows(Abort.class, () -> lease(fourth)).exitCode());
+    Abort abort = assertThrows(Abort.class, () -> cache.lease(fourth, UID + 1, true, done -> {}));
+    assertEquals(Abort.CANNOT_CREATE, abort.exitCode());
     assertEquals(4, files(), "two images and their manifests");
     held.close();
   }

@@ -1,0 +1,340 @@
+package org.layercake.launcher;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.File;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Properties;
+import java.util.Random;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.layercake.store.FetchListener;
+import org.layercake.store.Image;
+import org.layercake.store.ImageConfig;
+import org.layercake.store.ImageName;
+import org.layercake.store.ImageStore;
+import org.layercake.store.StoreConfig;
+import org.layercake.store.StoreException;
+
+/** Real image servers and mounts, for which this must be root. */
+@Timeout(60)
+class ImageMountsTest {
+  private static final Path SERVER = Path.of("src/main/native/build/imageserver").toAbsolutePath();
+  private static final ImageCache.Limits LIMITS = new ImageCache.Limits(20 << 20, 100, 64);
+  private static final long UID = 1000;
+  private static final String USER = System.getProperty("user.name");
+  private static final FetchListener NOBODY = done -> {};
+
+  @TempDir Path directory;
+  private CacheLayout layout;
+  private ImageStore store;
+  private ImageCache cache;
+  private ImageMounts mounts;
+
+  @BeforeEach
+  void open() throws Exception {
+    layout = new CacheLayout(directory.resolve("cache"), directory.resolve("run"));
+    layout.prepare();
+    Properties properties = new Properties();
+    properties.setProperty("store", "directory");
+    properties.setProperty(
+        "directory", Files.createDirectory(directory.resolve("store")).toString());
+    store = ImageStore.open(StoreConfig.forNode(properties));
+    cache = cacheOf(new ImageFill.Pace(1 << 30, 600), () -> store);
+    cache.open();
+    mounts = new ImageMounts(layout, SERVER, List.of());
+  }
+
+  private ImageCache cacheOf(ImageFill.Pace pace, ImageFill.Stores stores) {
+    return new ImageCache(layout, LIMITS, pace, stores, () -> {});
+  }
+
+  @AfterEach
+  void close() throws Exception {
+    cache.close();
+    new ImageMounts(layout, SERVER, List.of()).endUnused();
+    store.close();
+  }
+
+  @Test
+  void aMountWhoseServerDiedIsMadeAnewForThoseWhoComeLater() throws Exception {
+    Image image = push("one");
+    ImageMounts.Mount first = mounts.mount(lease(image));
+    assertEquals("one", read(first));
+    kill(image, "KILL");
+    first.onEnd().join();
+    assertFalse(first.isAlive());
+    ImageMounts.Mount second = mounts.mount(lease(image));
+    assertTrue(second.isAlive());
+    assertEquals("one", read(second));
+    first.close();
+    assertEquals("one", read(second));
+    second.release().join();
+    assertEquals(List.of(), left());
+  }
+
+  @Test
+  void theLastHolderEndsTheServer() throws Exception {
+    Image image = push("one");
+    ImageMounts.Mount first = mounts.mount(lease(image));
+    ImageMounts.Mount second = mounts.mount(lease(image));
+    first.release().join();
+    first.release().join();
+    assertEquals("one", read(second));
+    second.release().join();
+    assertFalse(second.isAlive());
+    assertEquals(List.of(), left());
+  }
+
+  @Test
+  void aRestartTakesUpWhatJobsHoldAndEndsTheRest() throws Exception {
+    Image held = push("held");
+    Image other = push("other");
+    mounts.mount(lease(held));
+    ImageMounts.Mount unheld = mounts.mount(lease(other));
+    ImageMounts next = new ImageMounts(layout, SERVER, List.of());
+    ImageMounts.Mount mine = next.mountedBefore(ImageKey.of(held));
+    next.endUnused();
+    unheld.onEnd().join();
+    assertEquals("held", read(mine));
+    assertEquals(null, next.mountedBefore(ImageKey.of(other)));
+    mine.release().join();
+    assertEquals(List.of(), left());
+  }
+
+  /** As when the launcher was killed before it could write down which process that is. */
+  @Test
+  void aRestartEndsAServerOfWhichNoFileTells() throws Exception {
+    Image image = push("one");
+    ImageMounts.Mount mount = mounts.mount(lease(image));
+    Files.delete(layout.mountServer(ImageKey.of(image)));
+    new ImageMounts(layout, SERVER, List.of()).endUnused();
+    mount.onEnd().join();
+    assertEquals(List.of(), left());
+  }
+
+  /** As when the launcher was killed while the program was being started. */
+  @Test
+  void aServerThatStartsAfterARestartFindsNothingToMountOn() throws Exception {
+    Image image = push("one");
+    lease(image);
+    Path mountPoint = layout.mountPoint(ImageKey.of(image));
+    Files.createDirectories(mountPoint);
+    new ImageMounts(layout, SERVER, List.of()).endUnused();
+    Process late =
+        new ProcessBuilder(
+                SERVER.toString(),
+                layout.image(ImageKey.of(image)).toString(),
+                mountPoint.toString())
+            .start();
+    assertNotEquals(0, late.waitFor());
+    assertEquals(List.of(), left());
+  }
+
+  @Test
+  void imageServersAreInTheCgroupOfAllImageServers() throws Exception {
+    List<String> options = ImageMemory.options(64 << 20);
+    mounts = new ImageMounts(layout, SERVER, options);
+    Image image = push("one");
+    ImageMounts.Mount mount = mounts.mount(lease(image));
+    assertEquals("one", read(mount));
+    String id = Files.readString(layout.mountServer(ImageKey.of(image)));
+    List<String> groups =
+        Files.readAllLines(Path.of("/proc/" + ProcessId.parse(id).pid(), "cgroup"));
+    assertEquals(
+        !options.isEmpty(), groups.stream().anyMatch(line -> line.endsWith("/layercake-images")));
+    mount.release().join();
+    if (!options.isEmpty()) {
+      Files.delete(Path.of(options.get(1)).getParent());
+    }
+  }
+
+  @Test
+  void whatIsNotASquashfsFileIsToldAsThat() throws Exception {
+    ImageName name = ImageName.parse("noimage");
+    Image image = push(name, Files.write(directory.resolve("none"), new byte[1 << 20]));
+    ImageCache.Lease lease = lease(image);
+    Abort abort = assertThrows(Abort.class, () -> mounts.mount(lease));
+    assertEquals(Abort.BAD_DATA, abort.exitCode(), abort.getMessage());
+    assertEquals(List.of(), left());
+  }
+
+  @Test
+  void aStoreThatIsAwayIsNotToldAsADamagedImage() throws Exception {
+    ImageKey key = leaveUnfinished(push("one"));
+    ImageCache next =
+        cacheOf(
+            new ImageFill.Pace(1 << 30, 1),
+            () -> {
+              throw new StoreException(StoreException.Kind.UNAVAILABLE, "no answer");
+            });
+    next.recover(served -> true);
+    ImageCache.Lease lease = next.leaseCached(key, UID);
+    Abort unknown = assertThrows(Abort.class, () -> mounts.mount(lease));
+    assertEquals(75, unknown.exitCode(), unknown.getMessage());
+    next.open();
+    Abort known = assertThrows(Abort.class, () -> mounts.mount(lease));
+    assertEquals(75, known.exitCode(), known.getMessage());
+    assertEquals("no answer", known.getMessage());
+    next.close();
+  }
+
+  @Test
+  void aFullRunDirectoryIsToldAndLeavesNothing() throws Exception {
+    Path run = Files.createDirectory(directory.resolve("full"));
+    run("mount", "-t", "tmpfs", "-o", "size=64k,nr_inodes=12", "tmpfs", run.toString());
+    try {
+      CacheLayout full = new CacheLayout(directory.resolve("cache"), run);
+      full.prepare();
+      ImageMounts there = new ImageMounts(full, SERVER, List.of());
+      ImageCache.Lease lease = lease(push("one"));
+      List<Path> fillers = fill(run);
+      assertTold(run, assertThrows(Abort.class, () -> there.mount(lease)));
+      Files.delete(fillers.get(0)); // room for a mount point, and none for the server's file
+      assertTold(run, assertThrows(Abort.class, () -> there.mount(lease)));
+      assertEquals(0, full.mounts().toFile().list().length);
+      assertEquals(0, ImageServers.running(SERVER, full.mounts()).size());
+    } finally {
+      run("umount", "-l", run.toString());
+    }
+  }
+
+  private static List<Path> fill(Path full) {
+    List<Path> files = new ArrayList<>();
+    try {
+      while (true) {
+        files.add(Files.createFile(full.resolve("filler" + files.size())));
+      }
+    } catch (IOException e) {
+      return files; // it is full
+    }
+  }
+
+  private static void assertTold(Path run, Abort abort) {
+    assertEquals(Abort.CANNOT_CREATE, abort.exitCode(), abort.getMessage());
+    assertTrue(abort.getMessage().contains(run.toString()), abort.getMessage());
+    assertTrue(abort.getMessage().contains("No space left"), abort.getMessage());
+  }
+
+  @Test
+  void roomOfAnEvictedImageIsFreeAtOnce() throws Exception {
+    Image image = push("one", 6);
+    ImageCache slow = cacheOf(new ImageFill.Pace(1, 600), () -> store);
+    slow.open();
+    ImageCache.Lease reading = slow.lease(image, UID, false, NOBODY);
+    ImageMounts.Mount mount = mounts.mount(reading);
+    slow.lease(image, UID, true, NOBODY).close();
+    mount.release().join();
+    reading.close();
+    for (String other : List.of("two", "three", "four")) {
+      slow.lease(push(other, 6), UID, true, NOBODY).close();
+    }
+    assertFalse(Files.exists(layout.image(ImageKey.of(image))), "it was evicted");
+    assertEquals(List.of(), deletedButOpen());
+    slow.close();
+  }
+
+  private List<String> deletedButOpen() throws Exception {
+    List<String> open = new ArrayList<>();
+    for (File each : new File("/proc/self/fd").listFiles()) {
+      try {
+        String target = Files.readSymbolicLink(each.toPath()).toString();
+        if (target.startsWith(layout.images().toString())) {
+          open.add(target);
+        }
+      } catch (IOException e) {
+        // It was the descriptor of the list.
+      }
+    }
+    return open;
+  }
+
+  @Test
+  void aReaderThatIsStoppedKeepsNobodyWaiting() throws Exception {
+    Path wanted = directory.resolve("wanted");
+    Path arrived = directory.resolve("arrived");
+    run("mkfifo", wanted.toString(), arrived.toString());
+    try (ReaderPipe pipe = ReaderPipe.open(wanted, arrived, (chunk, what) -> {})) {
+      for (int i = 0; i < 100_000; i++) {
+        pipe.ring();
+      }
+    }
+  }
+
+  private ImageKey leaveUnfinished(Image image) throws Exception {
+    ImageFill.begin(layout, image, new ImageFill.Pace(1 << 30, 1));
+    ImageKey key = ImageKey.of(image);
+    run("mkfifo", layout.fillWanted(key).toString(), layout.fillArrived(key).toString());
+    return key;
+  }
+
+  private ImageCache.Lease lease(Image image) throws Exception {
+    return cache.lease(image, UID, true, NOBODY);
+  }
+
+  private static String read(ImageMounts.Mount mount) throws IOException {
+    return Files.readString(mount.directory().resolve("name"));
+  }
+
+  private void kill(Image image, String signal) throws Exception {
+    String id = Files.readString(layout.mountServer(ImageKey.of(image)));
+    run("kill", "-" + signal, Long.toString(ProcessId.parse(id).pid()));
+  }
+
+  /** Mount points, files beside them, and processes. */
+  private List<String> left() throws IOException {
+    List<String> left = new ArrayList<>();
+    try (Stream<Path> files = Files.list(layout.mounts())) {
+      files.forEach(file -> left.add(file.toString()));
+    }
+    ImageServers.running(SERVER, layout.mounts()).forEach(each -> left.add("pid " + each.pid()));
+    return left;
+  }
+
+  private Image push(String name) throws Exception {
+    return push(name, 0);
+  }
+
+  /** An image with a file that holds its name, and so many MB of others. */
+  private Image push(String name, int megabytes) throws Exception {
+    Path tree = Files.createDirectories(directory.resolve(name + ".tree"));
+    Files.writeString(tree.resolve("name"), name);
+    byte[] bytes = new byte[megabytes << 20];
+    new Random(name.hashCode()).nextBytes(bytes);
+    Files.write(tree.resolve("bytes"), bytes);
+    Path packed = directory.resolve(name + ".sqfs");
+    run("mksquashfs", tree.toString(), packed.toString(), "-quiet", "-no-progress");
+    return push(ImageName.parse(name), packed);
+  }
+
+  private Image push(ImageName name, Path packed) throws Exception {
+    store.push(
+        packed,
+        name,
+        USER,
+        new ImageConfig(List.of(), "x86_64"),
+        ImageStore.Existing.TRUST,
+        store.pushAhead(name, USER, ImageStore.Existing.TRUST),
+        (done, fresh) -> {});
+    return store.resolve(name, USER);
+  }
+
+  private static void run(String... command) throws Exception {
+    assertEquals(
+        0,
+        new ProcessBuilder(command).redirectErrorStream(true).start().waitFor(),
+        String.join(" ", command));
+  }
+}
