@@ -66,28 +66,38 @@ static bool is_beyond(const struct goal *goal, uint64_t offset, const char *name
 	return compare(name, name_size, goal->name, goal->name_size) > 0;
 }
 
-/* Goes to the last header of which the directory's indexes say that it is not beyond the goal. */
+bool squash_next_mark(struct squash *image, struct cursor *cursor, struct mark_of_list *mark)
+{
+	uint32_t fields[INDEX_BYTES / sizeof(uint32_t)];
+
+	if (!squash_metadata(image, cursor, fields, sizeof(fields)))
+		return false;
+	mark->offset = le32toh(fields[0]);
+	mark->block = image->super.directory_table + le32toh(fields[1]);
+	mark->name_bytes = (size_t)le32toh(fields[2]) + 1;
+	if (mark->name_bytes > NAME_MAX_BYTES)
+		return squash_fail(image, "a directory's index makes no sense");
+	return squash_metadata(image, cursor, mark->name, mark->name_bytes);
+}
+
+/* Goes to the last part of which the directory's marks say that it is not beyond the goal. */
 static bool skip_to(struct squash *image, const struct inode *inode, struct directory *directory,
 		    const struct goal *goal)
 {
 	struct cursor cursor = inode->rest;
 
 	for (uint32_t i = 0; i < inode->indexes; i++) {
-		uint32_t index[INDEX_BYTES / sizeof(uint32_t)];
-		char name[NAME_MAX_BYTES + 1];
-		if (!squash_metadata(image, &cursor, index, sizeof(index)))
+		struct mark_of_list mark;
+		if (!squash_next_mark(image, &cursor, &mark))
 			return false;
-		uint64_t offset = le32toh(index[0]);
-		size_t name_size = (size_t)le32toh(index[2]) + 1;
-		if (name_size > NAME_MAX_BYTES || offset > directory->total)
+		if (mark.offset > directory->total)
 			return squash_fail(image, "a directory's index makes no sense");
-		if (!squash_metadata(image, &cursor, name, name_size))
-			return false;
-		if (is_beyond(goal, offset, name, name_size))
+		if (is_beyond(goal, mark.offset, mark.name, mark.name_bytes))
 			break;
-		directory->cursor.block = image->super.directory_table + le32toh(index[1]);
-		directory->cursor.offset = (uint32_t)((inode->offset + offset) % METADATA_BYTES);
-		directory->offset = offset;
+		directory->cursor.block = mark.block;
+		directory->cursor.offset =
+		    (uint32_t)((inode->offset + mark.offset) % METADATA_BYTES);
+		directory->offset = mark.offset;
 	}
 	return true;
 }

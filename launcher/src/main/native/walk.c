@@ -42,6 +42,16 @@ struct sum {
 	uint32_t sum;
 };
 
+/* A directory that the walk is in. */
+struct frame {
+	struct directory directory;
+	size_t path_bytes; /* of its own path */
+	struct cursor marks;
+	uint32_t marks_left;
+	bool has_mark; /* the next one, which is read */
+	struct mark_of_list mark;
+};
+
 static struct {
 	struct squash image;
 	struct share *share;
@@ -54,8 +64,7 @@ static struct {
 	struct link *links;
 	uint32_t links_kept;
 	struct sum sums[SUMS_KEPT];
-	struct directory directories[DEPTH_MAX];
-	size_t path_bytes[DEPTH_MAX]; /* of the directories' paths */
+	struct frame frames[DEPTH_MAX];
 	size_t depth;
 	char path[PATH_MAX_BYTES + NAME_MAX_BYTES + 2];
 	uint32_t zero_block[4][256]; /* what a block of zeros makes of a checksum */
@@ -287,13 +296,43 @@ static bool count_inode(const struct inode *inode)
 	return true;
 }
 
+static void read_mark(struct frame *frame)
+{
+	frame->has_mark = frame->marks_left > 0;
+	if (!frame->has_mark)
+		return;
+	frame->marks_left--;
+	if (!squash_next_mark(&here.image, &frame->marks, &frame->mark))
+		fail_as_read();
+}
+
 static void enter(const struct inode *inode)
 {
 	if (here.depth == DEPTH_MAX)
 		fail(EXIT_DAMAGED, "directories are too deep");
-	if (!squash_list(&here.image, inode, 0, &here.directories[here.depth]))
+	struct frame *frame = &here.frames[here.depth];
+	if (!squash_list(&here.image, inode, 0, &frame->directory))
 		fail_as_read();
-	here.path_bytes[here.depth++] = strlen(here.path);
+	frame->path_bytes = strlen(here.path);
+	frame->marks = inode->rest;
+	frame->marks_left = inode->indexes;
+	read_mark(frame);
+	here.depth++;
+}
+
+/* Names are found by the marks of a directory: each must lead to the entry that it names. */
+static void check_mark(struct frame *frame, const struct directory *before,
+		       const struct entry *entry)
+{
+	const struct mark_of_list *mark = &frame->mark;
+
+	if (!frame->has_mark || before->offset < mark->offset)
+		return;
+	if (before->offset != mark->offset || before->left != 0 ||
+	    before->cursor.block != mark->block || entry->name_bytes != mark->name_bytes ||
+	    memcmp(entry->name, mark->name, mark->name_bytes) != 0)
+		fail(EXIT_DAMAGED, "the index of its directory is wrong");
+	read_mark(frame);
 }
 
 static void visit(const struct entry *entry)
@@ -337,27 +376,35 @@ static bool is_in_order(const char *last, const struct entry *entry, bool first)
 	return first || strcmp(last, entry->name) < 0;
 }
 
+static void leave(struct frame *frame)
+{
+	here.depth--;
+	here.path[frame->path_bytes] = '\0';
+	if (frame->has_mark)
+		fail(EXIT_DAMAGED, "the index of the directory is wrong");
+}
+
 static void walk_tree(void)
 {
 	while (here.depth > 0) {
-		struct directory *directory = &here.directories[here.depth - 1];
-		size_t at = here.path_bytes[here.depth - 1];
+		struct frame *frame = &here.frames[here.depth - 1];
+		const struct directory before = frame->directory;
 		struct entry entry;
-		bool first = directory->offset == 0;
-		switch (squash_next_entry(&here.image, directory, &entry)) {
+		switch (squash_next_entry(&here.image, &frame->directory, &entry)) {
 		case STEP_ENTRY:
-			if (!is_in_order(here.path + at + 1, &entry, first))
+			if (!is_in_order(here.path + frame->path_bytes + 1, &entry,
+					 before.offset == 0))
 				fail(EXIT_DAMAGED,
 				     "the next name in its directory is out of order");
-			append(&entry, at);
+			append(&entry, frame->path_bytes);
+			check_mark(frame, &before, &entry);
 			visit(&entry);
 			break;
 		case STEP_END:
-			here.depth--;
-			here.path[at] = '\0';
+			leave(frame);
 			break;
 		case STEP_FAILED:
-			here.path[at] = '\0';
+			here.path[frame->path_bytes] = '\0';
 			fail_as_read();
 		}
 	}

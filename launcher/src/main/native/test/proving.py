@@ -272,6 +272,19 @@ class DamagedImages(WithDirectory):
         self.change(name, b"zzz")
         self.assert_damaged("out of order")
 
+    def test_an_index_that_leads_elsewhere_is_refused(self):
+        files = {f"d/{i:04}" + "n" * 50: b"" for i in range(1000)}
+        self.pack_directory("-noI", files=files)
+        image = self.image.read_bytes()
+        end = self.super_field("<Q", 72)
+        at = image.rindex(b"n" * 50, 0, end) - 4
+        self.assertEqual(0, prove(self.image).returncode)
+        for where, data in ((at, b"9"), (at - 12, b"\1"), (at - 8, b"\1")):
+            with self.subTest(where - at):
+                self.image.write_bytes(image)
+                self.change(where, data)
+                self.assert_damaged("index")
+
     def test_a_directory_that_holds_itself_is_refused(self):
         self.pack_directory("-noI", files={"sub/file": b"1"})
         image = self.image.read_bytes()
