@@ -24,6 +24,7 @@ enum {
 	LIST_BYTES = 4096,
 	PROVED_ONE_IN = 8,
 	PROVE_SECONDS = 20,
+	COLOURFUL_BYTES = 1024,
 };
 
 static uint8_t *bytes;
@@ -222,6 +223,9 @@ static void damage(uint64_t metadata)
 	uint64_t kind = random_below(8);
 	uint64_t low = kind == 0 ? 0 : kind < 7 ? metadata : 96;
 	uint64_t high = kind == 0 ? 96 : size;
+	/* The inodes of the most colourful files come first. */
+	if (kind >= 4 && kind < 7 && metadata + COLOURFUL_BYTES < size)
+		high = metadata + COLOURFUL_BYTES;
 	size_t at = (size_t)(low + random_below(high - low));
 	uint64_t value = NUMBERS[random_below(sizeof(NUMBERS) / sizeof(*NUMBERS))];
 

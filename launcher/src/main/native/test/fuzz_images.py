@@ -33,7 +33,7 @@ def tree(special):
         add("pipe", tarfile.FIFOTYPE, attributes=special)
         add("many", tarfile.DIRTYPE)
         for i in range(270):
-            add(f"many/{i:03}" + "x" * 40, data=b"%d" % i if i % 50 == 0 else b"")
+            add(f"many/{i:03}" + "x" * 24, data=b"%d" % i if i % 50 == 0 else b"")
     return out.getvalue()
 
 

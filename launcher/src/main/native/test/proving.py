@@ -279,7 +279,7 @@ class DamagedImages(WithDirectory):
         end = self.super_field("<Q", 72)
         at = image.rindex(b"n" * 50, 0, end) - 4
         self.assertEqual(0, prove(self.image).returncode)
-        for where, data in ((at, b"9"), (at - 12, b"\1"), (at - 8, b"\1")):
+        for where, data in ((at, b"9"), (at - 4, b"\xff\xff"), (at - 12, b"\1"), (at - 8, b"\1")):
             with self.subTest(where - at):
                 self.image.write_bytes(image)
                 self.change(where, data)
