@@ -35,12 +35,36 @@ final class Abort extends Exception {
     return new Abort(e.kind().exitCode(), e.getMessage(), e);
   }
 
+  /**
+   * What is told of whatever kept a task from its end, an error of ours unless it says otherwise.
+   */
+  static Abort of(Throwable failure) {
+    if (failure instanceof Abort abort) {
+      return abort;
+    }
+    if (failure instanceof StoreException e) {
+      return of(e);
+    }
+    if (failure instanceof InterruptedException) {
+      return new Abort(UNAVAILABLE, "the launcher is being restarted (try again)", failure);
+    }
+    return new Abort(
+        INTERNAL,
+        "the launcher failed: " + failure + " (tell the site: see the launcher's log)",
+        failure);
+  }
+
+  /** Whether the cause is in the node or in us, so that the administrator should look. */
+  boolean isOurs() {
+    return exitCode == MISCONFIGURED || (exitCode == INTERNAL && getCause() != null);
+  }
+
   int exitCode() {
     return exitCode;
   }
 
   private static String oneLine(String text) {
-    String line = text.strip().replaceAll("\\p{Cntrl}", "?");
+    String line = Text.clean(text.strip());
     return line.length() <= MAX_MESSAGE_CHARS ? line : line.substring(0, MAX_MESSAGE_CHARS) + "…";
   }
 }

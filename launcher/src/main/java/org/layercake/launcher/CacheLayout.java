@@ -337,6 +337,21 @@ final class CacheLayout {
     return jobs().resolve(job.toString());
   }
 
+  /** Where a job's state is written until it is whole: same file system as {@link #jobs}. */
+  Path stagedJob(JobKey job) {
+    return runDirectory.resolve("job-" + job + ".tmp");
+  }
+
+  boolean isStagedJob(Path file) {
+    String name = file.getFileName().toString();
+    return name.startsWith("job") && name.endsWith(".tmp");
+  }
+
+  /** Where a state that cannot be read is kept, for whoever wants to know why. */
+  Path damagedJob(Path job) {
+    return runDirectory.resolve("job-" + job.getFileName() + ".damaged");
+  }
+
   /**
    * A file for each job with a container, JOB.UID, which holds the spec that the shim's prolog left
    * or nothing. By it ssh-entry knows whom to refuse when the launcher does not run, and a launcher

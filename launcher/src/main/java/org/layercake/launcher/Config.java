@@ -18,6 +18,8 @@ import org.layercake.store.StoreException;
  * @param cacheLimits what the node cache may hold, and what of it one user's jobs
  * @param imageMemoryBytes what all image servers together may use
  * @param instantStart whether containers start while their image is still being fetched
+ * @param containersPerJob how many different containers one job may have on this node
+ * @param containersPerUser the same of all jobs of a user
  * @param siteMounts mounts of every container, skipped where the user cannot reach the source
  */
 record Config(
@@ -30,6 +32,8 @@ record Config(
     ImageFill.Pace pace,
     Path libraryDirectory,
     Path chRun,
+    int containersPerJob,
+    int containersPerUser,
     boolean mountHome,
     List<Spec.Mount> siteMounts,
     Path slurmSpoolDirectory) {
@@ -47,6 +51,8 @@ record Config(
           "read-timeout",
           "library-directory",
           "ch-run",
+          "containers-per-job",
+          "containers-per-user",
           "mount-home",
           "site-mounts",
           "slurm-spool-directory");
@@ -105,6 +111,12 @@ record Config(
             number("read-timeout", p.getProperty("read-timeout", "600"), "seconds", 86_400)),
         Path.of(p.getProperty("library-directory", "/usr/lib/layercake")),
         Path.of(p.getProperty("ch-run", "/usr/bin/ch-run")),
+        number("containers-per-job", p.getProperty("containers-per-job", "32"), "containers", 1000),
+        number(
+            "containers-per-user",
+            p.getProperty("containers-per-user", "256"),
+            "containers",
+            10_000),
         truth("mount-home", p.getProperty("mount-home", "true")),
         Spec.mounts(p.getProperty("site-mounts", "")),
         Path.of(p.getProperty("slurm-spool-directory", "/var/spool/slurmd")));

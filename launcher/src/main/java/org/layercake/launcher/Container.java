@@ -1,61 +1,89 @@
 package org.layercake.launcher;
 
+import java.io.IOException;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.Executor;
 
 /**
  * A job's container of one spec on this node: first its image, then its holder. Both are futures,
- * so whoever asks second waits for the work of the first.
+ * so whoever asks second waits for the work of the first. Whatever is thrown completes them.
  */
 final class Container implements AutoCloseable {
   private final JobKey job;
   private final Spec spec;
-  private final Libc.User user;
+  private final long arrival;
   private final Config config;
   private final Executor workers;
-  private final Listener listener;
-  private final CompletableFuture<Images.Mounted> image;
+  private final Keeper keeper;
+  private final CompletableFuture<Images.Mounted> image = new CompletableFuture<>();
   private CompletableFuture<Holder> holder; // guarded by this
   private boolean closed; // guarded by this
+  private volatile Libc.User user; // once the image is there
+  private volatile Reply.Entered entered; // the same
+  private volatile Holder running; // once it is in the job's state, or about to be
   private volatile String progress = "";
 
-  /** Told once, when the holder is ready or cannot be. */
-  interface Listener {
-    void settled(Container container, Holder holder, Throwable failure);
+  /** Whoever has the container; called from a worker, without a lock of the container's. */
+  interface Keeper {
+    /**
+     * Makes the container known to a later launcher.
+     *
+     * @throws Abort when that cannot be done, or the job has ended: the container then ends
+     */
+    void complete(Container container, Holder holder) throws Abort;
+
+    /** Told once, when it cannot be had; whoever asks next tries anew. */
+    void failed(Container container, Throwable failure);
   }
 
   private Container(
-      JobKey job, Spec spec, Libc.User user, Config config, Executor workers, Listener listener) {
+      JobKey job, Spec spec, long arrival, Config config, Executor workers, Keeper keeper) {
     this.job = job;
     this.spec = spec;
-    this.user = user;
+    this.arrival = arrival;
     this.config = config;
     this.workers = workers;
-    this.listener = listener;
-    this.image = new CompletableFuture<>();
+    this.keeper = keeper;
   }
 
-  /** Starts to make the image ready, in the background. */
+  /**
+   * Starts to make the image ready, in the background.
+   *
+   * @param arrival of the request that asked for it
+   */
   static Container prepare(
       JobKey job,
       Spec spec,
-      Libc.User user,
+      long arrival,
       Config config,
       Images images,
       Executor workers,
-      Listener listener) {
-    Container container = new Container(job, spec, user, config, workers, listener);
-    workers.execute(() -> container.mount(images));
+      Keeper keeper) {
+    Container container = new Container(job, spec, arrival, config, workers, keeper);
+    try {
+      workers.execute(() -> container.mount(images));
+    } catch (RuntimeException | Error e) {
+      container.image.completeExceptionally(noThread(e));
+    }
     return container;
   }
 
   /** A container that an earlier launcher completed. */
   static Container found(
-      JobKey job, Spec spec, Libc.User user, Config config, Images.Mounted image, Holder holder) {
-    Container container =
-        new Container(job, spec, user, config, Runnable::run, (self, running, failure) -> {});
+      JobKey job,
+      Spec spec,
+      Libc.User user,
+      Config config,
+      Images.Mounted image,
+      Holder holder,
+      Keeper keeper) {
+    Container container = new Container(job, spec, 0, config, Runnable::run, keeper);
+    container.user = user;
+    container.entered = new Reply.Entered(image.environment());
     container.image.complete(image);
+    container.running = holder;
     container.holder = CompletableFuture.completedFuture(holder);
     return container;
   }
@@ -70,35 +98,54 @@ final class Container implements AutoCloseable {
       holder = image.thenApplyAsync(this::startHolder, workers);
       started = holder;
     }
-    // Outside of the lock: the listener takes the lock of the job, whose holders take ours.
-    CompletableFuture<Holder> unused =
-        started.whenComplete(
-            (running, failure) ->
-                listener.settled(
-                    this,
-                    running,
-                    failure instanceof CompletionException ? failure.getCause() : failure));
-    return started;
+    // Outside of the lock: the keeper takes the lock of the job, whose holders take ours.
+    return started.whenComplete(
+        (running, failure) -> {
+          if (failure != null) {
+            keeper.failed(this, causeOf(failure));
+          }
+        });
   }
 
-  /** The holder if {@link #start} was called, else null. */
-  synchronized CompletableFuture<Holder> startedHolder() {
-    return holder;
+  private static Throwable causeOf(Throwable failure) {
+    return failure instanceof CompletionException && failure.getCause() != null
+        ? failure.getCause()
+        : failure;
   }
 
-  /** The container's image; complete once {@link #start} is. */
-  CompletableFuture<Images.Mounted> image() {
-    return image;
+  /** When it was asked for: that of the request, 0 for one of an earlier launcher. */
+  long arrival() {
+    return arrival;
   }
 
   /** When its holder started, in ticks since boot; later than any other while it is starting. */
-  synchronized long startTicks() {
-    boolean runs = holder != null && holder.isDone() && !holder.isCompletedExceptionally();
-    return runs ? holder.join().id().startTicks() : Long.MAX_VALUE;
+  long startTicks() {
+    Holder process = running;
+    return process == null ? Long.MAX_VALUE : process.id().startTicks();
   }
 
   Spec spec() {
     return spec;
+  }
+
+  /** Its user; null while {@link #running} is. */
+  Libc.User user() {
+    return user;
+  }
+
+  /** What a client is told beside the namespaces, once {@link #start} is complete. */
+  Reply.Entered entered() {
+    return entered;
+  }
+
+  /** What a later launcher must know of it; null while there is no holder. */
+  JobState.Running running() {
+    Holder process = running;
+    if (process == null) {
+      return null;
+    }
+    Images.Mounted mounted = image.join();
+    return new JobState.Running(spec.text(), mounted.key(), mounted.environment(), process.id());
   }
 
   /** What to tell a user who waits now; empty for nothing. */
@@ -108,35 +155,88 @@ final class Container implements AutoCloseable {
 
   private void mount(Images images) {
     try {
-      image.complete(images.mount(spec, user.name(), job.uid(), line -> progress = line));
-    } catch (Abort e) {
-      image.completeExceptionally(e);
-    } catch (InterruptedException | RuntimeException e) {
-      image.completeExceptionally(unexpected(e));
+      user = userOf(job);
+      Images.Mounted mounted = images.mount(spec, user.name(), job.uid(), line -> progress = line);
+      try {
+        entered = sendable(new Reply.Entered(mounted.environment()));
+      } catch (Abort e) {
+        mounted.close();
+        throw e;
+      }
+      image.complete(mounted);
+    } catch (Throwable e) { // also an Error: whoever waits would wait for ever
+      image.completeExceptionally(Abort.of(e));
+    }
+  }
+
+  private static Libc.User userOf(JobKey job) throws Abort {
+    Optional<Libc.User> user;
+    try {
+      user = Libc.user(job.uid());
+    } catch (IOException e) {
+      throw new Abort(
+          Abort.UNAVAILABLE,
+          "cannot start a container for uid "
+              + job.uid()
+              + ": "
+              + e.getMessage()
+              + " (try again, or tell the site)",
+          e);
+    }
+    return user.orElseThrow(
+        () ->
+            new Abort(
+                Abort.NO_PERMISSION,
+                "cannot start a container for uid "
+                    + job.uid()
+                    + ": no such user on this node (tell the site)"));
+  }
+
+  private static Reply.Entered sendable(Reply.Entered entered) throws Abort {
+    try {
+      Wire.frame(entered);
+      return entered;
+    } catch (IllegalArgumentException e) {
+      throw new Abort(
+          Abort.BAD_DATA,
+          "cannot hand over the image's environment: it is longer than "
+              + Wire.MAX_FRAME_BYTES
+              + " bytes (build the image with less of it)");
     }
   }
 
   private Holder startHolder(Images.Mounted mounted) {
     progress = "starting the container";
+    Holder process = null;
     try {
-      synchronized (this) {
-        if (closed) {
-          throw new Abort(Abort.UNAVAILABLE, "cannot start the container: the job has ended");
-        }
-      }
+      refuseClosed();
       String home = config.mountHome() && user.home().startsWith("/") ? user.home() : null;
-      return Holder.start(config, job, spec, mounted.directory(), home);
-    } catch (Abort e) {
-      throw new CompletionException(e);
-    } catch (InterruptedException | RuntimeException e) {
-      throw new CompletionException(unexpected(e));
+      process = Holder.start(config, job, spec, mounted.directory(), home);
+      running = process;
+      keeper.complete(this, process);
+      process.keep();
+      return process;
+    } catch (Throwable e) { // as in mount
+      running = null;
+      if (process != null) {
+        process.close();
+      }
+      throw new CompletionException(Abort.of(e));
     }
   }
 
-  private static Abort unexpected(Exception e) {
+  private synchronized void refuseClosed() throws Abort {
+    if (closed) {
+      throw new Abort(Abort.UNAVAILABLE, "cannot start the container: the job has ended");
+    }
+  }
+
+  private static Abort noThread(Throwable e) {
     return new Abort(
-        Abort.INTERNAL,
-        "the launcher failed: " + e + " (tell the site: see the launcher's log)",
+        Abort.UNAVAILABLE,
+        "cannot start the container: the node gives the launcher no thread: "
+            + e.getMessage()
+            + " (try again, or tell the site)",
         e);
   }
 

@@ -21,7 +21,9 @@ final class Holder implements AutoCloseable {
   private final int pidfd;
   private final int userNamespace;
   private final int mountNamespace;
-  private boolean open = true;
+  private Program program; // null for one that was started by an earlier launcher
+  private boolean open = true; // guarded by this
+  private int senders; // guarded by this
 
   private Holder(
       ProcessHandle process, ProcessId id, int pidfd, int userNamespace, int mountNamespace) {
@@ -49,9 +51,12 @@ final class Holder implements AutoCloseable {
               + "\" (tell the site: install charliecloud-runtime)");
     }
     Program program =
-        Program.start(command(config, job, spec, image, home), "ready", READY_TIMEOUT_MILLIS);
+        Program.startTentative(
+            command(config, job, spec, image, home), "ready", READY_TIMEOUT_MILLIS);
     try {
-      return find(program.id());
+      Holder holder = find(program.id());
+      holder.program = program;
+      return holder;
     } catch (IOException e) {
       program.handle().destroyForcibly();
       throw new Abort(Abort.INTERNAL, "the container ended at once: " + e.getMessage(), e);
@@ -119,17 +124,40 @@ final class Holder implements AutoCloseable {
     return id;
   }
 
+  /**
+   * Lets it outlive us. Until then it ends with the launcher: one that is in no file would never be
+   * found again.
+   */
+  void keep() {
+    if (program != null) {
+      program.keep();
+    }
+  }
+
   /** Completes when the process has ended. */
   CompletableFuture<ProcessHandle> onExit() {
     return process.onExit();
   }
 
-  /** Sends a frame together with the user and the mount namespace, in this order. */
-  synchronized void send(int connection, ByteBuffer frame) throws IOException {
-    if (!open) {
-      throw new IOException("the job has ended");
+  /**
+   * Sends a frame together with the user and the mount namespace, in this order. A client that does
+   * not read delays nobody else.
+   */
+  void send(int connection, ByteBuffer frame) throws IOException {
+    synchronized (this) {
+      if (!open) {
+        throw new IOException("the job has ended");
+      }
+      senders++;
     }
-    Libc.send(connection, frame, userNamespace, mountNamespace);
+    try {
+      UnixSocket.send(connection, frame, userNamespace, mountNamespace);
+    } finally {
+      synchronized (this) {
+        senders--;
+        closeUnlessNeeded();
+      }
+    }
   }
 
   /** Ends the process and lets go of the namespaces. Twice is harmless. */
@@ -139,6 +167,12 @@ final class Holder implements AutoCloseable {
       open = false;
       Libc.signal(pidfd, SIGKILL);
       Libc.close(pidfd);
+      closeUnlessNeeded();
+    }
+  }
+
+  private void closeUnlessNeeded() {
+    if (!open && senders == 0) {
       Libc.close(userNamespace);
       Libc.close(mountNamespace);
     }

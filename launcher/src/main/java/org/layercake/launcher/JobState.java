@@ -1,8 +1,8 @@
 package org.layercake.launcher;
 
 import java.io.IOException;
-import java.io.Reader;
-import java.io.Writer;
+import java.io.InputStream;
+import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -11,62 +11,111 @@ import java.util.List;
 import java.util.Properties;
 import org.layercake.store.StoreException;
 
-/** What a restarted launcher must know of a job; one file in the run directory, gone at reboot. */
-record JobState(JobKey job, String registeredSpec, List<Running> containers) {
+/**
+ * What a restarted launcher must know of a job; one file in the run directory, gone at reboot.
+ *
+ * @param user as the name service had it when a container was made, so that nobody has to ask it
+ *     again; null before that
+ * @param knownSinceSeconds when the job became known, in seconds since the node's boot
+ */
+record JobState(
+    JobKey job,
+    String registeredSpec,
+    Libc.User user,
+    long knownSinceSeconds,
+    List<Running> containers) {
 
   /** A complete container and its holder. */
   record Running(String spec, ImageKey image, List<String> environment, ProcessId holder) {}
 
-  /** Writes the file as a whole: a reader sees the old state or the new. */
-  void write(Path file) throws IOException {
+  /**
+   * Writes the file as a whole: a reader sees the old state or the new, and a failure leaves the
+   * old.
+   *
+   * @param staged where it is written first, on the same file system
+   */
+  void write(Path file, Path staged) throws IOException {
+    try {
+      // As a stream, which escapes what is not ASCII, as a writer could not do with half a pair.
+      try (OutputStream out = Files.newOutputStream(staged)) {
+        properties().store(out, null);
+      }
+      Files.move(staged, file, StandardCopyOption.ATOMIC_MOVE);
+    } finally {
+      Files.deleteIfExists(staged);
+    }
+  }
+
+  private Properties properties() {
     Properties p = new Properties();
     p.setProperty("job", Long.toString(job.job()));
     p.setProperty("uid", Long.toString(job.uid()));
     p.setProperty("spec", registeredSpec);
+    p.setProperty("since", Long.toString(knownSinceSeconds));
+    if (user != null) {
+      p.setProperty("user", user.name());
+      p.setProperty("home", user.home());
+    }
+    // Containers of one image share its environment, which may have as many bytes as a frame.
+    List<List<String>> environments =
+        containers.stream().map(Running::environment).distinct().toList();
+    for (int i = 0; i < environments.size(); i++) {
+      for (int k = 0; k < environments.get(i).size(); k++) {
+        p.setProperty(environmentKey(i, k), environments.get(i).get(k));
+      }
+    }
     for (int i = 0; i < containers.size(); i++) {
       Running running = containers.get(i);
       String prefix = "container." + i + ".";
       p.setProperty(prefix + "spec", running.spec());
       p.setProperty(prefix + "image", running.image().toString());
       p.setProperty(prefix + "holder", running.holder().toString());
-      for (int k = 0; k < running.environment().size(); k++) {
-        p.setProperty(prefix + "environment." + k, running.environment().get(k));
-      }
+      p.setProperty(
+          prefix + "environment", Integer.toString(environments.indexOf(running.environment())));
     }
-    Path staged = Files.createTempFile(file.getParent().getParent(), "job", null);
-    try (Writer writer = Files.newBufferedWriter(staged)) {
-      p.store(writer, null);
-    }
-    Files.move(staged, file, StandardCopyOption.ATOMIC_MOVE);
+    return p;
   }
 
+  /**
+   * Reads a file.
+   *
+   * @throws IOException also when it is damaged
+   */
   static JobState read(Path file) throws IOException {
     Properties p = new Properties();
-    try (Reader reader = Files.newBufferedReader(file)) {
-      p.load(reader);
-    }
-    try {
+    try (InputStream in = Files.newInputStream(file)) {
+      p.load(in);
       List<Running> containers = new ArrayList<>();
       for (int i = 0; p.containsKey("container." + i + ".spec"); i++) {
         containers.add(running(p, "container." + i + "."));
       }
-      JobKey job = new JobKey(number(p, "job"), number(p, "uid"));
-      return new JobState(job, p.getProperty("spec", ""), List.copyOf(containers));
-    } catch (StoreException | NumberFormatException e) {
+      String name = p.getProperty("user");
+      return new JobState(
+          new JobKey(number(p, "job"), number(p, "uid")),
+          p.getProperty("spec", ""),
+          name == null ? null : new Libc.User(name, p.getProperty("home", "")),
+          number(p, "since"),
+          List.copyOf(containers));
+    } catch (StoreException | IllegalArgumentException e) {
       throw new IOException("state file \"" + file + "\" is damaged: " + e.getMessage(), e);
     }
   }
 
   private static Running running(Properties p, String prefix) throws StoreException {
     List<String> environment = new ArrayList<>();
-    for (int k = 0; p.containsKey(prefix + "environment." + k); k++) {
-      environment.add(p.getProperty(prefix + "environment." + k));
+    int which = (int) number(p, prefix + "environment");
+    for (int k = 0; p.containsKey(environmentKey(which, k)); k++) {
+      environment.add(p.getProperty(environmentKey(which, k)));
     }
     return new Running(
         p.getProperty(prefix + "spec"),
         ImageKey.parse(p.getProperty(prefix + "image", "")),
         List.copyOf(environment),
         ProcessId.parse(p.getProperty(prefix + "holder", "")));
+  }
+
+  private static String environmentKey(int environment, int variable) {
+    return "environment." + environment + "." + variable;
   }
 
   private static long number(Properties p, String key) {

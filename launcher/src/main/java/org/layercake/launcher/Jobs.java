@@ -1,49 +1,49 @@
 package org.layercake.launcher;
 
-import static java.nio.charset.StandardCharsets.ISO_8859_1;
-
 import java.io.IOException;
-import java.nio.file.FileAlreadyExistsException;
-import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
-import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executor;
-import java.util.stream.Stream;
+import java.util.concurrent.atomic.AtomicLong;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
  * The jobs of this node and their containers.
  *
- * <p>Calls may come in any order and more than once. What must survive the launcher is in one state
- * file per job; {@link #recover} takes it up again.
+ * <p>Calls may come in any order and more than once; what contradicts another counts by when it
+ * came, not by when it is worked off. What must survive the launcher is in one state file per job;
+ * {@link #recover} takes it up again.
  */
 final class Jobs {
   private static final Logger log = LoggerFactory.getLogger(Jobs.class);
   // A job's prolog comes before its extern step; no site lets one take longer than this.
-  private static final long PROLOG_MILLIS = Duration.ofMinutes(30).toMillis();
-  // Slurm's step id of the extern step, SLURM_EXTERN_CONT in slurm.h.
-  private static final String EXTERN_STEP = "4294967292";
+  private static final long PROLOG_SECONDS = Duration.ofMinutes(30).toSeconds();
 
   /** What is known of a job. Guarded by itself. */
   private static final class Job {
     private String registeredSpec = "";
+    private long registered; // arrival of the request that said so
     private final Map<String, Container> containers = new ConcurrentHashMap<>();
+    private Libc.User user;
     private boolean released;
     private boolean sawExternStep;
-    private final long knownSinceMillis;
+    private long knownSinceSeconds;
 
-    private Job(long knownSinceMillis) {
-      this.knownSinceMillis = knownSinceMillis;
+    private Job(long knownSinceSeconds) {
+      this.knownSinceSeconds = knownSinceSeconds;
+    }
+
+    private boolean isIdle() {
+      return registeredSpec.isEmpty() && containers.isEmpty();
     }
   }
 
@@ -72,40 +72,64 @@ final class Jobs {
   }
 
   private final Config config;
-  private final CacheLayout layout;
+  private final JobFiles files;
   private final Images images;
   private final Executor workers;
   private final Map<JobKey, Job> jobs = new ConcurrentHashMap<>();
+  private final Releases releases = new Releases();
+  private final AtomicLong arrivals = new AtomicLong();
+  private final Object admission = new Object(); // held while containers are counted and one added
 
   Jobs(Config config, CacheLayout layout, Images images, Executor workers) {
     this.config = config;
-    this.layout = layout;
+    this.files = new JobFiles(layout);
     this.images = images;
     this.workers = workers;
   }
 
+  /** When a request came: higher than that of all before it. To be asked as soon as it comes. */
+  long arrival() {
+    return arrivals.incrementAndGet();
+  }
+
   /**
    * Notes a job and starts to fetch its image. A requeued job keeps its id: the last call holds.
+   *
+   * @param arrival of the request: nothing happens when the job was released or registered since
    */
-  void register(JobKey key, String specText) throws Abort {
+  void register(JobKey key, String specText, long arrival) throws Abort {
     Spec spec = Spec.parse(specText);
-    Libc.User user = user(key);
+    refuseRoot(key);
     releaseEndedJobs();
-    withJob(
-        key,
-        job -> {
-          job.registeredSpec = specText;
-          save(key, job);
-          return container(key, job, spec, user);
-        });
-    log.info("event=register job={} uid={} image={}", key.job(), key.uid(), spec.image());
+    boolean registered =
+        withJob(
+            key,
+            job -> {
+              if (releases.cameAfter(key.job(), arrival) || job.registered > arrival) {
+                forgetIfIdle(key, job);
+                return false;
+              }
+              job.registeredSpec = specText;
+              job.registered = arrival;
+              job.sawExternStep = false;
+              job.knownSinceSeconds = Libc.uptimeSeconds();
+              save(key, job);
+              Container unused = container(key, job, spec, arrival);
+              return true;
+            });
+    log.info(
+        "event={} job={} uid={} image={}",
+        registered ? "register" : "register-outdated",
+        key.job(),
+        key.uid(),
+        spec.image());
   }
 
   /** Starts the registered container's holder; a job without one is none of our business. */
-  void start(JobKey key) throws Abort {
-    String spec = announcedSpec(key);
+  void start(JobKey key, long arrival) throws Abort {
+    String spec = announcedSpec(key, arrival);
     if (!spec.isEmpty()) {
-      enter(key, spec);
+      enter(key, spec, arrival);
     }
   }
 
@@ -115,21 +139,39 @@ final class Jobs {
    * @param specText empty for the spec the job was registered with
    * @throws Abort when the spec is refused, or empty for a job without a container
    */
-  Container enter(JobKey key, String specText) throws Abort {
-    Libc.User user = user(key);
+  Container enter(JobKey key, String specText, long arrival) throws Abort {
+    refuseRoot(key);
     if (!jobs.containsKey(key) && !hasExternStep(key.job())) {
       // Whose job it is the holder asks slurmstepd; nothing is fetched for a job that is not here.
       throw new Abort(
           Abort.NO_PERMISSION, "job " + key.job() + " is not on this node, or has ended here");
     }
-    String wanted = specText.isEmpty() ? announcedSpec(key) : specText;
+    String announced = announcedSpec(key, arrival); // also where another one is asked for
+    String wanted = specText.isEmpty() ? announced : specText;
     if (wanted.isEmpty()) {
       throw new Abort(Abort.NO_INPUT, "job " + key.job() + " has no container on this node");
     }
     Spec spec = Spec.parse(wanted);
-    Container container = withJob(key, job -> container(key, job, spec, user));
+    Container container =
+        withJob(
+            key,
+            job -> {
+              try {
+                refuseReleased(key, arrival);
+                return container(key, job, spec, arrival);
+              } catch (Abort e) {
+                forgetIfIdle(key, job);
+                throw e;
+              }
+            });
     CompletableFuture<Holder> unused = container.start();
     return container;
+  }
+
+  private void refuseReleased(JobKey key, long arrival) throws Abort {
+    if (releases.cameAfter(key.job(), arrival)) {
+      throw new Abort(Abort.UNAVAILABLE, "job " + key.job() + " has ended on this node");
+    }
   }
 
   /**
@@ -137,20 +179,25 @@ final class Jobs {
    *
    * @param claimed the job that the session says it belongs to; 0 for none
    */
-  Place ofSession(Libc.Peer peer, long claimed) throws Abort {
+  Place ofSession(UnixSocket.Peer peer, long claimed, long arrival) throws Abort {
     JobKey key = jobOfSession(peer, claimed);
-    String spec = announcedSpec(key);
+    String spec = announcedSpec(key, arrival);
     boolean othersHave =
         jobs.keySet().stream().anyMatch(k -> k.uid() == peer.uid() && !k.equals(key));
     if (spec.isEmpty()) {
       spec = newestSpec(key);
     }
-    return new Place(key.job(), spec.isEmpty() ? null : enter(key, spec), othersHave);
+    return new Place(key.job(), spec.isEmpty() ? null : enter(key, spec, arrival), othersHave);
   }
 
   /** What the job was announced with; empty for a job without a container of its own. */
-  private String announcedSpec(JobKey key) throws Abort {
-    registerIfNoted(key);
+  private String announcedSpec(JobKey key, long arrival) throws Abort {
+    if (!jobs.containsKey(key)) {
+      String noted = files.noted(key); // its prolog left it for a launcher that did not run
+      if (!noted.isEmpty()) {
+        register(key, noted, arrival);
+      }
+    }
     Job job = jobs.get(key);
     if (job == null) {
       return "";
@@ -160,24 +207,7 @@ final class Jobs {
     }
   }
 
-  /** Takes up what a job's prolog left for a launcher that did not run at the time. */
-  private void registerIfNoted(JobKey key) throws Abort {
-    try {
-      if (!jobs.containsKey(key)) {
-        String spec = Files.readString(layout.contained(key), ISO_8859_1);
-        if (!spec.isEmpty()) {
-          register(key, spec);
-        }
-      }
-    } catch (NoSuchFileException e) {
-      log.trace("event=no-note job={}", key.job());
-    } catch (IOException e) {
-      throw new Abort(
-          Abort.INTERNAL, "cannot read the spec of job " + key.job() + ": " + e.getMessage(), e);
-    }
-  }
-
-  private JobKey jobOfSession(Libc.Peer peer, long claimed) {
+  private JobKey jobOfSession(UnixSocket.Peer peer, long claimed) {
     long adopted = SessionJob.of(peer.pid());
     JobKey key = new JobKey(adopted != 0 ? adopted : claimed, peer.uid());
     if (jobs.containsKey(key) || (key.job() != 0 && hasExternStep(key.job()))) {
@@ -188,7 +218,7 @@ final class Jobs {
 
   private Optional<JobKey> newestOf(long uid) {
     return jobs.keySet().stream()
-        .filter(key -> key.uid() == uid)
+        .filter(key -> key.uid() == uid && hasExternStep(key.job()))
         .max(Comparator.comparingLong(JobKey::job));
   }
 
@@ -198,87 +228,93 @@ final class Jobs {
     return job == null
         ? ""
         : job.containers.values().stream()
-            .max(Comparator.comparingLong(Container::startTicks))
+            .max(
+                Comparator.comparingLong(Container::startTicks)
+                    .thenComparingLong(Container::arrival))
             .map(container -> container.spec().text())
             .orElse("");
   }
 
-  /** Ends all that the job has on this node. */
-  void release(long jobId) {
-    for (JobKey key : jobs.keySet().stream().filter(k -> k.job() == jobId).toList()) {
-      Job job = jobs.remove(key);
-      if (job != null) {
-        synchronized (job) {
-          job.released = true;
-        }
-        job.containers.values().forEach(Container::close);
-        log.info("event=release job={} uid={}", key.job(), key.uid());
-      }
-      deleteState(key);
+  /**
+   * Ends all that the job has on this node, but for what was asked for later.
+   *
+   * @param arrival of the request
+   */
+  void release(long jobId, long arrival) {
+    releases.add(jobId, arrival); // before the table is read: whoever registers sees either
+    Set<JobKey> keys = new HashSet<>(jobs.keySet());
+    try {
+      keys.addAll(files.notes());
+    } catch (IOException e) {
+      log.error("event=notes-unreadable job={}", jobId, e); // containers end all the same
     }
+    keys.removeIf(key -> key.job() != jobId);
+    for (JobKey key : keys) {
+      withJob(key, job -> endOlder(key, job, arrival)).forEach(Container::close);
+    }
+  }
+
+  private List<Container> endOlder(JobKey key, Job job, long arrival) {
+    List<Container> ended =
+        job.containers.values().stream().filter(c -> c.arrival() < arrival).toList();
+    ended.forEach(container -> job.containers.remove(container.spec().text(), container));
+    boolean outlived = job.registered > arrival;
+    if (!outlived) {
+      job.registeredSpec = "";
+    }
+    if (job.isIdle()) {
+      leaveTable(key, job);
+      files.deleteNote(key); // only here: the job is known to have ended
+    } else {
+      save(key, job);
+    }
+    if (!outlived || !ended.isEmpty()) {
+      log.info("event=release job={} uid={}", key.job(), key.uid());
+    }
+    return ended;
   }
 
   /** Takes up what an earlier launcher left; what cannot be proved whole is ended. */
   void recover() throws IOException, InterruptedException {
+    files.dropStaged();
     images.recover();
-    try (Stream<Path> files = Files.list(layout.jobs())) {
-      for (Path file : files.toList()) {
-        recover(file);
-      }
+    for (JobState state : files.readAll()) {
+      recover(state);
     }
     images.open();
-    releaseEndedJobs();
     takeUpNotes();
+    releaseEndedJobs();
   }
 
-  /** Hears of jobs that were announced while no launcher ran, and forgets those that have ended. */
-  private void takeUpNotes() throws IOException {
-    try (Stream<Path> notes = Files.list(layout.contained())) {
-      for (Path note : notes.toList()) {
-        try {
-          JobKey key = JobKey.parse(note.getFileName().toString());
-          if (hasExternStep(key.job())) {
-            registerIfNoted(key);
-          } else if (!jobs.containsKey(key)) {
-            Files.deleteIfExists(note);
-          }
-        } catch (Abort | NumberFormatException e) {
-          log.warn("event=note-refused note={} cause={}", note, e.getMessage());
-          Files.deleteIfExists(note);
-        }
-      }
-    }
-  }
-
-  private void recover(Path file) throws InterruptedException {
-    try {
-      JobState state = JobState.read(file);
-      Job job = new Job(Files.getLastModifiedTime(file).toMillis());
-      job.registeredSpec = state.registeredSpec();
-      job.sawExternStep = !state.containers().isEmpty();
-      for (JobState.Running running : state.containers()) {
-        Container container = found(state.job(), running);
+  private void recover(JobState state) throws InterruptedException {
+    JobKey key = state.job();
+    Job job = new Job(state.knownSinceSeconds());
+    job.registeredSpec = state.registeredSpec();
+    job.user = state.user();
+    job.sawExternStep = !state.containers().isEmpty();
+    for (JobState.Running running : state.containers()) {
+      try {
+        Container container = found(key, job, running);
         if (container != null) {
           job.containers.put(running.spec(), container);
-          watch(state.job(), container.start().join());
+          watch(key, container, container.start().join());
         }
+      } catch (Abort | RuntimeException e) {
+        log.error("event=recover-failed job={} holder={}", key.job(), running.holder().pid(), e);
       }
-      jobs.put(state.job(), job);
-      mark(state.job(), !job.registeredSpec.isEmpty() || !job.containers.isEmpty());
-      if (job.containers.size() < state.containers().size()) {
-        save(state.job(), job);
-      }
-      log.info(
-          "event=recover job={} uid={} containers={}",
-          state.job().job(),
-          state.job().uid(),
-          job.containers.size());
-    } catch (IOException | Abort | RuntimeException e) {
-      log.warn("event=recover-failed file={}", file, e);
     }
+    if (!job.isIdle()) {
+      jobs.put(key, job);
+      save(key, job);
+    } else {
+      files.deleteState(key); // its note is kept: it may still be here, takeUpNotes will see
+    }
+    log.info(
+        "event=recover job={} uid={} containers={}", key.job(), key.uid(), job.containers.size());
   }
 
-  private Container found(JobKey key, JobState.Running running) throws Abort, InterruptedException {
+  private Container found(JobKey key, Job job, JobState.Running running)
+      throws Abort, InterruptedException {
     Holder holder;
     try {
       holder = Holder.find(running.holder());
@@ -293,107 +329,202 @@ final class Jobs {
       return null;
     }
     Spec spec = Spec.parse(running.spec());
-    return Container.found(key, spec, user(key), config, image, holder);
+    return Container.found(key, spec, job.user, config, image, holder, keeper(key, job));
   }
 
-  private Container container(JobKey key, Job job, Spec spec, Libc.User user) {
-    return job.containers.computeIfAbsent(
-        spec.text(),
-        text ->
-            Container.prepare(
-                key,
-                spec,
-                user,
-                config,
-                images,
-                workers,
-                (container, holder, failure) -> settled(key, job, container, holder, failure)));
-  }
-
-  /** A container is complete, or failed and to be tried anew by whoever asks next. */
-  private void settled(JobKey key, Job job, Container container, Holder holder, Throwable failure) {
-    if (failure != null) {
-      if (job.containers.remove(container.spec().text(), container)) {
-        container.close();
-        log.info(
-            "event=failed job={} uid={} image={} cause={}",
-            key.job(),
-            key.uid(),
-            container.spec().image(),
-            failure.getMessage());
+  /**
+   * Hears of jobs that were announced while no launcher ran. One without an extern step may be in
+   * its prolog, so it stays as long as one may take.
+   */
+  private void takeUpNotes() throws IOException {
+    for (JobKey key : files.notes()) {
+      try {
+        if (jobs.containsKey(key)) {
+          continue;
+        }
+        if (hasExternStep(key.job())) {
+          String unused = announcedSpec(key, arrival());
+        } else {
+          rememberIfInProlog(key, files.noted(key));
+        }
+      } catch (Abort e) {
+        log.warn("event=note-refused job={} cause={}", key.job(), e.getMessage());
       }
-      forgetIfIdle(key, job);
+    }
+  }
+
+  private void rememberIfInProlog(JobKey key, String spec) {
+    if (spec.isEmpty()) {
+      files.deleteNote(key); // not a prolog's, but of a container: its extern step is gone
       return;
+    }
+    Job job = new Job(Libc.uptimeSeconds());
+    job.registeredSpec = spec;
+    jobs.put(key, job);
+    save(key, job);
+  }
+
+  private Container container(JobKey key, Job job, Spec spec, long arrival) throws Abort {
+    Container there = job.containers.get(spec.text());
+    if (there != null) {
+      return there;
+    }
+    synchronized (admission) {
+      refuseTooMany(key, job);
+      Container prepared =
+          Container.prepare(key, spec, arrival, config, images, workers, keeper(key, job));
+      job.containers.put(spec.text(), prepared);
+      return prepared;
+    }
+  }
+
+  private void refuseTooMany(JobKey key, Job job) throws Abort {
+    if (job.containers.size() >= config.containersPerJob()) {
+      throw tooMany("job " + key.job() + " has", job.containers.size());
+    }
+    int all = 0;
+    for (Map.Entry<JobKey, Job> other : jobs.entrySet()) {
+      all += other.getKey().uid() == key.uid() ? other.getValue().containers.size() : 0;
+    }
+    if (all >= config.containersPerUser()) {
+      throw tooMany("your jobs have", all);
+    }
+  }
+
+  private static Abort tooMany(String whose, int count) {
+    return new Abort(
+        Abort.UNAVAILABLE,
+        "cannot start another container: "
+            + whose
+            + " "
+            + count
+            + " different ones on this node, as many as the site allows (use the same image and"
+            + " mounts for several steps)");
+  }
+
+  private Container.Keeper keeper(JobKey key, Job job) {
+    return new Container.Keeper() {
+      @Override
+      public void complete(Container container, Holder holder) throws Abort {
+        completed(key, job, container, holder);
+      }
+
+      @Override
+      public void failed(Container container, Throwable failure) {
+        dropped(key, job, container, failure);
+      }
+    };
+  }
+
+  private void completed(JobKey key, Job job, Container container, Holder holder) throws Abort {
+    synchronized (job) {
+      if (job.released || job.containers.get(container.spec().text()) != container) {
+        throw new Abort(Abort.UNAVAILABLE, "cannot start the container: the job has ended");
+      }
+      job.sawExternStep = true;
+      job.user = container.user();
+      try {
+        files.save(state(key, job));
+      } catch (IOException e) {
+        throw new Abort(
+            Abort.CANNOT_CREATE,
+            "cannot note the container in the node's run directory: "
+                + e.getMessage()
+                + " (tell the site)",
+            e);
+      }
     }
     log.info(
         "event=ready job={} uid={} image={} digest={} holder={}",
         key.job(),
         key.uid(),
         container.spec().image(),
-        container.image().join().key().digest(),
+        container.running().image().digest(),
         holder.id().pid());
-    synchronized (job) {
-      job.sawExternStep = true;
+    watch(key, container, holder);
+  }
+
+  /** A container that could not be made is to be tried anew by whoever asks next. */
+  private void dropped(JobKey key, Job job, Container container, Throwable failure) {
+    if (job.containers.remove(container.spec().text(), container)) {
+      container.close();
+      logFailure(key, container, failure);
     }
-    save(key, job);
-    watch(key, holder);
+    synchronized (job) {
+      forgetIfIdle(key, job);
+    }
+  }
+
+  private static void logFailure(JobKey key, Container container, Throwable failure) {
+    String event = "event=failed job={} uid={} image={} cause={}";
+    Object[] fields = {
+      key.job(), key.uid(), container.spec().image(), failure.getMessage(), failure
+    };
+    if (failure instanceof Abort abort && !abort.isOurs()) {
+      fields[4] = null; // the user's own mistake, or the store's: the line says it all
+      log.info(event, fields);
+    } else {
+      log.error(event, fields);
+    }
   }
 
   /** A holder lives in its job's extern step: its end is our sign of a lost epilog. */
-  private void watch(JobKey key, Holder holder) {
+  private void watch(JobKey key, Container container, Holder holder) {
+    // A job that was requeued meanwhile has asked later than this container's first step did.
+    long arrival = container.arrival() + 1;
     CompletableFuture<Void> unused =
-        holder.onExit().thenRunAsync(() -> releaseIfEnded(key), workers);
+        holder.onExit().thenRunAsync(() -> releaseIfEnded(key, arrival), workers);
   }
 
-  private void releaseIfEnded(JobKey key) {
+  private void releaseIfEnded(JobKey key, long arrival) {
     if (jobs.containsKey(key) && !hasExternStep(key.job())) {
       log.info("event=ended-without-epilog job={}", key.job());
-      release(key.job());
+      release(key.job(), arrival);
     }
   }
 
   /** Ends jobs whose epilog never came, as when the launcher was down at that moment. */
   private void releaseEndedJobs() {
-    long now = System.currentTimeMillis();
+    long arrival = arrival(); // before it is asked whether they are there
+    long now = Libc.uptimeSeconds();
     jobs.forEach(
         (key, job) -> {
           boolean prologIsOver;
           synchronized (job) {
-            prologIsOver = job.sawExternStep || job.knownSinceMillis + PROLOG_MILLIS < now;
+            prologIsOver = job.sawExternStep || job.knownSinceSeconds + PROLOG_SECONDS < now;
           }
           if (prologIsOver) {
-            releaseIfEnded(key);
+            releaseIfEnded(key, arrival);
           }
         });
   }
 
   private boolean hasExternStep(long jobId) {
-    // slurmstepd's socket is SPOOL/NODE_JOB.STEP; its name is all that says the node's Slurm name.
-    String suffix = "_" + jobId + "." + EXTERN_STEP;
-    try (Stream<Path> files = Files.list(config.slurmSpoolDirectory())) {
-      return files.anyMatch(file -> file.getFileName().toString().endsWith(suffix));
-    } catch (IOException e) {
-      return true; // cannot tell: keep
+    return ExternStep.isHere(config.slurmSpoolDirectory(), jobId);
+  }
+
+  /** Forgets a job of which there is nothing; whoever calls holds its lock. */
+  private void forgetIfIdle(JobKey key, Job job) {
+    if (job.isIdle() && !job.released) {
+      leaveTable(key, job);
     }
   }
 
-  private void forgetIfIdle(JobKey key, Job job) {
-    synchronized (job) {
-      if (job.registeredSpec.isEmpty() && job.containers.isEmpty()) {
-        jobs.remove(key, job);
-        job.released = true;
-      }
-    }
+  /** The file first: once the job has left the table, another of the same key may write it. */
+  private void leaveTable(JobKey key, Job job) {
+    job.released = true;
+    files.deleteState(key);
+    jobs.remove(key, job);
   }
 
   /** What is done with a job of the table; it cannot leave the table meanwhile. */
-  private interface Act<T> {
-    T on(Job job) throws Abort;
+  private interface Act<T, E extends Exception> {
+    T on(Job job) throws E;
   }
 
-  private <T> T withJob(JobKey key, Act<T> act) throws Abort {
+  private <T, E extends Exception> T withJob(JobKey key, Act<T, E> act) throws E {
     while (true) {
-      Job job = jobs.computeIfAbsent(key, k -> new Job(System.currentTimeMillis()));
+      Job job = jobs.computeIfAbsent(key, k -> new Job(Libc.uptimeSeconds()));
       synchronized (job) {
         if (!job.released) {
           return act.on(job);
@@ -407,69 +538,25 @@ final class Jobs {
       if (job.released) {
         return;
       }
-      List<JobState.Running> running = new ArrayList<>();
-      job.containers.values().stream()
-          .map(Jobs::running)
-          .filter(Objects::nonNull)
-          .forEach(running::add);
       try {
-        new JobState(key, job.registeredSpec, running).write(layout.job(key));
-        mark(key, !job.registeredSpec.isEmpty() || !running.isEmpty());
+        files.save(state(key, job));
       } catch (IOException e) {
-        log.warn("event=save-failed job={}", key.job(), e);
+        log.error("event=save-failed job={}", key.job(), e);
       }
     }
   }
 
-  /** Lets ssh-entry know, even when we do not run, whether the job has a container. */
-  private void mark(JobKey key, boolean contained) throws IOException {
-    Path marker = layout.contained(key);
-    if (!contained) {
-      Files.deleteIfExists(marker);
-      return;
-    }
-    try {
-      Files.createFile(marker);
-    } catch (FileAlreadyExistsException e) {
-      log.trace("event=marked job={}", key.job());
-    }
+  private static JobState state(JobKey key, Job job) {
+    List<JobState.Running> running =
+        job.containers.values().stream().map(Container::running).filter(Objects::nonNull).toList();
+    return new JobState(key, job.registeredSpec, job.user, job.knownSinceSeconds, running);
   }
 
-  private static JobState.Running running(Container container) {
-    CompletableFuture<Images.Mounted> image = container.image();
-    if (!image.isDone() || image.isCompletedExceptionally()) {
-      return null;
-    }
-    CompletableFuture<Holder> holder = container.startedHolder();
-    if (holder == null || !holder.isDone() || holder.isCompletedExceptionally()) {
-      return null;
-    }
-    Images.Mounted mounted = image.join();
-    Holder process = holder.join();
-    return new JobState.Running(
-        container.spec().text(), mounted.key(), mounted.environment(), process.id());
-  }
-
-  private void deleteState(JobKey key) {
-    try {
-      Files.deleteIfExists(layout.job(key));
-      mark(key, false);
-    } catch (IOException e) {
-      log.warn("event=delete-failed job={}", key.job(), e);
-    }
-  }
-
-  private static Libc.User user(JobKey key) throws Abort {
-    Libc.User user = Libc.user(key.uid());
-    if (user == null || key.uid() == 0) {
+  private static void refuseRoot(JobKey key) throws Abort {
+    if (key.uid() == 0) {
       throw new Abort(
           Abort.NO_PERMISSION,
-          "cannot start a container for uid "
-              + key.uid()
-              + (user == null
-                  ? ": no such user on this node (tell the site)"
-                  : ": root has no containers (run the job as a user)"));
+          "cannot start a container for uid 0: root has no containers (run the job as a user)");
     }
-    return user;
   }
 }

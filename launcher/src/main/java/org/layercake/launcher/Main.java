@@ -4,6 +4,7 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.OptionalInt;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -24,7 +25,7 @@ public final class Main {
       run(args.length == 0 ? DEFAULT_CONFIG : Path.of(args[0]));
     } catch (Abort e) {
       fail(e.exitCode(), e.getMessage());
-    } catch (Exception e) {
+    } catch (Exception | Error e) {
       log.error("event=failure", e);
       fail(Abort.INTERNAL, String.valueOf(e.getMessage()));
     }
@@ -56,15 +57,21 @@ public final class Main {
   private static void run(Config config, CacheLayout layout) throws Exception {
     ExecutorService workers = workers();
     CountDownLatch stopped = new CountDownLatch(1);
+    Systemd systemd = new Systemd(System.getenv());
+    OptionalInt given = systemd.listeningSocket();
     try (Images images = new Images(config, layout)) {
       Jobs jobs = new Jobs(config, layout, images, workers);
-      try (Server server = new Server(layout, jobs)) {
+      // Clients may come now, and wait in the kernel's queue until all of the last launcher's is
+      // known.
+      try (Server server = new Server(layout, jobs, given)) {
         jobs.recover();
         Runtime.getRuntime().addShutdownHook(new Thread(() -> stop(server, stopped), "stop"));
         log.info("event=start socket={}", layout.socket());
         workers.execute(Proctrack::report);
+        systemd.ready();
         server.serve();
-      }
+        systemd.stopping();
+      } // first of all hangs up on those who wait: what fails from now on is no failure of theirs
     } finally {
       workers.shutdownNow();
       workers.awaitTermination(1, TimeUnit.SECONDS);
@@ -89,6 +96,8 @@ public final class Main {
         task -> {
           Thread thread = new Thread(task, "worker-" + number.incrementAndGet());
           thread.setDaemon(true);
+          thread.setUncaughtExceptionHandler(
+              (self, failure) -> log.error("event=task-failed thread={}", self.getName(), failure));
           return thread;
         });
   }

@@ -3,6 +3,8 @@ package org.layercake.launcher;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
+import java.lang.ProcessBuilder.Redirect;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
@@ -38,9 +40,21 @@ final class Program {
    */
   static Program start(List<String> command, String word, long timeoutMillis)
       throws Abort, InterruptedException {
+    return start(command, word, timeoutMillis, Redirect.from(Path.of("/dev/null").toFile()));
+  }
+
+  /** The same, of a program that ends when its stdin ends before {@link #keep} was called. */
+  static Program startTentative(List<String> command, String word, long timeoutMillis)
+      throws Abort, InterruptedException {
+    return start(command, word, timeoutMillis, Redirect.PIPE);
+  }
+
+  private static Program start(
+      List<String> command, String word, long timeoutMillis, Redirect stdin)
+      throws Abort, InterruptedException {
     String name = Path.of(command.get(0)).getFileName().toString();
     ProcessBuilder builder = new ProcessBuilder(command).directory(Path.of("/").toFile());
-    builder.redirectInput(Path.of("/dev/null").toFile());
+    builder.redirectInput(stdin);
     builder.environment().clear();
     Process process;
     try {
@@ -51,6 +65,20 @@ final class Program {
           "cannot start " + name + ": " + e.getMessage() + " (tell the site: reinstall LayerCake)",
           e);
     }
+    boolean started = false;
+    try {
+      Program program = awaitWord(name, process, word, timeoutMillis);
+      started = true;
+      return program;
+    } finally {
+      if (!started) {
+        process.destroyForcibly(); // whatever happened: nobody would know of it
+      }
+    }
+  }
+
+  private static Program awaitWord(String name, Process process, String word, long timeoutMillis)
+      throws Abort, InterruptedException {
     try {
       ProcessId id = ProcessId.of(process.pid()); // at once: it may soon have failed and be gone
       CompletableFuture<Boolean> said =
@@ -60,7 +88,6 @@ final class Program {
       }
       throw failure(name, process);
     } catch (TimeoutException e) {
-      process.destroyForcibly();
       throw new Abort(
           Abort.INTERNAL,
           name + " was not ready after " + timeoutMillis + " ms (see the launcher's log)",
@@ -68,11 +95,16 @@ final class Program {
     } catch (IOException e) {
       throw failure(name, process);
     } catch (ExecutionException e) {
-      process.destroyForcibly();
       throw new Abort(Abort.INTERNAL, "cannot read from " + name + ": " + e.getCause(), e);
-    } catch (InterruptedException | RuntimeException | Error e) {
-      process.destroyForcibly(); // nobody would know of it
-      throw e;
+    }
+  }
+
+  /** Lets a tentative program outlive us. */
+  void keep() {
+    try (OutputStream stdin = process.getOutputStream()) {
+      stdin.write('\n');
+    } catch (IOException e) {
+      // It has ended already, as whoever uses it will find.
     }
   }
 
@@ -147,7 +179,7 @@ final class Program {
     boolean ours = code >= 64 && code <= 78;
     return new Abort(
         ours ? code : Abort.INTERNAL,
-        words.isEmpty() ? name + " ended with status " + code + " and no word" : words);
+        words.isEmpty() ? name + " exited with status " + code + " and printed nothing" : words);
   }
 
   private static String lastLine(InputStream stderr) {

@@ -6,115 +6,229 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.HashMap;
 import java.util.Map;
-import java.util.concurrent.ExecutorService;
+import java.util.OptionalInt;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.SynchronousQueue;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
+import jnr.ffi.Pointer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** The launcher's socket: accepts until closed, one thread for each client that waits. */
+/**
+ * The launcher's socket: accepts until closed, one thread for each user's client that waits.
+ *
+ * <p>The kernel has one queue of clients for all, so taking from it must never wait for anything:
+ * users beyond their limit are shut out at once, root's requests are a few threads' of their own,
+ * and what runs out on the node (descriptors, threads) costs the client at hand and no more.
+ */
 final class Server implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(Server.class);
-  private static final int BACKLOG = 1024;
+  private static final int BACKLOG = 4096;
   // More tasks than a node starts at once; no user can take all threads, and none root's.
   private static final int MAX_SESSIONS_OF_A_USER = 1024;
   private static final int MAX_SESSIONS_OF_USERS = 4096;
-  private static final int MAX_SESSIONS = MAX_SESSIONS_OF_USERS + 1024;
+  private static final int ROOT_THREADS = 8;
+  private static final int MAX_WAITING_OF_ROOT = 16_384;
   private static final long IDLE_THREAD_SECONDS = 10;
-  private static final long CLOSE_SECONDS = 5;
+  private static final int EXHAUSTED_MILLIS = 20;
+  private static final long CLOSE_SECONDS = 3;
 
   private final Path socket;
+  private final boolean ours; // whether the socket's path is ours to make and remove
   private final Jobs jobs;
   private final int listening;
-  private final ExecutorService sessions;
+  private final int[] stopPipe = UnixSocket.pipe();
+  private final AtomicBoolean stopped = new AtomicBoolean();
+  private final ThreadPoolExecutor users;
+  private final ThreadPoolExecutor root;
+  private final Set<Session> open = ConcurrentHashMap.newKeySet();
   private final Map<Long, Integer> waiting = new HashMap<>(); // by uid, guarded by itself
+  private int waitingOfUsers; // guarded by waiting
+  private int spare = -1; // of the thread that serves
 
   /**
-   * Opens the socket, which replaces a stale one.
+   * Opens the socket, which replaces a stale one, or takes over the one that systemd holds.
    *
+   * @param given empty when nobody holds one
    * @throws IOException when the path cannot be bound
    */
-  Server(CacheLayout layout, Jobs jobs) throws IOException {
+  Server(CacheLayout layout, Jobs jobs, OptionalInt given) throws IOException {
     this.socket = layout.socket();
     this.jobs = jobs;
-    Files.deleteIfExists(socket);
-    this.listening = Libc.listen(socket, BACKLOG);
-    Files.setPosixFilePermissions(socket, PosixFilePermissions.fromString("rw-rw-rw-"));
+    this.ours = given.isEmpty();
+    if (ours) {
+      Files.deleteIfExists(socket);
+      this.listening = UnixSocket.listen(socket, BACKLOG);
+      Files.setPosixFilePermissions(socket, PosixFilePermissions.fromString("rw-rw-rw-"));
+    } else {
+      this.listening = given.getAsInt();
+    }
     AtomicLong number = new AtomicLong();
-    this.sessions =
+    this.users =
         new ThreadPoolExecutor(
             0,
-            MAX_SESSIONS,
+            MAX_SESSIONS_OF_USERS,
             IDLE_THREAD_SECONDS,
             TimeUnit.SECONDS,
             new SynchronousQueue<>(),
             task -> new Thread(task, "session-" + number.incrementAndGet()),
             new ThreadPoolExecutor.AbortPolicy());
+    this.root =
+        new ThreadPoolExecutor(
+            ROOT_THREADS,
+            ROOT_THREADS,
+            0,
+            TimeUnit.SECONDS,
+            new LinkedBlockingQueue<>(MAX_WAITING_OF_ROOT),
+            task -> new Thread(() -> runPreferred(task), "root-" + number.incrementAndGet()),
+            new ThreadPoolExecutor.AbortPolicy());
+    root.prestartAllCoreThreads(); // when threads run out, root's are there
   }
 
-  /** Accepts clients until {@link #close}. */
+  private static void runPreferred(Runnable task) {
+    Libc.prefer();
+    task.run();
+  }
+
+  /** Accepts clients until {@link #stopAccepting}. */
   void serve() throws IOException {
-    for (int fd = Libc.accept(listening); fd >= 0; fd = Libc.accept(listening)) {
-      start(fd);
+    Libc.prefer();
+    Pointer watched = UnixSocket.watched(stopPipe[0], listening);
+    while (!UnixSocket.await(watched, 2, -1)) {
+      acceptAll(watched);
     }
+  }
+
+  private void acceptAll(Pointer watched) throws IOException {
+    while (!stopped.get()) {
+      keepSpare();
+      int fd = UnixSocket.accept(listening);
+      if (fd == UnixSocket.NOBODY) {
+        return;
+      }
+      if (fd == UnixSocket.EXHAUSTED) {
+        fd = acceptInPlaceOfSpare();
+      }
+      if (fd >= 0) {
+        start(fd);
+      } else if (UnixSocket.await(watched, 1, EXHAUSTED_MILLIS)) {
+        return; // told to stop; else what ran out may be there again
+      }
+    }
+  }
+
+  /** One descriptor that is given up when there is no other. */
+  private void keepSpare() {
+    if (spare < 0) {
+      spare = Libc.openOrNone("/dev/null");
+    }
+  }
+
+  /** Out of descriptors: who waits first is taken all the same, so that root is not behind him. */
+  private int acceptInPlaceOfSpare() throws IOException {
+    log.warn("event=out-of-descriptors");
+    if (spare >= 0) {
+      Libc.close(spare);
+      spare = -1;
+    }
+    int fd = UnixSocket.accept(listening);
+    if (fd >= 0 && UnixSocket.peer(fd).uid() != 0) {
+      Libc.close(fd); // the client asks anew, for some seconds
+      return UnixSocket.EXHAUSTED;
+    }
+    return fd;
   }
 
   private void start(int fd) {
+    Session session = null;
     try {
-      Libc.Peer peer = Libc.peer(fd);
-      if (admit(peer.uid())) {
-        try {
-          sessions.execute(new Session(fd, peer, jobs, () -> leave(peer.uid())));
-          return;
-        } catch (RejectedExecutionException e) {
-          leave(peer.uid());
-        }
+      UnixSocket.Peer peer = UnixSocket.peer(fd);
+      long arrival = jobs.arrival();
+      if (peer.uid() == 0) {
+        session = new Session(fd, peer, arrival, jobs, open::remove);
+        open.add(session);
+        root.execute(session);
+      } else if (admit(peer.uid())) {
+        session = new Session(fd, peer, arrival, jobs, ended -> leave(peer.uid(), ended));
+        open.add(session);
+        users.execute(session);
+      } else {
+        log.warn("event=too-many-clients uid={}", peer.uid());
+        Libc.close(fd);
       }
-      log.warn("event=too-many-clients uid={}", peer.uid());
     } catch (IOException e) {
       log.debug("event=client-gone cause={}", e.getMessage());
+      Libc.close(fd);
+    } catch (RejectedExecutionException | OutOfMemoryError e) {
+      // The JVM says with this error, too, that the node gives it no thread.
+      log.warn("event=client-refused cause={}", e.toString());
+      if (session == null) {
+        Libc.close(fd);
+      } else {
+        session.close();
+      }
     }
-    Libc.close(fd);
   }
 
   private boolean admit(long uid) {
     synchronized (waiting) {
       int his = waiting.getOrDefault(uid, 0);
-      int all = waiting.values().stream().mapToInt(Integer::intValue).sum();
-      if (uid != 0 && (his >= MAX_SESSIONS_OF_A_USER || all >= MAX_SESSIONS_OF_USERS)) {
+      if (his >= MAX_SESSIONS_OF_A_USER || waitingOfUsers >= MAX_SESSIONS_OF_USERS) {
         return false;
       }
       waiting.put(uid, his + 1);
+      waitingOfUsers++;
       return true;
     }
   }
 
-  private void leave(long uid) {
+  private void leave(long uid, Session session) {
+    open.remove(session);
     synchronized (waiting) {
       waiting.computeIfPresent(uid, (u, count) -> count == 1 ? null : count - 1);
+      waitingOfUsers--;
     }
   }
 
   /** Makes {@link #serve} return; may be called from any thread. */
   void stopAccepting() {
-    Libc.shutdown(listening);
+    if (stopped.compareAndSet(false, true)) {
+      Libc.close(stopPipe[1]);
+    }
   }
 
-  /** Stops accepting, lets sessions finish for a few seconds; jobs are left alone. */
+  /**
+   * Stops accepting and hangs up on those who wait, who then ask the next launcher; root's requests
+   * are carried out first. Jobs are left alone. Nobody is told of a failure, since there is none.
+   */
   @Override
   public void close() throws IOException {
     stopAccepting();
-    sessions.shutdown();
+    if (ours) {
+      Files.deleteIfExists(socket);
+    }
+    open.stream().filter(session -> !session.isRoots()).forEach(Session::hangUp);
+    root.shutdown();
+    users.shutdown();
     try {
-      if (!sessions.awaitTermination(CLOSE_SECONDS, TimeUnit.SECONDS)) {
+      boolean ended = root.awaitTermination(CLOSE_SECONDS, TimeUnit.SECONDS);
+      open.forEach(Session::hangUp);
+      if (!ended || !users.awaitTermination(CLOSE_SECONDS, TimeUnit.SECONDS)) {
         log.info("event=sessions-cut-off");
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
-    Files.deleteIfExists(socket);
+    Libc.close(listening);
+    Libc.close(stopPipe[0]);
+    if (spare >= 0) {
+      Libc.close(spare);
+    }
   }
 }

@@ -6,11 +6,12 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** One client connection: one request, its progress, its reply. */
-final class Session implements Runnable {
+/** One client connection: one request, its progress, its reply. Whatever fails ends only it. */
+final class Session implements Runnable, AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(Session.class);
   private static final int SEND_MILLIS = 5_000;
   // For HELLO and request together: a client that sends byte by byte gets no more time.
@@ -21,20 +22,28 @@ final class Session implements Runnable {
   private static final long MAX_LINE_MILLIS = 10_000;
 
   private final int connection;
-  private final Libc.Peer peer;
+  private final UnixSocket.Peer peer;
+  private final long arrival;
   private final Jobs jobs;
-  private final Runnable onEnd;
+  private final Consumer<Session> onEnd;
+  private boolean open = true; // guarded by this
 
   /**
    * Takes over a connection, and closes it at the end.
    *
-   * @param onEnd run last, whatever happened
+   * @param arrival of {@link Jobs#arrival}, when it was accepted
+   * @param onEnd told last, once, whatever happened
    */
-  Session(int connection, Libc.Peer peer, Jobs jobs, Runnable onEnd) {
+  Session(int connection, UnixSocket.Peer peer, long arrival, Jobs jobs, Consumer<Session> onEnd) {
     this.connection = connection;
     this.peer = peer;
+    this.arrival = arrival;
     this.jobs = jobs;
     this.onEnd = onEnd;
+  }
+
+  boolean isRoots() {
+    return peer.uid() == 0;
   }
 
   @Override
@@ -45,48 +54,53 @@ final class Session implements Runnable {
       log.debug("event=client-gone cause={}", e.getMessage());
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
+    } catch (RuntimeException | Error e) {
+      log.error("event=session-failed uid={}", peer.uid(), e);
     } finally {
-      Libc.close(connection);
-      onEnd.run();
+      close();
     }
   }
 
   private void serve() throws IOException, InterruptedException {
-    Libc.setSendTimeout(connection, SEND_MILLIS);
+    UnixSocket.setSendTimeout(connection, SEND_MILLIS);
     long deadlineNanos = System.nanoTime() + REQUEST_NANOS;
     try {
       Wire.requireHello(receive(deadlineNanos));
       answer(Wire.request(receive(deadlineNanos)));
     } catch (ProtocolException e) {
-      log.warn("event=malformed cause={}", e.getMessage());
+      log.warn("event=malformed uid={} cause={}", peer.uid(), e.getMessage());
       send(new Reply.Failed(Abort.USAGE, "malformed request: " + e.getMessage()));
     } catch (Abort e) {
-      logUnexpected(e);
       send(new Reply.Failed(e.exitCode(), e.getMessage()));
-    } catch (RuntimeException e) {
-      log.error("event=failure", e);
+    } catch (RuntimeException | Error e) {
+      log.error("event=failure uid={}", peer.uid(), e);
       send(new Reply.Failed(Abort.INTERNAL, "the launcher failed: " + e + " (tell the site)"));
     }
   }
 
   private void answer(Request request) throws Abort, IOException, InterruptedException {
     if (request instanceof Request.Enter enter) {
-      hand(jobs.enter(new JobKey(enter.job(), peer.uid()), enter.spec()));
+      hand(jobs.enter(new JobKey(enter.job(), peer.uid()), enter.spec(), arrival));
       return;
     }
     if (request instanceof Request.Session session) {
-      join(jobs.ofSession(peer, session.job()));
+      join(jobs.ofSession(peer, session.job(), arrival));
       return;
     }
     if (peer.uid() != 0) {
       throw new Abort(Abort.NO_PERMISSION, "only root may ask this of the launcher");
     }
-    if (request instanceof Request.Register register) {
-      jobs.register(new JobKey(register.job(), register.uid()), register.spec());
-    } else if (request instanceof Request.Start start) {
-      jobs.start(new JobKey(start.job(), start.uid()));
+    if (request instanceof Request.Release release) {
+      jobs.release(release.job(), arrival);
+    } else if (UnixSocket.hasHungUp(connection)) {
+      // It has stopped waiting; its prolog or extern step, and perhaps its job, went on without us.
+      log.info("event=client-gave-up job={}", request.job());
+      return;
+    } else if (request instanceof Request.Register register) {
+      jobs.register(new JobKey(register.job(), register.uid()), register.spec(), arrival);
     } else {
-      jobs.release(request.job());
+      Request.Start start = (Request.Start) request;
+      jobs.start(new JobKey(start.job(), start.uid()), arrival);
     }
     send(new Reply.Ok());
   }
@@ -103,14 +117,7 @@ final class Session implements Runnable {
   }
 
   private void hand(Container container) throws Abort, IOException, InterruptedException {
-    Holder holder = await(container);
-    try {
-      Reply entered = new Reply.Entered(container.image().join().environment());
-      holder.send(connection, Wire.frame(entered));
-    } catch (IllegalArgumentException e) {
-      throw new Abort(
-          Abort.USAGE, "cannot hand over the image's environment: it is too long (push less)", e);
-    }
+    await(container).send(connection, Wire.frame(container.entered()));
   }
 
   /** Waits as long as the client does: a client that is gone shows when progress is sent. */
@@ -132,27 +139,37 @@ final class Session implements Runnable {
           nextLineMillis = waitedMillis + Math.min(waitedMillis, MAX_LINE_MILLIS);
         }
       } catch (ExecutionException e) {
-        Throwable cause = e.getCause();
-        if (cause instanceof Abort abort) {
-          throw abort;
-        }
-        throw new Abort(Abort.INTERNAL, "the launcher failed: " + cause, cause);
+        throw Abort.of(e.getCause());
       }
     }
   }
 
-  private static void logUnexpected(Abort e) {
-    if (e.exitCode() == Abort.INTERNAL || e.exitCode() == Abort.MISCONFIGURED) {
-      log.error("event=abort code={}", e.exitCode(), e);
-    }
-  }
-
   private ByteBuffer receive(long deadlineNanos) throws IOException, ProtocolException {
-    int length = Wire.frameLength(Libc.receive(connection, Wire.HEADER_BYTES, deadlineNanos));
-    return Libc.receive(connection, length, deadlineNanos);
+    int length = Wire.frameLength(UnixSocket.receive(connection, Wire.HEADER_BYTES, deadlineNanos));
+    return UnixSocket.receive(connection, length, deadlineNanos);
   }
 
   private void send(Reply reply) throws IOException {
-    Libc.send(connection, Wire.frame(reply));
+    UnixSocket.send(connection, Wire.frame(reply));
+  }
+
+  /** Ends the connection for the client, who asks the next launcher; the session then ends. */
+  synchronized void hangUp() {
+    if (open) {
+      UnixSocket.shutdown(connection);
+    }
+  }
+
+  /** Closes the connection; also of a session that was never run. Twice is harmless. */
+  @Override
+  public void close() {
+    synchronized (this) {
+      if (!open) {
+        return;
+      }
+      open = false;
+      Libc.close(connection);
+    }
+    onEnd.accept(this);
   }
 }

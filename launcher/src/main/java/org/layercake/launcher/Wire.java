@@ -4,14 +4,13 @@ import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.nio.ByteBuffer;
-import java.nio.charset.Charset;
 import java.util.List;
 
 /**
  * Frames and fields of docs/protocol.md; the Java mirror of spank-shim/wire.c.
  *
- * <p>Specs and environments are Unix bytes: they are carried as ISO 8859-1 strings, which keep
- * every byte. Texts that the launcher itself writes for people are UTF-8.
+ * <p>Specs are Unix bytes: they are carried as ISO 8859-1 strings, which keep every byte. An
+ * image's environment, which is text in its manifest, and lines for people are UTF-8.
  */
 final class Wire {
   static final int VERSION = 1;
@@ -88,25 +87,25 @@ final class Wire {
       return seal(HOST, ByteBuffer.allocate(0));
     }
     if (reply instanceof Reply.Progress progress) {
-      return seal(PROGRESS, texts(List.of(progress.text()), UTF_8, 0));
+      return seal(PROGRESS, texts(List.of(Text.clean(progress.text())), 0));
     }
     if (reply instanceof Reply.Entered entered) {
       return seal(ENTERED, list(entered.environment()));
     }
     Reply.Failed failed = (Reply.Failed) reply;
-    ByteBuffer payload = texts(List.of(failed.message()), UTF_8, 1);
+    ByteBuffer payload = texts(List.of(Text.clean(failed.message())), 1);
     payload.put(0, (byte) failed.exitCode());
     return seal(ABORT, payload);
   }
 
   private static ByteBuffer list(List<String> texts) {
-    ByteBuffer payload = texts(texts, ISO_8859_1, 2);
+    ByteBuffer payload = texts(texts, 2);
     payload.putShort(0, (short) texts.size());
     return payload;
   }
 
-  private static ByteBuffer texts(List<String> texts, Charset charset, int prefixBytes) {
-    List<byte[]> encoded = texts.stream().map(text -> text.getBytes(charset)).toList();
+  private static ByteBuffer texts(List<String> texts, int prefixBytes) {
+    List<byte[]> encoded = texts.stream().map(text -> text.getBytes(UTF_8)).toList();
     int bytes = prefixBytes + encoded.stream().mapToInt(text -> 2 + text.length).sum();
     if (bytes >= MAX_FRAME_BYTES) {
       throw new IllegalArgumentException("reply of " + bytes + " bytes does not fit a frame");

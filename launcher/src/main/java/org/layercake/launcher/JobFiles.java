@@ -1,0 +1,125 @@
+package org.layercake.launcher;
+
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
+
+import java.io.IOException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Stream;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * What of the jobs is in files: their state, and the notes by which ssh-entry and a later launcher
+ * know that a job has a container. Whoever calls for a job holds its lock.
+ */
+final class JobFiles {
+  private static final Logger log = LoggerFactory.getLogger(JobFiles.class);
+
+  private final CacheLayout layout;
+
+  JobFiles(CacheLayout layout) {
+    this.layout = layout;
+  }
+
+  /** Writes the state of a job with a container, and its note. */
+  void save(JobState state) throws IOException {
+    Path staged = layout.stagedJob(state.job());
+    state.write(layout.job(state.job()), staged);
+    mark(state.job());
+  }
+
+  void deleteState(JobKey job) {
+    delete(layout.job(job));
+  }
+
+  /** Removes the note of a job that has ended. */
+  void deleteNote(JobKey job) {
+    delete(layout.contained(job));
+  }
+
+  private static void delete(Path file) {
+    try {
+      Files.deleteIfExists(file);
+    } catch (IOException e) {
+      log.warn("event=delete-failed file={} cause={}", file, e.toString());
+    }
+  }
+
+  private void mark(JobKey job) throws IOException {
+    try {
+      Files.createFile(layout.contained(job));
+    } catch (FileAlreadyExistsException e) {
+      log.trace("event=marked job={}", job.job());
+    }
+  }
+
+  /** The spec that the job's prolog left; empty when it left none. */
+  String noted(JobKey job) throws Abort {
+    try {
+      return Files.readString(layout.contained(job), ISO_8859_1);
+    } catch (NoSuchFileException e) {
+      return "";
+    } catch (IOException e) {
+      throw new Abort(
+          Abort.INTERNAL, "cannot read the spec of job " + job.job() + ": " + e.getMessage(), e);
+    }
+  }
+
+  /** The jobs that have a note; not what a prolog is just writing, whose name begins with a dot. */
+  List<JobKey> notes() throws IOException {
+    List<JobKey> jobs = new ArrayList<>();
+    try (Stream<Path> notes = Files.list(layout.contained())) {
+      for (Path note : notes.toList()) {
+        String name = note.getFileName().toString();
+        try {
+          if (!name.startsWith(".")) {
+            jobs.add(JobKey.parse(name));
+          }
+        } catch (NumberFormatException e) {
+          log.warn("event=stray-file path={}", note);
+        }
+      }
+    }
+    return jobs;
+  }
+
+  /** Every job's state that can be read; what cannot is set aside, its note kept. */
+  List<JobState> readAll() throws IOException {
+    List<JobState> states = new ArrayList<>();
+    try (Stream<Path> files = Files.list(layout.jobs())) {
+      for (Path file : files.toList()) {
+        try {
+          states.add(JobState.read(file));
+        } catch (IOException e) {
+          setAside(file, e);
+        }
+      }
+    }
+    return states;
+  }
+
+  private void setAside(Path file, IOException damage) {
+    Path aside = layout.damagedJob(file);
+    log.error("event=state-damaged file={} kept-as={} cause={}", file, aside, damage.getMessage());
+    try {
+      Files.move(file, aside, StandardCopyOption.REPLACE_EXISTING);
+    } catch (IOException e) {
+      log.error("event=set-aside-failed file={} cause={}", file, e.toString());
+    }
+  }
+
+  /** Removes what a launcher that was killed while it wrote has left. */
+  void dropStaged() throws IOException {
+    try (Stream<Path> files = Files.list(layout.runDirectory())) {
+      for (Path file : files.filter(layout::isStagedJob).toList()) {
+        Files.deleteIfExists(file);
+      }
+    }
+  }
+}

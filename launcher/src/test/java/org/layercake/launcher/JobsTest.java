@@ -1,0 +1,243 @@
+package org.layercake.launcher;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotSame;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+@Timeout(120)
+class JobsTest {
+  private static final JobKey JOB = new JobKey(42, NodeRig.NOBODY);
+
+  @TempDir Path directory;
+  private NodeRig node;
+
+  @BeforeEach
+  void makeNode() throws Exception {
+    node = new NodeRig(directory, "containers-per-job = 2", "containers-per-user = 3");
+  }
+
+  @AfterEach
+  void closeNode() throws Exception {
+    node.close();
+  }
+
+  @Test
+  void aRegisteredJobsContainerIsThereForItsSteps() throws Exception {
+    Jobs jobs = node.launcher().jobs;
+    jobs.register(JOB, NodeRig.SPEC, jobs.arrival());
+    node.externStep(42, true);
+    Container container = jobs.enter(JOB, "", jobs.arrival());
+    assertTrue(container.start().get(30, TimeUnit.SECONDS).id().isRunning());
+    assertTrue(container.entered().environment().contains(NodeRig.VARIABLE));
+    assertSame(container, jobs.enter(JOB, NodeRig.SPEC, jobs.arrival()));
+    assertTrue(Files.exists(node.layout.contained(JOB)));
+  }
+
+  @Test
+  void whatCameBeforeTheReleaseDoesNotBringTheJobBack() throws Exception {
+    Jobs jobs = node.launcher().jobs;
+    node.externStep(42, true);
+    long early = jobs.arrival();
+    jobs.release(42, jobs.arrival());
+    jobs.register(JOB, NodeRig.SPEC, early);
+    assertThrows(Abort.class, () -> jobs.enter(JOB, NodeRig.SPEC, early));
+    jobs.start(JOB, early);
+    assertFalse(Files.exists(node.layout.contained(JOB)));
+    assertEquals(0, states());
+  }
+
+  @Test
+  void aRequeuedJobIsTakenAlthoughItWasReleasedBefore() throws Exception {
+    Jobs jobs = node.launcher().jobs;
+    jobs.register(JOB, NodeRig.SPEC, jobs.arrival());
+    jobs.release(42, jobs.arrival());
+    jobs.register(JOB, NodeRig.SPEC, jobs.arrival());
+    node.externStep(42, true);
+    assertTrue(jobs.enter(JOB, "", jobs.arrival()).start().get().id().isRunning());
+  }
+
+  @Test
+  void aReleaseThatIsWorkedOffLateLeavesTheRequeuedJobAlone() throws Exception {
+    Jobs jobs = node.launcher().jobs;
+    node.externStep(42, true);
+    jobs.register(JOB, NodeRig.SPEC, jobs.arrival());
+    Holder first = jobs.enter(JOB, "", jobs.arrival()).start().get();
+    long release = jobs.arrival();
+    jobs.register(JOB, "image=site/small;root=1", jobs.arrival());
+    jobs.release(42, release);
+    NodeRig.await("the first run's holder ends", () -> !first.id().isRunning());
+    Container second = jobs.enter(JOB, "", jobs.arrival());
+    assertTrue(second.spec().root());
+    assertTrue(second.start().get().id().isRunning());
+  }
+
+  @Test
+  void anOlderAnnouncementDoesNotReplaceANewerOne() throws Exception {
+    Jobs jobs = node.launcher().jobs;
+    node.externStep(42, true);
+    long early = jobs.arrival();
+    jobs.register(JOB, "image=site/small;root=1", jobs.arrival());
+    jobs.register(JOB, NodeRig.SPEC, early);
+    assertTrue(jobs.enter(JOB, "", jobs.arrival()).spec().root());
+  }
+
+  @Test
+  void aJobAndAUserHaveSoManyContainersAndNoMore() throws Exception {
+    Jobs jobs = node.launcher().jobs;
+    JobKey other = new JobKey(43, NodeRig.NOBODY);
+    node.externStep(42, true);
+    node.externStep(43, true);
+    jobs.enter(JOB, spec(1), jobs.arrival()).start().get();
+    jobs.enter(JOB, spec(2), jobs.arrival()).start().get();
+    Abort ofJob = assertThrows(Abort.class, () -> jobs.enter(JOB, spec(3), jobs.arrival()));
+    assertEquals(Abort.UNAVAILABLE, ofJob.exitCode());
+    assertTrue(ofJob.getMessage().contains("job 42 has 2"), ofJob.getMessage());
+    jobs.enter(JOB, spec(1), jobs.arrival()).start().get();
+    jobs.enter(other, spec(1), jobs.arrival()).start().get();
+    Abort ofUser = assertThrows(Abort.class, () -> jobs.enter(other, spec(2), jobs.arrival()));
+    assertTrue(ofUser.getMessage().contains("your jobs have 3"), ofUser.getMessage());
+    jobs.release(42, jobs.arrival());
+    jobs.enter(other, spec(2), jobs.arrival()).start().get();
+  }
+
+  @Test
+  void aRestartedLauncherFindsEveryContainer() throws Exception {
+    NodeRig.Launcher first = node.launcher();
+    node.externStep(42, true);
+    first.jobs.register(JOB, NodeRig.SPEC, first.jobs.arrival());
+    Holder one = first.jobs.enter(JOB, "", first.jobs.arrival()).start().get();
+    Holder two = first.jobs.enter(JOB, spec(1), first.jobs.arrival()).start().get();
+    first.stop();
+    Jobs jobs = node.launcher().jobs;
+    assertEquals(one.id(), jobs.enter(JOB, "", jobs.arrival()).start().get().id());
+    Container again = jobs.enter(JOB, spec(1), jobs.arrival());
+    assertEquals(two.id(), again.start().get().id());
+    assertTrue(again.entered().environment().contains(NodeRig.VARIABLE));
+    jobs.release(42, jobs.arrival());
+    NodeRig.await("the holders end", () -> !one.id().isRunning() && !two.id().isRunning());
+    assertEquals(0, states());
+  }
+
+  @Test
+  void aRestartAsksTheNameServiceNothing() throws Exception {
+    NodeRig.Launcher first = node.launcher();
+    JobKey unknown = new JobKey(42, 3_999_999_999L); // has no name here, as when it does not answer
+    Holder holder = first.jobs.enter(known(), NodeRig.SPEC, first.jobs.arrival()).start().get();
+    first.stop();
+    Path state = node.layout.job(JOB);
+    Files.writeString(
+        node.layout.job(unknown),
+        Files.readString(state).replace("uid=" + JOB.uid(), "uid=" + unknown.uid()));
+    Files.delete(state);
+    Jobs jobs = node.launcher().jobs;
+    assertEquals(holder.id(), jobs.enter(unknown, NodeRig.SPEC, jobs.arrival()).start().get().id());
+  }
+
+  private JobKey known() throws Exception {
+    node.externStep(42, true);
+    return JOB;
+  }
+
+  @Test
+  void aDamagedStateIsSetAsideAndItsNoteKept() throws Exception {
+    node.externStep(42, true);
+    Files.writeString(node.layout.job(JOB), "job=forty-two\nuid=\\u00");
+    Files.createFile(node.layout.contained(JOB));
+    Jobs unused = node.launcher().jobs;
+    assertEquals(0, states());
+    assertTrue(Files.exists(node.layout.damagedJob(node.layout.job(JOB))));
+    assertTrue(Files.exists(node.layout.contained(JOB)));
+  }
+
+  @Test
+  void theNoteOfAJobInItsPrologOutlivesAStartOfTheLauncher() throws Exception {
+    Path staged = Files.writeString(node.layout.contained().resolve(".42"), "image=site/sm");
+    Files.writeString(node.layout.contained(new JobKey(41, NodeRig.NOBODY)), NodeRig.SPEC);
+    Jobs jobs = node.launcher().jobs;
+    assertTrue(Files.exists(staged));
+    node.externStep(41, true);
+    JobKey job = new JobKey(41, NodeRig.NOBODY);
+    assertEquals(
+        "site/small:latest", jobs.enter(job, "", jobs.arrival()).spec().image().toString());
+  }
+
+  @Test
+  void theNoteOfAContainerWhoseJobHasGoneIsRemoved() throws Exception {
+    Files.createFile(node.layout.contained(JOB));
+    Jobs unused = node.launcher().jobs;
+    assertFalse(Files.exists(node.layout.contained(JOB)));
+  }
+
+  @Test
+  void aReleaseRemovesTheNoteOfAJobThatNoLauncherKnew() throws Exception {
+    Jobs jobs = node.launcher().jobs;
+    Files.writeString(node.layout.contained(JOB), NodeRig.SPEC);
+    jobs.release(42, jobs.arrival());
+    assertFalse(Files.exists(node.layout.contained(JOB)));
+  }
+
+  @Test
+  void aContainerThatCannotBeNotedIsNotKept() throws Exception {
+    Jobs jobs = node.launcher().jobs;
+    node.externStep(42, true);
+    Files.createDirectory(node.layout.stagedJob(JOB)); // as if there were no room
+    Container container = jobs.enter(JOB, NodeRig.SPEC, jobs.arrival());
+    Exception failure =
+        assertThrows(Exception.class, () -> container.start().get(30, TimeUnit.SECONDS));
+    assertEquals(Abort.CANNOT_CREATE, ((Abort) failure.getCause()).exitCode());
+    NodeRig.await("no holder is left", () -> holders() == 0);
+    Files.deleteIfExists(node.layout.stagedJob(JOB));
+    assertNotSame(container, jobs.enter(JOB, NodeRig.SPEC, jobs.arrival()));
+  }
+
+  @Test
+  void whatAWriterLeftWhenItWasKilledIsRemoved() throws Exception {
+    Path left = Files.writeString(node.layout.stagedJob(JOB), "job=4");
+    Jobs unused = node.launcher().jobs;
+    assertFalse(Files.exists(left));
+  }
+
+  @Test
+  void anErrorOfATaskIsTheAnswerOfWhoeverWaits() throws Exception {
+    Jobs jobs = node.launcher().jobs;
+    node.externStep(42, true);
+    node.script(node.directory.resolve("lib/holder"), "echo 'holder: no luck' >&2; exit 66");
+    Container container = jobs.enter(JOB, NodeRig.SPEC, jobs.arrival());
+    Exception failure =
+        assertThrows(Exception.class, () -> container.start().get(30, TimeUnit.SECONDS));
+    assertEquals("no luck", failure.getCause().getMessage());
+  }
+
+  private static String spec(int n) {
+    return NodeRig.SPEC + ";mount=/tmp:/m" + n + ":ro";
+  }
+
+  private long states() throws Exception {
+    try (Stream<Path> files = Files.list(node.layout.jobs())) {
+      return files.count();
+    }
+  }
+
+  private long holders() {
+    return node.processes().stream().filter(JobsTest::isHolder).count();
+  }
+
+  private static boolean isHolder(ProcessHandle process) {
+    List<String> words = List.of(process.info().arguments().orElse(new String[0]));
+    return words.stream().anyMatch(word -> word.endsWith("/holder"));
+  }
+}

@@ -1,0 +1,241 @@
+package org.layercake.launcher;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+@Timeout(120)
+class ServerTest {
+  private static final JobKey JOB = new JobKey(42, NodeRig.NOBODY);
+
+  // Of docs/protocol.md, for NodeRig.python.
+  private static final String HELLO = "hello = bytes.fromhex('00000003010001')";
+  private static final String FRAMES =
+      """
+      def frame(type, payload): return struct.pack('>IB', 1 + len(payload), type) + payload
+      def text(t): return struct.pack('>H', len(t)) + t
+      spec = b'image=site/small'
+      register = hello + frame(0x10, struct.pack('>II', 42, 65534) + text(spec))
+      release = hello + frame(0x12, struct.pack('>I', 42))
+      enter = hello + frame(0x13, struct.pack('>II', 42, 0) + text(spec))
+      def answer(s):
+          type = 0x41
+          while type == 0x41:
+              head = s.recv(5, socket.MSG_WAITALL)
+              if len(head) < 5: return 'gone'
+              type = head[4]
+              s.recv(struct.unpack('>I', head[:4])[0] - 1, socket.MSG_WAITALL)
+          return '%02x' % type
+      def ask(request):
+          s = socket.socket(socket.AF_UNIX)
+          s.connect(path)
+          s.sendall(request)
+          return answer(s)
+      """;
+  private static final String OK = "40";
+  private static final String ENTERED = "42";
+
+  @TempDir Path directory;
+  private NodeRig node;
+  private final List<Process> clients = new ArrayList<>();
+
+  @BeforeEach
+  void makeNode() throws Exception {
+    node = new NodeRig(directory);
+  }
+
+  @AfterEach
+  void closeNode() throws Exception {
+    for (Process client : clients) {
+      client.destroyForcibly();
+    }
+    node.close();
+  }
+
+  private Process client(long uid, String... lines) throws IOException {
+    Process client = node.python(uid, HELLO, FRAMES, String.join("\n", lines));
+    clients.add(client);
+    return client;
+  }
+
+  private String ask(long uid, String request) throws Exception {
+    return NodeRig.output(client(uid, "print(ask(" + request + "))"));
+  }
+
+  @Test
+  void rootAnnouncesAndAUserEnters() throws Exception {
+    node.launcher().serve();
+    assertEquals(OK, ask(0, "register"));
+    node.externStep(42, true);
+    assertEquals(ENTERED, ask(NodeRig.NOBODY, "enter"));
+    assertEquals(OK, ask(0, "release"));
+    assertEquals("4f", ask(NodeRig.NOBODY, "release"));
+  }
+
+  @Test
+  void rootIsAnsweredWhileUsersFlood() throws Exception {
+    node.launcher().serve();
+    for (int i = 0; i < 4; i++) {
+      Process flood =
+          client(
+              NodeRig.NOBODY,
+              "print('floods', flush=True)",
+              "while True:",
+              "    s = socket.socket(socket.AF_UNIX)",
+              "    s.connect(path)",
+              "    s.send(enter)",
+              "    s.close()");
+      assertEquals('f', flood.getInputStream().read());
+    }
+    String slowest =
+        NodeRig.output(
+            client(
+                0,
+                "slowest = 0",
+                "for i in range(20):",
+                "    started = time.monotonic()",
+                "    assert ask(register) == '40'",
+                "    slowest = max(slowest, time.monotonic() - started)",
+                "print(slowest)"));
+    assertTrue(Double.parseDouble(slowest) < 2, slowest);
+  }
+
+  @Test
+  void aUserHasSoManyConnectionsAndOthersAreServedBeside() throws Exception {
+    node.launcher().serve();
+    Process hoarder =
+        client(
+            NodeRig.NOBODY,
+            "import resource",
+            "resource.setrlimit(resource.RLIMIT_NOFILE, (2048, 2048))",
+            "many = []",
+            "for i in range(1030):",
+            "    many.append(socket.socket(socket.AF_UNIX))",
+            "    many[-1].connect(path)",
+            "print('shut out' if many[-1].recv(1) == b'' else 'in', flush=True)",
+            "time.sleep(1000)");
+    assertEquals("shut out", hoarder.inputReader().readLine());
+    node.externStep(42, true);
+    assertEquals(OK, ask(0, "register"));
+    assertEquals(ENTERED, ask(1, "enter")); // another user
+  }
+
+  @Test
+  void aLauncherWithoutDescriptorsWaitsForSome() throws Exception {
+    NodeRig.Launcher launcher = node.launcher().serve();
+    assertEquals(OK, ask(0, "register"));
+    Process user =
+        client(
+            NodeRig.NOBODY,
+            "s.connect(path)",
+            "print('connected', flush=True)",
+            "sys.stdin.readline()",
+            "print(ask(hello + frame(0x13, struct.pack('>II', 7, 0) + text(spec))))");
+    assertEquals("connected", user.inputReader().readLine());
+    Process root =
+        client(0, "print(ask(register))", "sys.stdin.readline()", "print(ask(register))");
+    assertEquals(OK, root.inputReader().readLine());
+    List<Integer> all = takeAllDescriptors();
+    try {
+      root.getOutputStream().write('\n');
+      root.getOutputStream().flush();
+      assertTrue(launcher.isServing());
+      Thread.sleep(
+          200); // out of descriptors, nothing can be asked of it: that it lives is shown below
+    } finally {
+      all.forEach(Libc::close);
+    }
+    user.getOutputStream().write('\n');
+    user.getOutputStream().flush();
+    assertEquals("4f", user.inputReader().readLine());
+    assertEquals(OK, ask(0, "register"));
+    assertTrue(launcher.isServing());
+  }
+
+  private static List<Integer> takeAllDescriptors() throws Exception {
+    long limit = 4096;
+    new ProcessBuilder(
+            "prlimit", "--pid=" + ProcessHandle.current().pid(), "--nofile=" + limit + ":")
+        .start()
+        .waitFor();
+    List<Integer> taken = new ArrayList<>();
+    for (int fd = Libc.openOrNone("/dev/null"); fd >= 0; fd = Libc.openOrNone("/dev/null")) {
+      taken.add(fd);
+    }
+    assertTrue(taken.size() > 100);
+    return taken;
+  }
+
+  @Test
+  void anAnnouncementOfAClientThatGaveUpIsDropped() throws Exception {
+    NodeRig.Launcher launcher = node.launcher();
+    launcher.listen();
+    assertEquals(
+        "left",
+        NodeRig.output(
+            client(0, "s.connect(path)", "s.sendall(register)", "s.close()", "print('left')")));
+    launcher.accept();
+    assertEquals(OK, ask(0, "hello + frame(0x11, struct.pack('>II', 41, 65534))"));
+    assertFalse(Files.exists(node.layout.contained(JOB)));
+    assertEquals(OK, ask(0, "register"));
+    assertTrue(Files.exists(node.layout.contained(JOB)));
+  }
+
+  @Test
+  void aStopTellsNobodyOfAFailureAndTheNextLauncherAnswers() throws Exception {
+    Path holder = node.directory.resolve("lib/holder");
+    String works = Files.readString(holder);
+    node.script(holder, "touch " + node.directory.resolve("starting") + "; exec sleep 1000");
+    node.externStep(42, true);
+    NodeRig.Launcher first = node.launcher().serve();
+    Process waits = client(NodeRig.NOBODY, "print(ask(enter), flush=True)");
+    NodeRig.await("the holder starts", () -> Files.exists(node.directory.resolve("starting")));
+    first.stop();
+    assertEquals("gone", waits.inputReader().readLine());
+    Files.writeString(holder, works);
+    node.launcher().serve();
+    assertEquals(ENTERED, ask(NodeRig.NOBODY, "enter"));
+  }
+
+  @Test
+  void aClientThatDoesNotReadDelaysNeitherOthersNorTheEnd() throws Exception {
+    NodeRig.Launcher launcher = node.launcher().serve();
+    node.externStep(42, true);
+    Holder holder = launcher.jobs.enter(JOB, NodeRig.SPEC, launcher.jobs.arrival()).start().get();
+    int[] pair = UnixSocketTest.pair();
+    UnixSocket.setSendTimeout(pair[0], 60_000);
+    Thread stuck =
+        new Thread(
+            () -> {
+              try {
+                for (int i = 0; i < 1000; i++) {
+                  holder.send(pair[0], ByteBuffer.allocate(60_000));
+                }
+              } catch (IOException e) {
+                // its end is closed below
+              }
+            });
+    stuck.start();
+    NodeRig.await("it is stuck", () -> stuck.getState() == Thread.State.RUNNABLE);
+    assertEquals(ENTERED, ask(NodeRig.NOBODY, "enter"));
+    assertEquals(OK, ask(0, "release"));
+    NodeRig.await("the holder ends", () -> !holder.id().isRunning());
+    assertTrue(stuck.isAlive());
+    UnixSocket.shutdown(pair[0]);
+    stuck.join();
+    Libc.close(pair[0]);
+    Libc.close(pair[1]);
+  }
+}
