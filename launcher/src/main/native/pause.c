@@ -1,6 +1,7 @@
 /*
  * The first and only program of a container: says that the container is complete, then does nothing
- * for ever, once the launcher has noted it. Static, because it runs inside any image, also one without a C library.
+ * for ever, once the launcher has noted it. Static, because it runs inside any image, also one
+ * without a C library.
  */
 #define _GNU_SOURCE
 #include <errno.h>

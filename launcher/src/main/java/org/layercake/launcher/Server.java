@@ -132,13 +132,17 @@ final class Server implements AutoCloseable {
 
   /** Out of descriptors: who waits first is taken all the same, so that root is not behind him. */
   private int acceptInPlaceOfSpare() throws IOException {
-    log.warn("event=out-of-descriptors");
     if (spare >= 0) {
       Libc.close(spare);
       spare = -1;
     }
     int fd = UnixSocket.accept(listening);
-    if (fd >= 0 && UnixSocket.peer(fd).uid() != 0) {
+    if (fd < 0) {
+      return fd;
+    }
+    long uid = UnixSocket.peer(fd).uid();
+    log.warn("event=out-of-descriptors uid={}", uid);
+    if (uid != 0) {
       Libc.close(fd); // the client asks anew, for some seconds
       return UnixSocket.EXHAUSTED;
     }
