@@ -159,8 +159,6 @@ static int write_data_block(sqfs_block_writer_t *base, void *user, sqfs_u32 size
 	}
 	if (flags & SQFS_BLK_LAST_BLOCK)
 		*location = end_file(writer);
-	if (flags & (SQFS_BLK_LAST_BLOCK | SQFS_BLK_FRAGMENT_BLOCK))
-		output_settle(writer->file);
 	return 0;
 }
 

@@ -3,22 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <sqfs/error.h>
-#include <sqfs/super.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-/* A reader of what is settled follows at chunks of about 1 MiB. */
-static const uint64_t SAY_EVERY_BYTES = 4 << 20;
 
 struct output {
 	sqfs_file_t base; /* first: libsquashfs knows only this part */
 	int fd;
 	uint64_t size;
-	uint64_t settled;
-	uint64_t said;
 };
 
 static struct output output;
@@ -30,14 +22,6 @@ static _Noreturn void fail(const char *act)
 
 	die(is_full ? EXIT_FULL : EXIT_INTERNAL, "cannot %s the image file: %s", act,
 	    strerror(error));
-}
-
-/* What has been announced as settled may be in the store already. */
-static void require_unsettled(uint64_t offset, size_t size)
-{
-	if (offset < output.settled && offset + size > sizeof(sqfs_super_t))
-		die(EXIT_INTERNAL, "cannot change byte %" PRIu64 " of the image: it is settled",
-		    offset);
 }
 
 static int read_at(sqfs_file_t *file, sqfs_u64 offset, void *target, size_t size)
@@ -62,7 +46,6 @@ static int read_at(sqfs_file_t *file, sqfs_u64 offset, void *target, size_t size
 static int write_at(sqfs_file_t *file, sqfs_u64 offset, const void *source, size_t size)
 {
 	(void)file;
-	require_unsettled(offset, size);
 	while (size > 0) {
 		ssize_t count = pwrite(output.fd, source, size, (off_t)offset);
 
@@ -88,7 +71,6 @@ static sqfs_u64 get_size(const sqfs_file_t *file)
 static int cut(sqfs_file_t *file, sqfs_u64 size)
 {
 	(void)file;
-	require_unsettled(size, sizeof(sqfs_super_t) + 1);
 	if (ftruncate(output.fd, (off_t)size) < 0)
 		fail("truncate");
 	output.size = size;
@@ -120,15 +102,4 @@ void output_close(sqfs_file_t *file)
 	(void)file;
 	if (close(output.fd) < 0)
 		fail("write");
-}
-
-void output_settle(sqfs_file_t *file)
-{
-	(void)file;
-	output.settled = output.size;
-	if (output.settled < output.said + SAY_EVERY_BYTES)
-		return;
-	output.said = output.settled;
-	if (printf("%" PRIu64 "\n", output.settled) < 0 || fflush(stdout) != 0)
-		die(EXIT_INTERNAL, "cannot write to the standard output: %s", strerror(errno));
 }

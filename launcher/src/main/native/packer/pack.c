@@ -20,14 +20,15 @@
  * they come, each is the content of exactly one inode. An inode with more than one link is numbered
  * from 0, too, and has as many links as it says. mode is permissions, mtime seconds since 1970.
  *
- * Prints lines about what is settled on stdout; see output_settle. Exit codes are those of
- * sysexits(3): 73 when the image does not fit, 70 for all else, the input included. */
+ * Exit codes are those of sysexits(3): 73 when the image does not fit, 70 for all else, the input
+ * included. */
 #define _GNU_SOURCE
 #include "pack.h"
 #include "../die.h"
 
 #include <endian.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
 #include <signal.h>
@@ -48,12 +49,13 @@
 
 enum {
 	COMPRESSION_LEVEL = 3,
+	PIPE_BYTES = 1 << 20,
 	PADDING = 4096, /* the kernel mounts whole pages */
 	MAX_WORKERS = 16,
 	BACKLOG = 64,	      /* blocks in flight: 8 MiB; it decides on the order, so it is fixed */
 	MAX_INODES = 1 << 24, /* of each kind; much more than whoever calls allows */
 	MAX_DEPTH = 4096,
-	MAX_ATTRIBUTES = 1 << 12,
+	MAX_ATTRIBUTES = 1 << 14,
 	MAX_VALUE_BYTES = 1 << 16,
 	CONTENTS_PER_SHELF = 4096,
 };
@@ -566,7 +568,8 @@ int main(int argc, char **argv)
 {
 	if (argc != 2)
 		die(EXIT_REQUEST, "usage: pack OUTPUT < DESCRIPTION");
-	signal(SIGXFSZ, SIG_IGN); /* a write fails with EFBIG then */
+	signal(SIGXFSZ, SIG_IGN);			     /* a write fails with EFBIG then */
+	(void)fcntl(STDIN_FILENO, F_SETPIPE_SZ, PIPE_BYTES); /* fewer switches, if it can be had */
 	begin(argv[1]);
 	read_contents();
 	read_tree();

@@ -28,10 +28,6 @@ void require_end(void);
 sqfs_file_t *output_create(const char *path);
 void output_close(sqfs_file_t *file);
 
-/* What lies before the file's end now stays as it is, except for the superblock. Says so on stdout,
- * in a line of its own with the number of bytes, every few MiB. */
-void output_settle(sqfs_file_t *file);
-
 /* blocks.c: stores the blocks of files, those of equal files once. */
 sqfs_block_writer_t *block_writer_create(sqfs_file_t *file);
 

@@ -7,6 +7,7 @@ import java.io.InputStream;
 import java.io.OutputStream;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.atomic.AtomicReference;
 import org.layercake.store.StoreException;
 
@@ -111,13 +112,19 @@ final class Decompressor {
   private static void requireGoodEnd(
       Program program, Thread feeder, AtomicReference<IOException> failure) throws IOException {
     try {
-      if (program.process().waitFor() != 0) {
-        throw new IOException(program.complaint(), failure.get());
+      Program.End end = program.await();
+      if (end.isKilled()) {
+        throw new IOException(end.failure("unpack the source", Optional.empty()));
+      }
+      if (!end.isGood()) {
+        throw new IOException(end.complaint(), failure.get());
       }
       feeder.join();
       if (failure.get() != null) {
         throw failure.get();
       }
+    } catch (StoreException e) {
+      throw new IOException(e);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new IOException("interrupted", e);

@@ -9,22 +9,21 @@ import java.util.Collections;
 import java.util.Deque;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
 
 /**
- * The tree that a tar's entries come to, in memory, and the rules for what may be in it. Links are
- * followed in it alone, as if it were the root directory.
+ * The tree that the entries of tars or a directory come to, in memory, and the rules for what may
+ * be in it. Links are followed in it alone, as if it were the root directory.
  */
 final class FileTree {
   static final int MAX_FILES = 2_000_000;
-  // mksquashfs looks for each name of a tar among all those of its directory before it: 100,000
-  // took it 4 minutes.
-  private static final int MAX_DIRECTORY_FILES = 200_000;
   private static final long MAX_BYTES = 1L << 40;
   private static final long MAX_TEXT_BYTES = 384L << 20;
   private static final int MAX_LINKS = 40; // as Linux; path_resolution(7)
   private static final int MAX_DEPTH = 2_000;
+  private static final int LINK_MODE = 0777; // as Linux; inode(7)
 
   /** What happens where an entry is in the way of another. */
   enum Clash {
@@ -41,8 +40,11 @@ final class FileTree {
     private final int layer;
     private final int number;
     private int mode = 0755;
-    private long seconds;
+    private int seconds;
     private SortedMap<String, String> attributes = Collections.emptySortedMap();
+    private Content content;
+    private int links; // what is packed of it: names, and its number among those of several
+    private int linked = -1;
 
     /**
      * @param layer the entry's tar, among several
@@ -53,9 +55,7 @@ final class FileTree {
       this.link = type == TarReader.SYMBOLIC_LINK ? entry.link() : "";
       this.layer = layer;
       this.number = number;
-      if (isDirectory()) {
-        describe(entry);
-      }
+      describe(entry);
     }
 
     /** A directory that no entry has described. */
@@ -66,19 +66,27 @@ final class FileTree {
       this.number = 0;
     }
 
-    /** Only of a directory: the others are written from their entries. */
     private void describe(TarReader.Entry entry) {
-      mode = entry.mode();
-      seconds = entry.seconds();
+      mode = type == TarReader.SYMBOLIC_LINK ? LINK_MODE : entry.mode();
+      seconds = (int) entry.seconds();
       attributes = entry.attributes();
+    }
+
+    /** As in tar(5). */
+    char type() {
+      return type;
     }
 
     boolean isDirectory() {
       return type == TarReader.DIRECTORY;
     }
 
+    boolean isFile() {
+      return type == TarReader.FILE;
+    }
+
     /** Mounts of images are {@code nodev}, and only root could unpack it: it is left out. */
-    boolean isDevice() {
+    private boolean isDevice() {
       return type == TarReader.CHARACTER_DEVICE || type == TarReader.BLOCK_DEVICE;
     }
 
@@ -94,14 +102,55 @@ final class FileTree {
       return mode;
     }
 
+    /** Since 1970, of 32 bits. */
     long seconds() {
-      return seconds;
+      return Integer.toUnsignedLong(seconds);
+    }
+
+    /** A symbolic link's target, else nothing. */
+    String link() {
+      return link;
     }
 
     SortedMap<String, String> attributes() {
       return attributes;
     }
+
+    /** A regular file's, when it has been packed. */
+    Content content() {
+      return content;
+    }
+
+    void countName() {
+      links++;
+    }
+
+    /** How many names have been counted. */
+    int links() {
+      return links;
+    }
+
+    /** Its number among those of several names; -1 before it has one. */
+    int linked() {
+      return linked;
+    }
+
+    void setLinked(int number) {
+      linked = number;
+    }
+
+    void setContent(Content packed) {
+      content = packed;
+    }
   }
+
+  /**
+   * What has been packed of a regular file.
+   *
+   * @param number its place among all contents
+   * @param checksum CRC-32C
+   */
+  record Content(int number, long bytes, int checksum) {}
 
   /** A name in the tree; children only below a directory, and sorted, so that output is stable. */
   static final class Node {
@@ -127,6 +176,10 @@ final class FileTree {
       return inode;
     }
 
+    String name() {
+      return name;
+    }
+
     /** From the root, which has the empty path. */
     String path() {
       byte[] path = new byte[pathBytes];
@@ -139,9 +192,13 @@ final class FileTree {
     }
   }
 
-  /** Is shown each name of a tree. */
+  /** Is shown each name of a tree that is to be packed. */
+  @FunctionalInterface
   interface Visitor {
     void visit(Node node) throws IOException;
+
+    /** What is in a directory has been shown. */
+    default void leave(Node directory) throws IOException {}
   }
 
   private final Clash clash;
@@ -154,16 +211,29 @@ final class FileTree {
     this.clash = clash;
   }
 
-  /** Shows all names but the root's, a directory before what is in it. */
+  /** Shows all names but the root's and devices', a directory before what is in it. */
   void walk(Visitor visitor) throws IOException {
     walk(root, visitor);
   }
 
   private static void walk(Node directory, Visitor visitor) throws IOException {
     for (Node child : directory.children.values()) {
-      visitor.visit(child);
-      walk(child, visitor);
+      if (!child.inode.isDevice()) {
+        visitor.visit(child);
+        if (child.inode.isDirectory()) {
+          walk(child, visitor);
+          visitor.leave(child);
+        }
+      }
     }
+  }
+
+  /** The regular file of that path; links on the way are followed, a link itself is none. */
+  Optional<Inode> file(String path) throws IOException {
+    Node parent = directory(parent(path), false);
+    return Optional.ofNullable(parent == null ? null : parent.children.get(name(path)))
+        .map(Node::inode)
+        .filter(Inode::isFile);
   }
 
   /**
@@ -231,14 +301,6 @@ final class FileTree {
     }
     if (node.pathBytes > TarReader.MAX_PATH_BYTES) {
       throw new IOException("a file's path is longer than " + TarReader.MAX_PATH_BYTES + " bytes");
-    }
-    if (parent.children.size() > MAX_DIRECTORY_FILES) {
-      throw new IOException(
-          "more than "
-              + MAX_DIRECTORY_FILES
-              + " files in the directory \""
-              + parent.path()
-              + "\" (unpack it, and push the directory)");
     }
     return node;
   }

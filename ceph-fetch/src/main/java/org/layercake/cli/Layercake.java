@@ -56,7 +56,7 @@ import picocli.CommandLine.ParameterException;
     exitCodeList = {
       "0:done",
       "64:the command cannot be understood",
-      "65:the source is not an image",
+      "65:the source is not an image, or what it or a stored image holds is damaged",
       "66:no such image or file",
       "70:an error inside layercake",
       "73:no room, in the store or for a file",

@@ -12,8 +12,8 @@ import java.util.Map;
 
 /**
  * The file tree that the layers of an image come to, as the OCI image specification applies them
- * (layer.md, "Applying Changesets"), written as one tar. Nothing is unpacked: the tree is in
- * memory, the files' bytes pass through.
+ * (layer.md, "Applying Changesets"). Nothing is unpacked: the tree is in memory, the files' bytes
+ * pass through.
  */
 final class Layers {
   private static final String WHITEOUT = ".wh.";
@@ -88,34 +88,26 @@ final class Layers {
     }
   }
 
-  /**
-   * Writes the tree as one tar: directories first, then each layer's files in their order, each
-   * followed by its other names.
-   */
-  void write(OutputStream out) throws IOException {
-    TarWriter writer = new TarWriter(out);
-    Map<Integer, Map<Integer, List<FileTree.Node>>> alive = new HashMap<>();
+  /** Packs each layer's files that are left, in their order; gives the tree. */
+  FileTree pack(PackStream out) throws IOException {
+    Map<Integer, Map<Integer, FileTree.Node>> alive = new HashMap<>();
     tree.walk(
         node -> {
-          FileTree.Inode inode = node.inode();
-          if (inode.isDirectory()) {
-            writer.writeDirectory(node.path(), inode);
-          } else if (!inode.isDevice()) {
+          if (node.inode().isFile()) {
             alive
-                .computeIfAbsent(inode.layer(), layer -> new HashMap<>())
-                .computeIfAbsent(inode.number(), number -> new ArrayList<>(1))
-                .add(node);
+                .computeIfAbsent(node.inode().layer(), layer -> new HashMap<>())
+                .putIfAbsent(node.inode().number(), node);
           }
         });
     for (int layer = 0; layer < layers.size(); layer++) {
       if (alive.containsKey(layer)) {
-        writeFiles(writer, layer, alive.get(layer));
+        packFiles(out, layer, alive.get(layer));
       }
     }
-    writer.end();
+    return tree;
   }
 
-  private void writeFiles(TarWriter writer, int layer, Map<Integer, List<FileTree.Node>> alive)
+  private void packFiles(PackStream out, int layer, Map<Integer, FileTree.Node> alive)
       throws IOException {
     int left = alive.size();
     try (InputStream in = layers.get(layer).open()) {
@@ -125,15 +117,10 @@ final class Layers {
         if (entry == null) {
           throw new IOException("a layer has changed while it was read");
         }
-        List<FileTree.Node> names = alive.get(number);
-        if (names == null) {
-          continue;
-        }
-        left--;
-        String first = names.get(0).path();
-        writer.write(first, entry, tar);
-        for (FileTree.Node other : names.subList(1, names.size())) {
-          writer.writeLink(other.path(), first);
+        FileTree.Node node = alive.get(number);
+        if (node != null) {
+          left--;
+          out.content(node, entry.bytes(), tar::copyContent);
         }
       }
     }

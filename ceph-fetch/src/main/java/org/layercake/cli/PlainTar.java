@@ -2,12 +2,8 @@ package org.layercake.cli;
 
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.OutputStream;
 
-/**
- * A tar of a file tree, checked by the rules for an image's layers and written anew while it is
- * read, once. Directories come last: an archive may describe one again, or after what is in it.
- */
+/** A tar of a file tree, checked by the rules for an image's layers and packed as it is read. */
 final class PlainTar {
   private PlainTar() {}
 
@@ -16,29 +12,17 @@ final class PlainTar {
    *
    * @throws IOException when it is malformed or beyond all bounds, with the reason for people
    */
-  static void copy(InputStream in, OutputStream out) throws IOException {
+  static FileTree pack(InputStream in, PackStream out) throws IOException {
     FileTree tree = new FileTree(FileTree.Clash.REFUSE);
     TarReader tar = new TarReader(in);
-    TarWriter writer = new TarWriter(out);
     for (TarReader.Entry entry; (entry = tar.next()) != null; ) {
       tree.admit(entry);
       FileTree.Node node = tree.add(entry, 0, 0);
-      if (node == null || node.inode().isDirectory() || node.inode().isDevice()) {
-        continue;
-      }
-      if (entry.type() == TarReader.HARD_LINK) {
-        writer.writeLink(node.path(), tree.target(entry).path());
-      } else {
-        writer.write(node.path(), entry, tar);
+      if (node != null && entry.type() == TarReader.FILE) {
+        out.content(node, entry.bytes(), tar::copyContent);
       }
     }
     tar.requireEnd();
-    tree.walk(
-        node -> {
-          if (node.inode().isDirectory()) {
-            writer.writeDirectory(node.path(), node.inode());
-          }
-        });
-    writer.end();
+    return tree;
   }
 }

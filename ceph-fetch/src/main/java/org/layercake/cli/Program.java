@@ -3,58 +3,117 @@ package org.layercake.cli;
 import static org.layercake.store.StoreException.Kind.INTERNAL;
 import static org.layercake.store.StoreException.Kind.MISCONFIGURED;
 
-import java.io.File;
 import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import org.layercake.store.StoreException;
 
-/** A program under way, with pipes to its stdin and from its stdout, and what it says. */
-record Program(String name, Process process, File stderr) {
+/** A program under way, with pipes to its stdin and from its stdout, and what it complains of. */
+record Program(String name, Process process, CompletableFuture<String> complaint) {
+  private static final int MAX_COMPLAINT_BYTES = 4096;
+  private static final int CODE_OF_SIGNAL = 128; // Process.exitValue() adds the signal to it
+  private static final int CANNOT_RUN = 127; // as a shell and ld.so say it
 
-  /** It ends with this program at the latest. */
-  static Program start(Scratch scratch, List<String> command) throws StoreException, IOException {
-    Path stderr = Files.createTempFile(scratch.directory(), command.get(0), ".err");
-    ProcessBuilder builder = new ProcessBuilder(command);
-    builder.environment().remove("SOURCE_DATE_EPOCH"); // mksquashfs refuses it beside -mkfs-time
-    builder.environment().put("LC_ALL", "C");
-    builder.redirectError(stderr.toFile());
-    try {
-      return new Program(command.get(0), scratch.watched(builder.start()), stderr.toFile());
-    } catch (IOException e) {
-      throw new StoreException(
-          MISCONFIGURED,
-          "cannot run "
-              + command.get(0)
-              + ": not installed (install squashfs-tools, gzip, xz, zstd)",
-          e);
+  /** How a program has ended. */
+  record End(String name, int code, String complaint) {
+    boolean isGood() {
+      return code == 0;
+    }
+
+    boolean isKilled() {
+      return code > CODE_OF_SIGNAL;
+    }
+
+    /**
+     * The failure of a program that is ours, or that we rely on: it is nobody's source.
+     *
+     * @param act what cannot be done with what
+     * @param scratch where it wrote, or read from
+     */
+    StoreException failure(String act, Optional<Scratch> scratch) {
+      String place = scratch.map(used -> " in " + used.parent()).orElse("");
+      if (isKilled()) {
+        return new StoreException(
+            INTERNAL,
+            "cannot %s: %s was killed%s, by signal %d (push again; was it out of memory?)"
+                .formatted(act, name, place, code - CODE_OF_SIGNAL));
+      }
+      if (code == CANNOT_RUN) {
+        return new StoreException(
+            MISCONFIGURED, "cannot " + act + ": " + complaint + " (reinstall LayerCake)");
+      }
+      return new StoreException(
+          INTERNAL,
+          "cannot %s: %s%s (a fault of layercake, or of this machine)"
+              .formatted(act, complaint, place));
     }
   }
 
-  int await() throws StoreException {
+  /** A program that comes with LayerCake. It ends with this one at the latest. */
+  static Program ours(Scratch scratch, String name, List<String> arguments)
+      throws StoreException, IOException {
+    Path program = scratch.library().resolve(name);
+    List<String> command = new ArrayList<>(List.of(program.toString()));
+    command.addAll(arguments);
+    return start(scratch, name, command, "reinstall LayerCake");
+  }
+
+  /** A program of the system. It ends with this one at the latest. */
+  static Program start(Scratch scratch, List<String> command) throws StoreException, IOException {
+    return start(scratch, command.get(0), command, "install squashfs-tools, gzip, xz and zstd");
+  }
+
+  private static Program start(Scratch scratch, String name, List<String> command, String remedy)
+      throws StoreException, IOException {
+    ProcessBuilder builder = new ProcessBuilder(command);
+    builder.environment().put("LC_ALL", "C");
     try {
-      return process.waitFor();
+      Process process = scratch.watched(builder.start());
+      CompletableFuture<String> complaint = new CompletableFuture<>();
+      Thread reader =
+          new Thread(() -> complaint.complete(complaint(name, process)), "complaint-" + name);
+      reader.setDaemon(true);
+      reader.start();
+      return new Program(name, process, complaint);
+    } catch (IOException e) {
+      String message = String.valueOf(e.getMessage());
+      String cause = message.substring(message.lastIndexOf(", ") + 1).strip();
+      throw new StoreException(
+          MISCONFIGURED, "cannot run " + command.get(0) + ": " + cause + " (" + remedy + ")", e);
+    }
+  }
+
+  End await() throws StoreException {
+    try {
+      int code = process.waitFor();
+      return new End(name, code, complaint.join());
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new StoreException(INTERNAL, "cannot wait for " + name + ": interrupted", e);
     }
   }
 
-  /** The line that tells most: the first fatal one, else the first. */
-  String complaint() {
-    try {
-      List<String> lines =
-          Files.readAllLines(stderr.toPath(), StandardCharsets.ISO_8859_1).stream()
-              .filter(line -> !line.isBlank())
-              .toList();
-      return lines.stream()
-          .filter(line -> line.contains("FATAL") && !line.contains("reading tar file"))
+  /**
+   * The first line on its stderr, without its own name. A file could not be had where all is full.
+   */
+  private static String complaint(String name, Process process) {
+    try (InputStream in = process.getErrorStream()) {
+      String beginning =
+          new String(in.readNBytes(MAX_COMPLAINT_BYTES), StandardCharsets.ISO_8859_1);
+      in.transferTo(OutputStream.nullOutputStream());
+      return beginning
+          .lines()
+          .filter(line -> !line.isBlank())
           .findFirst()
-          .or(() -> lines.stream().findFirst())
-          .map(line -> line.replace("FATAL ERROR: ", "").strip())
-          .orElse(name + " failed");
+          .map(line -> line.startsWith(name + ": ") ? line.substring(name.length() + 2) : line)
+          .map(String::strip)
+          .orElse(name + " failed without a message");
     } catch (IOException e) {
       return name + " failed";
     }

@@ -83,6 +83,7 @@ final class Pull extends StoreCommand implements Callable<Integer> {
             UNAVAILABLE, "cannot pull to " + file + ": another pull writes it (wait for its end)");
       }
       store.fetchRest(image, channel, progress::reach);
+      channel.force(true); // else a crash could leave the new name with holes in the file
       Files.move(partial, target, StandardCopyOption.ATOMIC_MOVE);
     }
     removeOthers(target.getParent(), prefix);

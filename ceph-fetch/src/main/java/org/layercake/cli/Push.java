@@ -1,12 +1,15 @@
 package org.layercake.cli;
 
+import java.io.IOException;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import org.layercake.store.ImageName;
 import org.layercake.store.ImageStore;
 import org.layercake.store.ImageStore.Existing;
 import org.layercake.store.PushAhead;
+import org.layercake.store.PushListener;
 import org.layercake.store.PushResult;
+import org.layercake.store.StoreException;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -19,7 +22,7 @@ import picocli.CommandLine.Parameters;
       "",
       "Only what the store does not have yet is sent: a rebuilt image is mostly there, and an"
           + " interrupted push is resumed by running it again. Nobody sees the name move before"
-          + " the image is complete."
+          + " the image is complete, and has been read back and compared with the source."
     },
     footerHeading = "%nExamples:%n",
     footer = {
@@ -58,18 +61,24 @@ final class Push extends StoreCommand implements Callable<Integer> {
         Scratch scratch = new Scratch(session().environment());
         Progress progress = new Progress(session().err())) {
       store.checkPush(name, user());
-      SquashfsTools tools = new SquashfsTools(scratch, progress, ahead::follow);
-      SquashfsTools.Packed packed = tools.pack(source, session().in());
+      Packing packing = new Packing(scratch, progress, new Packer(scratch, ahead::follow));
+      Packing.Packed packed = packing.pack(source, session().in());
+      Prover prover = Prover.start(scratch, packed.image());
       progress.begin("pushing " + name, packed.image().toFile().length());
+      PushListener listener =
+          new PushListener() {
+            @Override
+            public void pushed(long done, long fresh) {
+              progress.reach(done);
+            }
+
+            @Override
+            public void beforeVisible() throws StoreException, IOException {
+              prover.require("push " + source, packed.proof(), "make it anew");
+            }
+          };
       PushResult result =
-          store.push(
-              packed.image(),
-              name,
-              user(),
-              packed.config(),
-              existing,
-              ahead,
-              (done, fresh) -> progress.reach(done));
+          store.push(packed.image(), name, user(), packed.config(), existing, ahead, listener);
       progress.end();
       session().out().println(summary(result));
       return 0;

@@ -1,23 +1,78 @@
 package org.layercake.cli;
 
+import static java.nio.file.LinkOption.NOFOLLOW_LINKS;
+import static java.nio.file.StandardOpenOption.CREATE_NEW;
+import static java.nio.file.StandardOpenOption.WRITE;
+import static org.layercake.store.StoreException.Kind.FULL;
+
 import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.channels.OverlappingFileLockException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.FileTime;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.Map;
+import org.layercake.store.StoreException;
 
-/** A temporary directory under {@code $TMPDIR} and its files, gone at the end also on Ctrl-C. */
+/**
+ * A temporary directory under {@code $TMPDIR} and its files, gone at the end also on Ctrl-C. It
+ * holds a lock as long as its program lives, so that the next one removes what a killed one has
+ * left.
+ */
 final class Scratch implements AutoCloseable {
+  private static final Path DEFAULT_LIBRARY = Path.of("/usr/lib/layercake");
+  private static final String PREFIX = "layercake-";
+  private static final String LOCK = "lock";
+
+  /** One that is just being made has no lock yet. */
+  private static final Duration UNLOCKED = Duration.ofDays(1);
+
+  private final Path parent;
+  private final Path library;
   private final Path directory;
+  private final FileChannel lock;
   private final OnExit cleanUp;
 
   Scratch(Map<String, String> environment) throws IOException {
-    Path parent = Path.of(environment.getOrDefault("TMPDIR", "/tmp"));
-    directory = Files.createTempDirectory(parent, "layercake-");
+    parent = Path.of(environment.getOrDefault("TMPDIR", "/tmp"));
+    String set = environment.get("LAYERCAKE_LIBRARY");
+    library = set == null ? DEFAULT_LIBRARY : Path.of(set);
+    directory = Files.createTempDirectory(parent, PREFIX);
     cleanUp = new OnExit(directory);
+    lock = lock(directory);
+    removeLeftovers();
+  }
+
+  /** Nobody finds the file without the lock on it. Where nothing can be locked there is none. */
+  private static FileChannel lock(Path directory) throws IOException {
+    Path file = directory.resolve(LOCK + ".new");
+    FileChannel channel = FileChannel.open(file, CREATE_NEW, WRITE);
+    try {
+      channel.lock();
+      Files.move(file, directory.resolve(LOCK), StandardCopyOption.ATOMIC_MOVE);
+    } catch (IOException e) {
+      Files.delete(file);
+    }
+    return channel;
   }
 
   Path directory() {
     return directory;
+  }
+
+  /** Where it is, as the user knows it: TMPDIR. */
+  Path parent() {
+    return parent;
+  }
+
+  /** Where LayerCake's own programs are. */
+  Path library() {
+    return library;
   }
 
   Path file(String name) {
@@ -30,8 +85,66 @@ final class Scratch implements AutoCloseable {
     return process;
   }
 
+  /** The failure of what has no room in here. */
+  StoreException full(String act, String cause) {
+    return new StoreException(
+        FULL,
+        "cannot "
+            + act
+            + ": no room in "
+            + parent
+            + ": "
+            + cause
+            + " (set TMPDIR to a larger place; a file size limit may be the cause, too: ulimit -f)");
+  }
+
+  /**
+   * Others write to {@code /tmp}, too: no link is followed, and nothing of another user is touched.
+   */
+  private void removeLeftovers() throws IOException {
+    Object owner = Files.getAttribute(directory, "unix:uid", NOFOLLOW_LINKS);
+    try (DirectoryStream<Path> entries = Files.newDirectoryStream(parent, PREFIX + "*")) {
+      for (Path entry : entries) {
+        if (!entry.equals(directory)) {
+          removeIfDead(entry, owner);
+        }
+      }
+    }
+  }
+
+  private static void removeIfDead(Path directory, Object owner) {
+    try {
+      if (Files.isDirectory(directory, NOFOLLOW_LINKS)
+          && Files.getAttribute(directory, "unix:uid", NOFOLLOW_LINKS).equals(owner)
+          && isDead(directory)) {
+        new OnExit(directory).close();
+      }
+    } catch (IOException e) {
+      // It is going away, or cannot: nothing that this program needs.
+    }
+  }
+
+  private static boolean isDead(Path directory) throws IOException {
+    Path lock = directory.resolve(LOCK);
+    if (!Files.isRegularFile(lock, NOFOLLOW_LINKS)) {
+      FileTime changed = Files.getLastModifiedTime(directory, NOFOLLOW_LINKS);
+      return changed.toInstant().isBefore(Instant.now().minus(UNLOCKED));
+    }
+    try (FileChannel channel = FileChannel.open(lock, WRITE, NOFOLLOW_LINKS);
+        FileLock held = channel.tryLock()) {
+      return held != null;
+    } catch (OverlappingFileLockException e) {
+      return false;
+    }
+  }
+
   @Override
   public void close() {
     cleanUp.close();
+    try {
+      lock.close();
+    } catch (IOException e) {
+      // It is gone with the program at the latest.
+    }
   }
 }

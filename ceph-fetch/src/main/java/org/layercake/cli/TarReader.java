@@ -45,10 +45,11 @@ final class TarReader {
   private static final int MAX_EXTENSION_BYTES = 1 << 20;
   private static final int MAX_EXTENSIONS = 16;
   static final int MAX_PATH_BYTES = 4095; // PATH_MAX
-  private static final int MAX_NAME_BYTES = 255; // NAME_MAX, XATTR_NAME_MAX
-  private static final int MAX_ATTRIBUTE_BYTES = 1 << 16; // XATTR_SIZE_MAX
-  private static final int PERMISSIONS = 07777;
-  private static final long MAX_SECONDS = 0xffff_ffffL; // squashfs has 32 bits
+  static final int MAX_NAME_BYTES = 255; // NAME_MAX, XATTR_NAME_MAX
+  static final int MAX_ATTRIBUTE_BYTES = 1 << 16; // XATTR_SIZE_MAX
+  private static final int MAX_ATTRIBUTE_NAMES_BYTES = 1 << 16; // XATTR_LIST_MAX
+  static final int PERMISSIONS = 07777;
+  static final long MAX_SECONDS = 0xffff_ffffL; // squashfs has 32 bits
   private static final String TYPES = "0123456";
   // GNU tar, bsdtar and Go's library, so docker, write an attribute's name and bytes so.
   private static final String ATTRIBUTE = "SCHILY.xattr.";
@@ -84,7 +85,8 @@ final class TarReader {
   private final InputStream in;
   private final Map<String, String> global = new HashMap<>();
   private final byte[] buffer = new byte[1 << 17];
-  private long unread;
+  private long content; // of the last entry, that has not been read
+  private long unread; // the same with the padding
 
   TarReader(InputStream in) {
     this.in = in;
@@ -130,14 +132,15 @@ final class TarReader {
     throw new IOException("more than " + MAX_EXTENSIONS + " extended headers in a row");
   }
 
-  /** Copies what the last entry has not given yet, padding included. */
+  /** Copies the last entry's content, without the padding. */
   void copyContent(OutputStream out) throws IOException {
-    while (unread > 0) {
-      int count = in.read(buffer, 0, (int) Math.min(buffer.length, unread));
+    while (content > 0) {
+      int count = in.read(buffer, 0, (int) Math.min(buffer.length, content));
       if (count < 0) {
         throw truncated();
       }
       out.write(buffer, 0, count);
+      content -= count;
       unread -= count;
     }
   }
@@ -176,6 +179,7 @@ final class TarReader {
     if (bytes < 0 || bytes > Long.MAX_VALUE - BLOCK) {
       throw new IOException("entry \"" + name + "\" has an impossible size");
     }
+    content = bytes;
     unread = (bytes + BLOCK - 1) / BLOCK * BLOCK;
     int mode = (int) octal(header, MODE, MODE_BYTES, "a malformed mode in a header") & PERMISSIONS;
     String paxTime = pax.get("mtime");
@@ -227,6 +231,7 @@ final class TarReader {
 
   private static SortedMap<String, String> attributes(Map<String, String> pax) throws IOException {
     SortedMap<String, String> attributes = new TreeMap<>();
+    int names = 0;
     for (Map.Entry<String, String> record : pax.entrySet()) {
       if (!record.getKey().startsWith(ATTRIBUTE)) {
         continue;
@@ -237,8 +242,11 @@ final class TarReader {
       if (name.length() > MAX_NAME_BYTES || record.getValue().length() > MAX_ATTRIBUTE_BYTES) {
         throw new IOException("an extended attribute is longer than any file system's");
       }
-      // mksquashfs takes a name to end there.
-      if (name.indexOf('=') < 0) {
+      names += name.length() + 1;
+      if (names > MAX_ATTRIBUTE_NAMES_BYTES) {
+        throw new IOException("a file has more extended attributes than any file system holds");
+      }
+      if (!name.equals("user.")) {
         attributes.put(name, record.getValue());
       }
     }

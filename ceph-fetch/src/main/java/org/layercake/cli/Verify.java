@@ -1,22 +1,37 @@
 package org.layercake.cli;
 
+import static java.nio.file.StandardOpenOption.CREATE_NEW;
+import static java.nio.file.StandardOpenOption.WRITE;
+
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.layercake.store.Image;
 import org.layercake.store.ImageName;
 import org.layercake.store.ImageStore;
+import org.layercake.store.StoreException;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
 @Command(
     name = "verify",
     mixinStandardHelpOptions = true,
     description = {
-      "Reads all of an image and compares it with its digests.",
+      "Reads all of an image, compares it with its digests, and then reads every file in it.",
       "",
-      "What is damaged is mended by pushing the same source again with --repair."
+      "What does not match its digest is repaired by pushing the same source again with --repair."
+          + " An image that matches, but was damaged when it was stored, is pushed again from its"
+          + " source. The image is put under TMPDIR meanwhile."
     },
-    footerHeading = "%nExample:%n",
-    footer = "  layercake verify deb:12")
+    footerHeading = "%nExamples:%n",
+    footer = {
+      "  layercake verify deb:12",
+      "  layercake verify --digests deb:12    (quicker: does not look into the image)"
+    })
 final class Verify extends StoreCommand implements Callable<Integer> {
   @Parameters(
       index = "0",
@@ -25,13 +40,22 @@ final class Verify extends StoreCommand implements Callable<Integer> {
       description = "[OWNER/]NAME[:TAG][@sha256:HEX]; without OWNER yours, or else the site's.")
   private ImageName name;
 
+  @Option(
+      names = "--digests",
+      description = "Only compares the image with its digests; needs no room under TMPDIR.")
+  private boolean digestsOnly;
+
   @Override
   public Integer call() throws Exception {
     try (ImageStore store = openStore();
         Progress progress = new Progress(session().err())) {
       Image image = store.resolve(name, user());
       progress.begin("verifying " + image.name(), image.manifest().size());
-      store.verify(image, progress::reach);
+      if (digestsOnly) {
+        store.verify(image, progress::reach);
+      } else {
+        verifyContent(store, image, progress);
+      }
       progress.end();
       session()
           .out()
@@ -42,6 +66,29 @@ final class Verify extends StoreCommand implements Callable<Integer> {
               image.manifest().chunks().size(),
               Sizes.human(image.manifest().size()));
       return 0;
+    }
+  }
+
+  private void verifyContent(ImageStore store, Image image, Progress progress)
+      throws StoreException, IOException {
+    String act = "verify " + image.name().tagged() + "@" + image.digest();
+    try (Scratch scratch = new Scratch(session().environment())) {
+      long size = image.manifest().size();
+      long room = Files.getFileStore(scratch.directory()).getUsableSpace();
+      if (room < size) {
+        throw scratch.full(
+            act, "it needs " + Sizes.human(size) + ", " + Sizes.human(room) + " are free");
+      }
+      Path file = scratch.file("image.sqfs");
+      try (FileChannel target = FileChannel.open(file, CREATE_NEW, WRITE)) {
+        store.fetch(image, target, progress::reach);
+      } catch (IOException e) {
+        if (StoreException.saysNoRoom(e)) {
+          throw scratch.full(act, e.getMessage());
+        }
+        throw e;
+      }
+      Prover.start(scratch, file).require(act, Optional.empty(), "push it again from its source");
     }
   }
 }

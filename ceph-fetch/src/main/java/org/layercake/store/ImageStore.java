@@ -517,6 +517,7 @@ public final class ImageStore implements AutoCloseable {
     try (FileChannel source = FileChannel.open(squashfs, StandardOpenOption.READ)) {
       chunks = writer.run(source::read, guesses);
     }
+    listener.beforeVisible();
     Manifest manifest = manifest(squashfs, chunks, config);
     Digest digest = storeManifest(domain, manifest, existing);
     if (Duration.between(ahead.begun(), clock.instant()).compareTo(MAX_UNPUBLISHED) > 0) {

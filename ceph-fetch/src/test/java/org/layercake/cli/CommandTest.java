@@ -18,8 +18,11 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Tests that run the command as alice, on a directory store, with the real squashfs-tools. */
+/** Tests that run the command as alice, on a directory store, with the real programs beside it. */
 abstract class CommandTest {
+  /** Where the C programs are that have been built before. */
+  static final Path LIBRARY = Path.of("../launcher/src/main/native/build").toAbsolutePath();
+
   @TempDir Path work;
 
   final Map<String, String> environment = new HashMap<>();
@@ -34,6 +37,7 @@ abstract class CommandTest {
     Path config = work.resolve("store.conf");
     Files.writeString(config, "store = directory\ndirectory = " + store + "\n");
     environment.put("LAYERCAKE_CONFIG", config.toString());
+    environment.put("LAYERCAKE_LIBRARY", LIBRARY.toString());
     environment.put("TMPDIR", Files.createDirectory(work.resolve("tmp")).toString());
   }
 
@@ -70,7 +74,10 @@ abstract class CommandTest {
 
   /** What it complained of. */
   List<String> complaints() {
-    return err.toString(UTF_8).lines().filter(line -> !line.startsWith("packing ")).toList();
+    return err.toString(UTF_8)
+        .lines()
+        .filter(line -> !line.matches("(packing|pushing) .*"))
+        .toList();
   }
 
   /** The digest that a push has printed. */
@@ -92,6 +99,22 @@ abstract class CommandTest {
     assertTrue(lines.get(0).startsWith("layercake: cannot push " + source + ": "), this::said);
     assertTrue(lines.get(0).contains(reason), this::said);
     assertEquals(66, layercake("inspect", "bad"));
+  }
+
+  /**
+   * A library directory in which a bash script stands for one of our programs, which it finds as
+   * {@code $REAL}.
+   */
+  Path library(String program, String script) throws IOException, InterruptedException {
+    Path library = Files.createTempDirectory(work, "library");
+    for (String name : List.of("pack", "prove")) {
+      Path wrapper = library.resolve(name);
+      String real = "#!/bin/bash\nREAL=" + LIBRARY.resolve(name) + "\n";
+      Files.writeString(
+          wrapper, real + (name.equals(program) ? script : "exec \"$REAL\" \"$@\"") + "\n");
+      run("chmod", "+x", wrapper.toString());
+    }
+    return library;
   }
 
   /** Runs another program and gives its stdout. */

@@ -1,0 +1,221 @@
+package org.layercake.cli;
+
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static java.nio.file.LinkOption.NOFOLLOW_LINKS;
+import static java.nio.file.StandardOpenOption.READ;
+
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.ByteBuffer;
+import java.nio.channels.SeekableByteChannel;
+import java.nio.file.DirectoryIteratorException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.FileSystemException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.nio.file.attribute.UserDefinedFileAttributeView;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * A file tree in a directory of this machine, packed by the rules for a tar of it: names in the
+ * order of their bytes, no link followed, devices and sockets left out.
+ */
+final class DirectoryTree {
+  private static final int TYPE = 0170000; // inode(7)
+  private static final int COPY_BYTES = 1 << 17;
+
+  /** A name of a directory, as bytes, and where it is. */
+  private record Name(String bytes, Path path) {}
+
+  /** An inode of this machine. */
+  private record Identity(Object device, Object inode) {}
+
+  private final FileTree tree = new FileTree(FileTree.Clash.REFUSE);
+  private final Map<Identity, String> linked = new HashMap<>();
+  private final ByteBuffer buffer = ByteBuffer.allocate(COPY_BYTES);
+  private final PackStream out;
+  private final Path leftOut;
+
+  private DirectoryTree(PackStream out, Path leftOut) {
+    this.out = out;
+    this.leftOut = leftOut;
+  }
+
+  /**
+   * Reads all of a directory.
+   *
+   * @param leftOut a directory that is no part of it wherever it is, since it is written to
+   * @throws FileSystemException when a file cannot be read
+   * @throws IOException when a file changes meanwhile or is beyond all bounds, with the reason for
+   *     people
+   */
+  static FileTree pack(Path directory, Path leftOut, PackStream out) throws IOException {
+    DirectoryTree reading = new DirectoryTree(out, leftOut.toRealPath());
+    reading.readDirectory(directory.toRealPath(), "");
+    return reading.tree;
+  }
+
+  private void readDirectory(Path directory, String path) throws IOException {
+    for (Name name : names(directory)) {
+      if (name.path().equals(leftOut)) {
+        continue;
+      }
+      try {
+        read(name.path(), path.isEmpty() ? name.bytes() : path + '/' + name.bytes());
+      } catch (NoSuchFileException e) {
+        throw new IOException(
+            "\"" + e.getFile() + "\" has gone while it was read (push it again)", e);
+      }
+    }
+  }
+
+  private static List<Name> names(Path directory) throws IOException {
+    List<Name> names = new ArrayList<>();
+    try (DirectoryStream<Path> entries = Files.newDirectoryStream(directory)) {
+      for (Path entry : entries) {
+        names.add(new Name(bytes(entry), entry));
+      }
+    } catch (DirectoryIteratorException e) {
+      throw e.getCause();
+    }
+    names.sort(Comparator.comparing(Name::bytes));
+    return names;
+  }
+
+  private void read(Path file, String path) throws IOException {
+    Map<String, Object> status = Files.readAttributes(file, "unix:*", NOFOLLOW_LINKS);
+    int mode = (int) status.get("mode");
+    switch (mode & TYPE) {
+      case 0040000 -> {
+        add(file, path, TarReader.DIRECTORY, "", status);
+        readDirectory(file, path);
+      }
+      case 0100000 -> add(file, path, TarReader.FILE, "", status);
+      case 0120000 -> add(file, path, TarReader.SYMBOLIC_LINK, target(file), status);
+      case 0010000 -> add(file, path, TarReader.FIFO, "", status);
+      default -> {} // a device, or a socket, which nobody would listen on
+    }
+  }
+
+  private void add(Path file, String path, char type, String link, Map<String, Object> status)
+      throws IOException {
+    boolean hasLinks = type != TarReader.DIRECTORY && (int) status.get("nlink") > 1;
+    String earlier =
+        hasLinks
+            ? linked.putIfAbsent(new Identity(status.get("dev"), status.get("ino")), path)
+            : null;
+    boolean isRead = type == TarReader.FILE && earlier == null;
+    TarReader.Entry entry =
+        new TarReader.Entry(
+            path,
+            earlier == null ? type : TarReader.HARD_LINK,
+            (int) status.get("mode") & TarReader.PERMISSIONS,
+            seconds((FileTime) status.get("lastModifiedTime")),
+            earlier == null ? link : earlier,
+            isRead ? (long) status.get("size") : 0,
+            isRead || type == TarReader.DIRECTORY
+                ? attributes(file)
+                : Collections.emptySortedMap());
+    tree.admit(entry);
+    FileTree.Node node = tree.add(entry, 0, 0);
+    if (isRead) {
+      out.content(node, entry.bytes(), to -> copy(file, entry.bytes(), to));
+    }
+  }
+
+  private static long seconds(FileTime time) {
+    return Math.max(0, Math.min(time.to(TimeUnit.SECONDS), TarReader.MAX_SECONDS));
+  }
+
+  /** Not more than the file had, and one byte, by which it is seen to have grown. */
+  private void copy(Path file, long bytes, OutputStream to) throws IOException {
+    try (SeekableByteChannel in = Files.newByteChannel(file, READ, NOFOLLOW_LINKS)) {
+      for (long left = bytes + 1; left > 0; ) {
+        int count = in.read(buffer.clear().limit((int) Math.min(left, buffer.capacity())));
+        if (count < 0) {
+          return;
+        }
+        left -= count;
+        to.write(buffer.array(), 0, left == 0 ? count - 1 : count);
+        if (left == 0) {
+          throw new IOException("\"" + file + "\" has grown while it was read (push it again)");
+        }
+      }
+    }
+  }
+
+  /** Those of the namespace {@code user}: others say something of this machine. */
+  private static SortedMap<String, String> attributes(Path file) throws IOException {
+    UserDefinedFileAttributeView view =
+        Files.getFileAttributeView(file, UserDefinedFileAttributeView.class, NOFOLLOW_LINKS);
+    List<String> names;
+    try {
+      names = view.list();
+    } catch (FileSystemException e) {
+      if (String.valueOf(e.getReason()).contains("not supported")) {
+        return Collections.emptySortedMap();
+      }
+      throw e;
+    }
+    if (names.isEmpty()) {
+      return Collections.emptySortedMap();
+    }
+    SortedMap<String, String> attributes = new TreeMap<>();
+    for (String name : names) {
+      ByteBuffer value = ByteBuffer.allocate(TarReader.MAX_ATTRIBUTE_BYTES);
+      view.read(name, value);
+      String key = "user." + name;
+      attributes.put(
+          new String(key.getBytes(UTF_8), ISO_8859_1),
+          new String(value.array(), 0, value.position(), ISO_8859_1));
+    }
+    return attributes;
+  }
+
+  private static String target(Path link) throws IOException {
+    Path target = Files.readSymbolicLink(link);
+    String bytes = allBytes(target);
+    if (target.isAbsolute()) {
+      return bytes;
+    }
+    String here = allBytes(Path.of(""));
+    return bytes.substring(here.endsWith("/") ? here.length() : here.length() + 1);
+  }
+
+  private static String bytes(Path file) {
+    return FileTree.name(allBytes(file));
+  }
+
+  /**
+   * An absolute path's bytes. A path has them whatever the locale, but gives them only in a URI:
+   * its string lacks what the locale's encoding does.
+   */
+  private static String allBytes(Path path) {
+    String uri = path.toUri().getRawPath();
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream(uri.length());
+    for (int i = 0; i < uri.length(); i++) {
+      if (uri.charAt(i) == '%') {
+        bytes.write(Integer.parseInt(uri.substring(i + 1, i + 3), 16));
+        i += 2;
+      } else {
+        bytes.write(uri.charAt(i));
+      }
+    }
+    String all = bytes.toString(ISO_8859_1);
+    // A URI of a directory ends with a slash, even if the path does not.
+    boolean isAdded = all.endsWith("/") && all.length() > 1 && !path.toString().endsWith("/");
+    return isAdded ? all.substring(0, all.length() - 1) : all;
+  }
+}

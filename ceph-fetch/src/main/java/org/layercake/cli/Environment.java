@@ -1,0 +1,145 @@
+package org.layercake.cli;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.concurrent.TimeUnit;
+import org.layercake.store.ImageConfig;
+import org.layercake.store.StoreException;
+
+/** Finds out how an image is to be run: from its configuration, and its file /ch/environment. */
+final class Environment {
+  private static final String FILE = "ch/environment";
+  private static final int MAX_BYTES = 64 * 1024;
+  private static final int NO_SUCH_FILE = 2; // unsquashfs(1), -cat
+  private static final int UNSQUASHFS_SECONDS = 60;
+
+  private final Scratch scratch;
+  private final Progress progress;
+
+  Environment(Scratch scratch, Progress progress) {
+    this.scratch = scratch;
+    this.progress = progress;
+  }
+
+  /** Of a squashfs file that somebody else has made. */
+  ImageConfig of(Path image, Path source) throws StoreException, IOException {
+    return config(cat(image, source), source, new ArrayList<>(), ImageConfig.Run.NONE, "");
+  }
+
+  /** Of an image without a configuration. */
+  ImageConfig of(Packer.Result packed, Path source) throws StoreException, IOException {
+    return config(file(packed, source), source, new ArrayList<>(), ImageConfig.Run.NONE, "");
+  }
+
+  /**
+   * Of an image in layers.
+   *
+   * @param document its configuration; see {@link LayeredImage#config}
+   */
+  ImageConfig of(Packer.Result packed, Path source, JsonTree document)
+      throws StoreException, IOException {
+    JsonTree config = document.get("config");
+    List<String> variables = new ArrayList<>();
+    for (JsonTree variable : config.get("Env").items()) {
+      addVariable(variable.text(), variables);
+    }
+    ImageConfig.Run run;
+    try {
+      run =
+          new ImageConfig.Run(
+              config.get("WorkingDir").text(),
+              texts(config.get("Entrypoint")),
+              texts(config.get("Cmd")),
+              config.get("User").text(),
+              new TreeMap<>(config.get("Labels").strings()));
+    } catch (IllegalArgumentException e) {
+      throw Packing.badSource(source, "it has " + e.getMessage());
+    }
+    return config(
+        file(packed, source), source, variables, run, document.get("architecture").text());
+  }
+
+  private static List<String> texts(JsonTree array) {
+    return array.items().stream().map(JsonTree::text).toList();
+  }
+
+  /** Adds what the image's own file says to what its configuration does. */
+  private ImageConfig config(
+      byte[] file, Path source, List<String> variables, ImageConfig.Run run, String architecture)
+      throws StoreException {
+    if (file.length > MAX_BYTES) {
+      throw Packing.badSource(source, "its /" + FILE + " is longer than " + MAX_BYTES + " bytes");
+    }
+    for (String line : new String(file, StandardCharsets.UTF_8).lines().toList()) {
+      addVariable(unquoted(line), variables);
+    }
+    String machine = architecture.isEmpty() ? System.getProperty("os.arch") : architecture;
+    try {
+      return new ImageConfig(
+          variables, machine.replace("amd64", "x86_64").replace("arm64", "aarch64"), run);
+    } catch (IllegalArgumentException e) {
+      throw Packing.badSource(source, "its environment has " + e.getMessage());
+    }
+  }
+
+  private void addVariable(String variable, List<String> variables) {
+    if (ImageConfig.isVariable(variable) && variable.indexOf('\ufffd') < 0) {
+      variables.add(variable);
+    } else if (!variable.isBlank()) {
+      progress.say(
+          "layercake: left out of the image's environment: "
+              + variable.replaceAll("\\p{IsControl}", "?"));
+    }
+  }
+
+  /** As ch-run reads the file: single quotes around a value are not part of it. */
+  private static String unquoted(String line) {
+    int value = line.indexOf('=') + 1;
+    boolean quoted =
+        value > 0 && line.length() >= value + 2 && line.charAt(value) == '\'' && line.endsWith("'");
+    return quoted ? line.substring(0, value) + line.substring(value + 1, line.length() - 1) : line;
+  }
+
+  /** The file's bytes, none if there is no such file; it has passed when the image was packed. */
+  private byte[] file(Packer.Result packed, Path source) throws StoreException, IOException {
+    Optional<FileTree.Inode> file = packed.tree().file(FILE);
+    if (file.isEmpty()) {
+      return new byte[0];
+    }
+    byte[] kept = packed.kept(file.get());
+    // It passed by another name, or is huge.
+    return kept != null ? kept : cat(packed.image(), source);
+  }
+
+  /** The same from an image, a little more than anyone may want at most. */
+  private byte[] cat(Path image, Path source) throws StoreException, IOException {
+    Program unsquashfs =
+        Program.start(scratch, List.of("unsquashfs", "-cat", image.toString(), FILE));
+    unsquashfs.process().getOutputStream().close();
+    unsquashfs
+        .process()
+        .onExit()
+        .orTimeout(UNSQUASHFS_SECONDS, TimeUnit.SECONDS)
+        .exceptionally(late -> unsquashfs.process().destroyForcibly());
+    byte[] content;
+    try (InputStream out = unsquashfs.process().getInputStream()) {
+      content = out.readNBytes(MAX_BYTES + 1);
+    }
+    if (content.length > MAX_BYTES) {
+      return content;
+    }
+    Program.End end = unsquashfs.await();
+    return switch (end.code()) {
+      case 0 -> content;
+      case NO_SUCH_FILE -> new byte[0];
+      case 1 -> throw Packing.badSource(source, end.complaint());
+      default -> throw end.failure("push " + source, Optional.empty());
+    };
+  }
+}

@@ -1,0 +1,183 @@
+package org.layercake.cli;
+
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
+import static java.nio.charset.StandardCharsets.US_ASCII;
+
+import java.io.BufferedOutputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.DataOutputStream;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.util.IdentityHashMap;
+import java.util.Map;
+import java.util.zip.CRC32C;
+
+/**
+ * Describes a file tree to the program {@code pack}, which says at its top (pack.c) how: first the
+ * contents of regular files as they come, then the tree. Strings have one character for each byte.
+ */
+final class PackStream {
+  private static final int BUFFER_BYTES = 1 << 17;
+  private static final byte[] BEGINNING = "lcpack1\n".getBytes(US_ASCII);
+
+  /** Files of this name are kept; see {@link #kept}. */
+  private static final String KEPT_NAME = "environment";
+
+  private static final int MAX_KEPT_FILE_BYTES = 1 << 17;
+  private static final int MAX_KEPT_BYTES = 1 << 24;
+
+  /** A regular file's bytes. */
+  @FunctionalInterface
+  interface Source {
+    void copyTo(OutputStream out) throws IOException;
+  }
+
+  private final DataOutputStream out;
+  private final IdentityHashMap<FileTree.Inode, byte[]> kept = new IdentityHashMap<>();
+  private int keptBytes;
+  private int contents;
+  private int linked;
+
+  PackStream(OutputStream out) throws IOException {
+    this.out = new DataOutputStream(new BufferedOutputStream(out, BUFFER_BYTES));
+    this.out.write(BEGINNING);
+  }
+
+  /**
+   * Packs the content of a regular file that is in the tree.
+   *
+   * @param bytes as many as the source gives
+   */
+  void content(FileTree.Node node, long bytes, Source source) throws IOException {
+    out.writeByte('C');
+    out.writeLong(bytes);
+    boolean keeps =
+        node.name().equals(KEPT_NAME)
+            && bytes <= MAX_KEPT_FILE_BYTES
+            && bytes <= MAX_KEPT_BYTES - keptBytes;
+    Passed passed = new Passed(keeps);
+    source.copyTo(passed);
+    if (passed.bytes != bytes) {
+      throw new IOException("\"" + node.path() + "\" has changed while it was read");
+    }
+    if (keeps) {
+      keptBytes += (int) bytes;
+      kept.put(node.inode(), passed.copy.toByteArray());
+    }
+    node.inode()
+        .setContent(new FileTree.Content(contents++, bytes, (int) passed.checksum.getValue()));
+  }
+
+  /** The bytes of a small file by the name of {@code environment}; null of any other. */
+  byte[] kept(FileTree.Inode inode) {
+    return kept.get(inode);
+  }
+
+  /** Ends the description. */
+  void tree(FileTree tree) throws IOException {
+    out.writeByte('T');
+    tree.walk(node -> node.inode().countName());
+    tree.walk(
+        new FileTree.Visitor() {
+          @Override
+          public void visit(FileTree.Node node) throws IOException {
+            FileTree.Inode inode = node.inode();
+            if (inode.links() == 1) {
+              entry(node);
+            } else if (inode.linked() < 0) {
+              inode.setLinked(linked++);
+              entry(node);
+            } else {
+              begin('H', node);
+              out.writeInt(inode.linked());
+            }
+          }
+
+          @Override
+          public void leave(FileTree.Node directory) throws IOException {
+            out.writeByte('E');
+          }
+        });
+    out.writeByte('E');
+    out.flush();
+  }
+
+  private void begin(char kind, FileTree.Node node) throws IOException {
+    out.writeByte(kind);
+    name(node.name());
+  }
+
+  private void entry(FileTree.Node node) throws IOException {
+    FileTree.Inode inode = node.inode();
+    switch (inode.type()) {
+      case TarReader.DIRECTORY -> {
+        begin('D', node);
+        out.writeShort(inode.mode());
+        out.writeInt((int) inode.seconds());
+        attributes(inode);
+      }
+      case TarReader.FILE -> {
+        begin('F', node);
+        out.writeShort(inode.mode());
+        out.writeInt((int) inode.seconds());
+        out.writeInt(inode.links());
+        out.writeInt(inode.content().number());
+        attributes(inode);
+      }
+      case TarReader.SYMBOLIC_LINK -> {
+        begin('S', node);
+        out.writeInt((int) inode.seconds());
+        out.writeInt(inode.links());
+        out.writeShort(inode.link().length());
+        out.write(inode.link().getBytes(ISO_8859_1));
+      }
+      case TarReader.FIFO -> {
+        begin('P', node);
+        out.writeShort(inode.mode());
+        out.writeInt((int) inode.seconds());
+        out.writeInt(inode.links());
+      }
+      default -> throw new IOException("\"" + node.path() + "\" cannot be packed");
+    }
+  }
+
+  private void name(String name) throws IOException {
+    out.writeByte(name.length());
+    out.write(name.getBytes(ISO_8859_1));
+  }
+
+  private void attributes(FileTree.Inode inode) throws IOException {
+    out.writeShort(inode.attributes().size());
+    for (Map.Entry<String, String> attribute : inode.attributes().entrySet()) {
+      name(attribute.getKey());
+      out.writeInt(attribute.getValue().length());
+      out.write(attribute.getValue().getBytes(ISO_8859_1));
+    }
+  }
+
+  /** Counts and sums up what goes out, and copies it if wanted. */
+  private final class Passed extends OutputStream {
+    private final ByteArrayOutputStream copy;
+    private final CRC32C checksum = new CRC32C();
+    private long bytes;
+
+    private Passed(boolean keeps) {
+      copy = keeps ? new ByteArrayOutputStream() : null;
+    }
+
+    @Override
+    public void write(int b) throws IOException {
+      write(new byte[] {(byte) b}, 0, 1);
+    }
+
+    @Override
+    public void write(byte[] from, int offset, int length) throws IOException {
+      bytes += length;
+      checksum.update(from, offset, length);
+      if (copy != null) {
+        copy.write(from, offset, length);
+      }
+      out.write(from, offset, length);
+    }
+  }
+}

@@ -1,0 +1,120 @@
+package org.layercake.cli;
+
+import static org.layercake.store.StoreException.Kind.INTERNAL;
+
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.Consumer;
+import org.layercake.store.StoreException;
+
+/** Makes an image of a file tree, by the program {@code pack}. */
+final class Packer {
+  /** Describes a file tree. */
+  @FunctionalInterface
+  interface Tree {
+    FileTree write(PackStream out) throws IOException;
+  }
+
+  /** An image, and what is in it. */
+  record Result(Path image, FileTree tree, Proof proof, PackStream stream) {
+    /** The bytes of a file in the image; null if they were not kept. */
+    byte[] kept(FileTree.Inode inode) {
+      return stream.kept(inode);
+    }
+  }
+
+  private final Scratch scratch;
+  private final Consumer<Path> growing;
+
+  /**
+   * @param growing told of an image file that is about to be written, from its beginning to its end
+   */
+  Packer(Scratch scratch, Consumer<Path> growing) {
+    this.scratch = scratch;
+    this.growing = growing;
+  }
+
+  /**
+   * Makes the image.
+   *
+   * @param source for messages
+   * @throws IOException when the tree cannot be had, with the reason for people
+   */
+  Result pack(Tree tree, Path source) throws StoreException, IOException {
+    Path image = scratch.file("image.sqfs");
+    growing.accept(image);
+    Program pack = Program.ours(scratch, "pack", List.of(image.toString()));
+    Pipe pipe = new Pipe(pack.process().getOutputStream());
+    try {
+      PackStream stream = new PackStream(pipe);
+      FileTree written = tree.write(stream);
+      stream.tree(written);
+      pipe.close();
+      requirePacked(pack, source);
+      return new Result(image, written, Proof.of(written), stream);
+    } catch (IOException e) {
+      if (pipe.refused) {
+        requirePacked(pack, source); // its complaint says more than our broken pipe
+        throw new StoreException(
+            INTERNAL, "cannot pack " + source + ": pack ended before its input did", e);
+      }
+      pack.process().destroyForcibly();
+      throw e;
+    }
+  }
+
+  private void requirePacked(Program pack, Path source) throws StoreException {
+    Program.End end = pack.await();
+    if (end.isGood()) {
+      return;
+    }
+    if (end.code() == StoreException.Kind.FULL.exitCode()) {
+      throw scratch.full("pack " + source, end.complaint());
+    }
+    throw end.failure("pack " + source, Optional.of(scratch));
+  }
+
+  /** Knows whether it was the reader that did not want any more. */
+  private static final class Pipe extends OutputStream {
+    private final OutputStream pipe;
+    private boolean refused;
+
+    private Pipe(OutputStream pipe) {
+      this.pipe = pipe;
+    }
+
+    @Override
+    public void write(int b) throws IOException {
+      write(new byte[] {(byte) b}, 0, 1);
+    }
+
+    @Override
+    public void write(byte[] bytes, int offset, int length) throws IOException {
+      try {
+        pipe.write(bytes, offset, length);
+      } catch (IOException e) {
+        refused = true;
+        throw e;
+      }
+    }
+
+    @Override
+    public void flush() throws IOException {
+      try {
+        pipe.flush();
+      } catch (IOException e) {
+        refused = true;
+        throw e;
+      }
+    }
+
+    @Override
+    public void close() throws IOException {
+      flush();
+      pipe.close();
+    }
+  }
+}

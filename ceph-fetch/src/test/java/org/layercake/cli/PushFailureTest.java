@@ -1,0 +1,238 @@
+package org.layercake.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.time.Instant;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Properties;
+import java.util.Random;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.layercake.store.ImageConfig;
+import org.layercake.store.ImageName;
+import org.layercake.store.ImageStore;
+import org.layercake.store.StoreConfig;
+
+/** Pushes in which something breaks: the tag stays where it was, and the cause is told. */
+class PushFailureTest extends CommandTest {
+  private Path tree;
+
+  @BeforeEach
+  void makeTree() throws IOException {
+    tree = Files.createDirectories(work.resolve("tree/bin")).getParent();
+    byte[] data = new byte[3 << 20];
+    new Random(1).nextBytes(data);
+    Files.write(tree.resolve("data"), data);
+    Files.writeString(tree.resolve("bin/hello"), "#!/bin/sh\necho hello\n");
+  }
+
+  /**
+   * Where a byte is changed: in the data, in the inode table, in a name, at the superblock's end.
+   */
+  @ParameterizedTest
+  @CsvSource({"1000000", "3145900", "-1", "60"})
+  void anImageThatIsNotWhatWentInIsNeverVisible(int place) throws Exception {
+    String before = push(tree);
+    Files.writeString(tree.resolve("new"), "x");
+    String script =
+        "\"$REAL\" \"$@\" || exit; size=$(stat -c %%s \"$1\"); at=%d; [ $at -ge 0 ] || at=$((size - 5000));"
+            + " byte=$(od -An -tu1 -j $at -N 1 \"$1\"); printf \"\\\\$(printf %%o $((byte ^ 16)))\""
+            + " | dd of=\"$1\" bs=1 seek=$at conv=notrunc status=none";
+    useLibrary("pack", script.formatted(place));
+    assertEquals(70, layercake("push", tree.toString(), "t"), this::said);
+    assertOneLine("what was packed is not what went in");
+    useLibrary("pack", "exec \"$REAL\" \"$@\"");
+    assertEquals(0, layercake("inspect", "t"), this::said);
+    assertTrue(printed().contains(before), this::said);
+    assertEquals(0, layercake("push", tree.toString(), "t"), this::said);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"pack", "prove"})
+  void aKilledProgramIsNamedAndSaysNothingOfTheSource(String program) throws Exception {
+    useLibrary(program, "read -r -n 100000 x; kill -9 $$");
+    assertEquals(70, layercake("push", tree.toString(), "t"), this::said);
+    assertOneLine(program + " was killed in " + environment.get("TMPDIR") + ", by signal 9");
+    assertEquals(66, layercake("inspect", "t"));
+  }
+
+  @ParameterizedTest
+  @CsvSource({"pack", "prove"})
+  void aMissingProgramIs78(String program) throws Exception {
+    Path library = library(program, "exit 1");
+    Files.delete(library.resolve(program));
+    environment.put("LAYERCAKE_LIBRARY", library.toString());
+    assertEquals(78, layercake("push", tree.toString(), "t"), this::said);
+    assertOneLine("reinstall LayerCake");
+    assertEquals(66, layercake("inspect", "t"));
+  }
+
+  @Test
+  void aFileSizeLimitIs73() throws Exception {
+    useLibrary("pack", "ulimit -f 1000; exec \"$REAL\" \"$@\"");
+    assertEquals(73, layercake("push", tree.toString(), "t"), this::said);
+    assertOneLine("no room in " + environment.get("TMPDIR") + ": ");
+    assertOneLine("File too large");
+  }
+
+  @Test
+  void aFullDiskIs73() throws Exception {
+    useLibrary(
+        "pack",
+        "exec unshare --map-root-user --mount sh -c 'mount -t tmpfs -o size=1m none \"${2%/*}\" &&"
+            + " exec \"$1\" \"$2\"' sh \"$REAL\" \"$1\"");
+    assertEquals(73, layercake("push", tree.toString(), "t"), this::said);
+    assertOneLine("no room in " + environment.get("TMPDIR") + ": ");
+    assertOneLine("No space left on device");
+  }
+
+  @Test
+  void whatAKilledPushHasLeftIsRemovedAndNothingElse() throws Exception {
+    Path tmp = Path.of(environment.get("TMPDIR"));
+    Path dead = Files.createDirectory(tmp.resolve("layercake-1"));
+    Files.createFile(dead.resolve("lock"));
+    Files.writeString(dead.resolve("image.sqfs"), "half");
+    Path early = Files.createDirectory(tmp.resolve("layercake-2"));
+    Files.setLastModifiedTime(early, FileTime.from(Instant.parse("2020-01-01T00:00:00Z")));
+    Path elsewhere = Files.createDirectory(work.resolve("elsewhere"));
+    Files.createFile(elsewhere.resolve("lock"));
+    Path link = Files.createSymbolicLink(tmp.resolve("layercake-3"), elsewhere);
+    Path starting = Files.createDirectory(tmp.resolve("layercake-4"));
+    Path file = Files.createFile(tmp.resolve("layercake-5"));
+    Path other = Files.createDirectory(tmp.resolve("somebody-else"));
+    Process running = startedPush(tmp);
+    Path held;
+    try {
+      held = scratchOf(running, tmp);
+      push(tree);
+      assertTrue(Files.exists(held.resolve("lock")), "it is in use");
+    } finally {
+      running.destroyForcibly().waitFor();
+    }
+    for (Path gone : List.of(dead, early)) {
+      assertTrue(Files.notExists(gone, LinkOption.NOFOLLOW_LINKS), gone.toString());
+    }
+    for (Path kept : List.of(link, elsewhere.resolve("lock"), starting, file, other)) {
+      assertTrue(Files.exists(kept, LinkOption.NOFOLLOW_LINKS), kept.toString());
+    }
+    push(tree);
+    assertTrue(Files.notExists(held), "its owner has been killed");
+    for (Path mine : List.of(link, starting, file, other)) {
+      Files.delete(mine);
+    }
+  }
+
+  /** A push in a JVM of its own, which waits for more of its source. */
+  private Process startedPush(Path tmp) throws IOException {
+    ProcessBuilder builder =
+        new ProcessBuilder(
+            System.getProperty("java.home") + "/bin/java",
+            "-cp",
+            System.getProperty("java.class.path"),
+            "org.layercake.cli.Layercake",
+            "push",
+            "-",
+            "waiting");
+    builder.environment().putAll(environment);
+    builder.environment().put("LAYERCAKE_LIBRARY", LIBRARY.toString());
+    builder.environment().put("TMPDIR", tmp.toString());
+    builder.redirectError(ProcessBuilder.Redirect.DISCARD);
+    return builder.redirectOutput(ProcessBuilder.Redirect.DISCARD).start();
+  }
+
+  private static Path scratchOf(Process push, Path tmp) throws Exception {
+    while (true) {
+      try (var entries = Files.newDirectoryStream(tmp, "layercake-*[0-9][0-9][0-9]*")) {
+        for (Path entry : entries) {
+          if (Files.exists(entry.resolve("lock"))) {
+            return entry;
+          }
+        }
+      }
+      assertTrue(push.isAlive(), "the push waits for its source");
+      Thread.sleep(20);
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"gzip", "xz", "zstd"})
+  void aDamagedSquashfsFileIsRefused(String compressor) throws Exception {
+    run("sh", "-c", "seq 2000000 >" + tree.resolve("data"));
+    Path image = squashed(compressor);
+    assertEquals(0, layercake("push", image.toString(), "t"), this::said);
+    byte[] bytes = Files.readAllBytes(image);
+    int middle = bytes.length / 2;
+    Arrays.fill(bytes, middle, middle + (1 << 17), (byte) -1); // a whole block at least
+    assertRefused(Files.write(image, bytes), "damaged: cannot read \"/data\"");
+  }
+
+  @Test
+  void aSquashfsFileThatNothingCanReadIsRefused() throws Exception {
+    assertRefused(squashed("lzma"), "");
+    Path image = squashed("zstd");
+    byte[] bytes = Files.readAllBytes(image);
+    bytes[64 + 5] ^= 1; // where the inode table begins
+    assertRefused(Files.write(work.resolve("far"), bytes), "");
+    bytes[64 + 5] ^= 1;
+    bytes[16] = -1; // the number of fragments
+    bytes[17] = -1;
+    bytes[18] = -1;
+    bytes[19] = -1;
+    assertRefused(Files.write(work.resolve("many"), bytes), "");
+  }
+
+  @Test
+  void verifyFindsAnImageThatWasDamagedWhenItWasStored() throws Exception {
+    Path image = squashed("zstd");
+    byte[] bytes = Files.readAllBytes(image);
+    bytes[64 + 5] ^= 1;
+    Files.write(image, bytes);
+    storeUnproved(image, "old");
+    assertEquals(0, layercake("verify", "--digests", "old"), this::said);
+    assertEquals(65, layercake("verify", "old"), this::said);
+    assertTrue(said().contains("damaged: ") && said().contains("push it again"), this::said);
+  }
+
+  private void storeUnproved(Path image, String name) throws Exception {
+    Properties properties = new Properties();
+    properties.setProperty("store", "directory");
+    properties.setProperty("directory", work.resolve("store").toString());
+    ImageName target = ImageName.parse(name);
+    try (ImageStore store = ImageStore.open(StoreConfig.from(properties, "alice", work));
+        var ahead = store.pushAhead(target, "alice", ImageStore.Existing.TRUST)) {
+      store.push(
+          image,
+          target,
+          "alice",
+          new ImageConfig(List.of(), "x86_64"),
+          ImageStore.Existing.TRUST,
+          ahead,
+          (done, fresh) -> {});
+    }
+  }
+
+  private Path squashed(String compressor) throws Exception {
+    Path image = work.resolve(compressor + ".sqfs");
+    run("mksquashfs", tree + "", image + "", "-comp", compressor, "-quiet", "-no-progress");
+    return image;
+  }
+
+  private void useLibrary(String program, String script) throws Exception {
+    environment.put("LAYERCAKE_LIBRARY", library(program, script).toString());
+  }
+
+  private void assertOneLine(String part) {
+    List<String> lines = complaints();
+    assertEquals(1, lines.size(), this::said);
+    assertTrue(lines.get(0).contains(part), this::said);
+  }
+}
