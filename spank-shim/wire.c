@@ -497,6 +497,26 @@ struct question {
 	void *context;
 };
 
+/* How long before the user hears whom we wait for. A launcher that works says so every 2 s. */
+enum { SPEAK_MILLIS = 1000, SPEAK_OF_SILENCE_MILLIS = 3000 };
+
+/*
+ * Systemd may hold the socket of a launcher that is just being started: somebody is there to
+ * connect to, and nobody yet to answer.
+ */
+static void tell_of_silence(const struct connection *connection, const struct question *question)
+{
+	struct pollfd answer = {.fd = connection->fd, .events = POLLIN};
+	char line[128];
+
+	if (question->silence_millis <= SPEAK_OF_SILENCE_MILLIS ||
+	    poll(&answer, 1, SPEAK_OF_SILENCE_MILLIS) != 0)
+		return;
+	snprintf(line, sizeof(line), "waiting for the launcher on %s, which does not answer yet",
+		 node_name());
+	question->progress(line, question->context);
+}
+
 /* Returns 1 when the launcher sends to the host. */
 static int ask_once(const struct question *question, struct lc_container *container,
 		    enum presence *presence, struct lc_error *error)
@@ -508,8 +528,9 @@ static int ask_once(const struct question *question, struct lc_container *contai
 		0 ||
 	    send_frames(&connection, question->request, error) < 0)
 		goto out;
-	for (;;) {
-		connection.deadline_millis = now_millis() + question->silence_millis;
+	connection.deadline_millis = now_millis() + question->silence_millis;
+	tell_of_silence(&connection, question);
+	for (;; connection.deadline_millis = now_millis() + question->silence_millis) {
 		if (receive_frame(&connection, error) < 0)
 			break;
 		if (connection.type == LC_PROGRESS) {
@@ -541,7 +562,6 @@ out:
 static int ask(const struct question *question, struct lc_container *container,
 	       struct lc_error *error)
 {
-	enum { SPEAK_MILLIS = 1000 };
 	char line[128];
 
 	for (int absent_millis = 0;; absent_millis += NAP_MILLIS) {

@@ -330,6 +330,41 @@ static void test_nobody_notices_a_graceful_restart(void)
 	finish(child);
 }
 
+static int heard_something[2];
+
+static void hear_and_tell(const char *line, void *context)
+{
+	hear(line, context);
+	CHECK(write(heard_something[1], "", 1) == 1);
+}
+
+/* As with systemd's socket while the launcher starts. */
+static void test_the_user_hears_of_a_launcher_that_does_not_answer_yet(void)
+{
+	uint8_t bytes[64];
+	size_t size = read_vector("host", bytes);
+	struct lc_container container;
+	struct lc_error error;
+	char byte;
+
+	CHECK(pipe(heard_something) == 0);
+	int listener = listen_for_one();
+	pid_t child = fork();
+	if (child == 0) {
+		int fd = accept(listener, NULL, NULL);
+		_exit(read(heard_something[0], &byte, 1) != 1 ||
+		      write(fd, bytes, size) != (ssize_t)size);
+	}
+	close(listener);
+	heard[0] = '\0';
+	CHECK(lc_ask_for_session(socket_path, 42, true, hear_and_tell, NULL, &container, &error) ==
+	      1);
+	CHECK(strstr(heard, "which does not answer yet") != NULL);
+	finish(child);
+	close(heard_something[0]);
+	close(heard_something[1]);
+}
+
 static void test_telling(void)
 {
 	struct lc_frames frames;
@@ -368,6 +403,7 @@ int main(int argc, char **argv)
 	test_sessions();
 	test_a_restarted_launcher_is_asked_anew();
 	test_nobody_notices_a_graceful_restart();
+	test_the_user_hears_of_a_launcher_that_does_not_answer_yet();
 	test_telling();
 	return summary();
 }

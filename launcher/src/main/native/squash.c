@@ -102,20 +102,24 @@ static void cache_free(struct cache *cache)
 /* The block at this position, or else the one to be used for it, which is then empty. */
 static struct cached *cache_find(struct cache *cache, uint64_t position)
 {
-	struct cached *oldest = &cache->blocks[0];
+	size_t oldest = 0;
 
+	if (cache->blocks[cache->last].position == position)
+		return &cache->blocks[cache->last];
 	for (size_t i = 0; i < cache->count; i++) {
 		struct cached *block = &cache->blocks[i];
 		if (block->position == position) {
 			block->used = ++cache->clock;
+			cache->last = i;
 			return block;
 		}
-		if (block->used < oldest->used)
-			oldest = block;
+		if (block->used < cache->blocks[oldest].used)
+			oldest = i;
 	}
-	oldest->position = 0;
-	oldest->used = ++cache->clock;
-	return oldest;
+	cache->blocks[oldest].position = 0;
+	cache->blocks[oldest].used = ++cache->clock;
+	cache->last = oldest;
+	return &cache->blocks[oldest];
 }
 
 static struct cached *metadata_block(struct squash *image, uint64_t position)

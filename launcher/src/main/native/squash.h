@@ -50,6 +50,7 @@ struct cached {
 struct cache {
 	struct cached *blocks;
 	size_t count;
+	size_t last; /* the block that was found last */
 	size_t room; /* bytes of the largest block */
 	uint64_t clock;
 };
