@@ -156,7 +156,7 @@ final class Container implements AutoCloseable {
   private void mount(Images images) {
     try {
       user = userOf(job);
-      Images.Mounted mounted = images.mount(spec, user.name(), job.uid(), line -> progress = line);
+      Images.Mounted mounted = images.mount(spec, user.name(), job, line -> progress = line);
       try {
         entered = sendable(new Reply.Entered(mounted.environment()));
       } catch (Abort e) {

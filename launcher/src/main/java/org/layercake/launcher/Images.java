@@ -8,6 +8,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.function.Consumer;
 import org.layercake.store.Image;
+import org.layercake.store.ImageName;
 import org.layercake.store.ImageStore;
 import org.layercake.store.StoreException;
 
@@ -17,12 +18,14 @@ import org.layercake.store.StoreException;
  */
 final class Images implements AutoCloseable {
   private final Config config;
+  private final Slurm slurm;
   private final ImageCache cache;
   private final ImageMounts mounts;
   private CompletableFuture<ImageStore> store; // guarded by this; null before and after a failure
 
-  Images(Config config, CacheLayout layout) {
+  Images(Config config, CacheLayout layout, Slurm slurm) {
     this.config = config;
+    this.slurm = slurm;
     this.cache =
         new ImageCache(
             layout, config.cacheLimits(), config.pace(), this::store, this::releaseMemory);
@@ -66,24 +69,32 @@ final class Images implements AutoCloseable {
    * Makes an image ready on this node.
    *
    * @param user whose images a bare name means first, and who must be allowed to run it
-   * @param uid the user's
+   * @param job all of whose containers of that name run one image, on all nodes
    * @param progress told lines for the user
    */
-  Mounted mount(Spec spec, String user, long uid, Consumer<String> progress)
+  Mounted mount(Spec spec, String user, JobKey job, Consumer<String> progress)
       throws Abort, InterruptedException {
     try {
       progress.accept("looking up " + spec.image() + " in " + config.store().place());
       ImageStore images = store();
-      Image image = images.resolveToRun(spec.image(), user, new Groups(user)::contain);
+      Image image = resolve(images, spec.image(), user, job);
       FetchProgress listener =
           new FetchProgress(
               spec.image() + " from " + config.store().place(), image.manifest().size(), progress);
-      ImageCache.Lease lease = cache.lease(image, uid, !config.instantStart(), listener);
+      ImageCache.Lease lease = cache.lease(image, job.uid(), !config.instantStart(), listener);
       progress.accept("mounting " + spec.image());
       return mount(environment(image), lease);
     } catch (StoreException e) {
       throw Abort.of(e);
     }
+  }
+
+  private Image resolve(ImageStore images, ImageName name, String user, JobKey job)
+      throws StoreException, InterruptedException {
+    Groups groups = new Groups(user);
+    return name.digest().isPresent()
+        ? images.resolveToRun(name, user, groups::contain)
+        : images.resolveForJob(slurm.job(job), name, user, groups::contain);
   }
 
   /** Takes up what an earlier launcher has left. Nothing is fetched yet. */

@@ -58,8 +58,9 @@ public final class Main {
     ExecutorService workers = workers();
     CountDownLatch stopped = new CountDownLatch(1);
     Systemd systemd = new Systemd(System.getenv());
+    Slurm slurm = new Slurm("scontrol");
     OptionalInt given = systemd.listeningSocket();
-    try (Images images = new Images(config, layout)) {
+    try (Images images = new Images(config, layout, slurm)) {
       Jobs jobs = new Jobs(config, layout, images, workers);
       // Clients may come now, and wait in the kernel's queue until all of the last launcher's is
       // known.
@@ -67,7 +68,7 @@ public final class Main {
         jobs.recover();
         Runtime.getRuntime().addShutdownHook(new Thread(() -> stop(server, stopped), "stop"));
         log.info("event=start socket={}", layout.socket());
-        workers.execute(Proctrack::report);
+        workers.execute(slurm::reportProctrack);
         systemd.ready();
         server.serve();
         systemd.stopping();

@@ -8,6 +8,7 @@ import java.lang.ProcessBuilder.Redirect;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -116,12 +117,19 @@ final class Program {
    */
   static String answer(long timeoutSeconds, String... command)
       throws IOException, InterruptedException {
-    Process process = new ProcessBuilder(command).start();
-    if (!process.waitFor(timeoutSeconds, TimeUnit.SECONDS)) {
+    ProcessBuilder builder = new ProcessBuilder(command);
+    builder.environment().putAll(Map.of("TZ", "UTC", "LC_ALL", "C"));
+    builder.environment().remove("SLURM_TIME_FORMAT"); // scontrol(1)
+    Process process = builder.start();
+    try {
+      if (!process.waitFor(timeoutSeconds, TimeUnit.SECONDS)) {
+        throw new IOException(command[0] + " did not answer in " + timeoutSeconds + " s");
+      }
+      return new String(
+          process.getInputStream().readNBytes(PIPE_BYTES), StandardCharsets.ISO_8859_1);
+    } finally {
       process.destroyForcibly();
-      throw new IOException(command[0] + " did not answer in " + timeoutSeconds + " s");
     }
-    return new String(process.getInputStream().readNBytes(PIPE_BYTES), StandardCharsets.ISO_8859_1);
   }
 
   /** Says which process it is, for a later launcher. */

@@ -96,6 +96,38 @@ class JobsTest {
   }
 
   @Test
+  void aJobRunsOneImageThoughItsTagMoves() throws Exception {
+    Jobs jobs = node.launcher().jobs;
+    node.externStep(42, true);
+    String first = digest(jobs.enter(JOB, NodeRig.SPEC, jobs.arrival()));
+    node.push("something else");
+    assertEquals(first, digest(jobs.enter(JOB, spec(1), jobs.arrival())));
+    jobs.release(42, jobs.arrival());
+    assertEquals(first, digest(node.launcher().jobs.enter(JOB, "image=site/small;root=1", 1)));
+    node.externStep(43, true);
+    JobKey next = new JobKey(43, NodeRig.NOBODY);
+    assertFalse(first.equals(digest(jobs.enter(next, NodeRig.SPEC, jobs.arrival()))));
+  }
+
+  @Test
+  void aClusterWithoutANameIsSaid() throws Exception {
+    node.script(node.directory.resolve("scontrol"), "exit 1");
+    Jobs jobs = node.launcher().jobs;
+    node.externStep(42, true);
+    Container container = jobs.enter(JOB, NodeRig.SPEC, jobs.arrival());
+    Exception failure =
+        assertThrows(Exception.class, () -> container.start().get(30, TimeUnit.SECONDS));
+    assertEquals(75, ((Abort) failure.getCause()).exitCode());
+    node.script(node.directory.resolve("scontrol"), "echo 'ClusterName = rig'");
+    assertTrue(jobs.enter(JOB, NodeRig.SPEC, jobs.arrival()).start().get().id().isRunning());
+  }
+
+  private static String digest(Container container) throws Exception {
+    container.start().get(30, TimeUnit.SECONDS);
+    return container.running().image().digest().toString();
+  }
+
+  @Test
   void aJobAndAUserHaveSoManyContainersAndNoMore() throws Exception {
     Jobs jobs = node.launcher().jobs;
     JobKey other = new JobKey(43, NodeRig.NOBODY);

@@ -43,9 +43,11 @@ final class NodeRig {
     this.directory = directory;
     Files.setPosixFilePermissions(directory, PosixFilePermissions.fromString("rwx--x--x"));
     this.layout = new CacheLayout(directory.resolve("cache"), directory.resolve("run"));
-    Path store = Files.createDirectories(directory.resolve("store/site")).getParent();
+    Files.createDirectories(directory.resolve("store/site"));
     Files.createDirectories(directory.resolve("spool"));
     Path library = Files.createDirectories(directory.resolve("lib"));
+    Files.createDirectories(directory.resolve("store/launchers"));
+    script(directory.resolve("scontrol"), "echo 'ClusterName = rig'");
     script(library.resolve("imageserver"), "echo mounted; exec sleep 1000");
     script(library.resolve("holder"), "echo ready; read kept && exec sleep 1000");
     this.config =
@@ -63,20 +65,21 @@ final class NodeRig {
             """
                     .formatted(directory)
                 + String.join("\n", settings));
-    push(store);
+    push("not much");
     layout.prepare();
     Files.setPosixFilePermissions(
         layout.runDirectory(), PosixFilePermissions.fromString("rwx--x--x"));
   }
 
-  private void push(Path directoryOfStore) throws Exception {
+  /** Stores the site's image, which gets the tag. */
+  void push(String content) throws Exception {
     Properties properties = new Properties();
     properties.setProperty("store", "directory");
-    properties.setProperty("directory", directoryOfStore.toString());
+    properties.setProperty("directory", directory.resolve("store").toString());
     try (ImageStore store = ImageStore.open(StoreConfig.forNode(properties))) {
       ImageName image = ImageName.parse("site/small");
       store.push(
-          Files.write(directory.resolve("small"), "not much".getBytes(UTF_8)),
+          Files.write(directory.resolve("small"), content.getBytes(UTF_8)),
           image,
           "root",
           new ImageConfig(List.of(VARIABLE), "x86_64"),
@@ -118,7 +121,7 @@ final class NodeRig {
 
     private Launcher() throws Exception {
       Config read = Config.read(config);
-      this.images = new Images(read, layout);
+      this.images = new Images(read, layout, new Slurm(directory.resolve("scontrol").toString()));
       this.jobs = new Jobs(read, layout, images, workers);
       jobs.recover();
     }
