@@ -7,13 +7,9 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
-import java.security.GeneralSecurityException;
-import java.security.SecureRandom;
 import java.util.Arrays;
-import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -21,8 +17,6 @@ import java.util.Set;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import javax.crypto.Mac;
-import javax.crypto.spec.SecretKeySpec;
 import org.layercake.store.Manifest;
 import org.layercake.store.StoreException;
 import org.slf4j.Logger;
@@ -40,8 +34,6 @@ final class CacheLayout {
   private static final String SUFFIX = ".sqfs";
   private static final String SOURCE_SUFFIX = ".source";
   private static final String SERVER_SUFFIX = ".server";
-  private static final int SECRET_BYTES = 32;
-  private static final int NAME_BYTES = 16;
 
   /** What is ours to remove: by the names of today, or by digest as of before. */
   private static final Pattern OURS = Pattern.compile("([0-9a-f]{32}|[0-9a-f]{64})(\\.[a-z]+)?");
@@ -51,7 +43,8 @@ final class CacheLayout {
 
   private final Path cacheDirectory;
   private final Path runDirectory;
-  private byte[] secret = new byte[SECRET_BYTES];
+  private CacheNames names; // null before prepare()
+  private boolean usable = true;
 
   CacheLayout(Path cacheDirectory, Path runDirectory) {
     this.cacheDirectory = cacheDirectory;
@@ -78,60 +71,50 @@ final class CacheLayout {
     Files.createDirectories(contained());
     Files.setPosixFilePermissions(contained(), PosixFilePermissions.fromString("rwx--x--x"));
     Files.createDirectories(stage());
+    Path copy = runDirectory.resolve("secret"); // finds mounts again while the cache is away
+    names = CacheNames.of(copy);
     try {
       for (Path directory : List.of(images(), manifests(), stagingDirectory())) {
         makePrivate(directory);
       }
-      secret = secret(cacheDirectory.resolve("secret"));
+      names = names.keptIn(cacheDirectory.resolve("secret"));
     } catch (IOException e) {
-      new SecureRandom().nextBytes(secret);
+      usable = false;
       log.error("event=cache-unusable directory={} cause={}", cacheDirectory, e.toString());
-      return;
+    }
+    try {
+      names.write(copy);
+    } catch (IOException e) {
+      log.error("event=run-directory-unusable directory={} cause={}", runDirectory, e.toString());
     }
     dropUnknown();
   }
 
-  private static byte[] secret(Path file) throws IOException {
-    byte[] secret = new byte[SECRET_BYTES];
-    if (Files.isRegularFile(file, NOFOLLOW_LINKS)) {
-      try (InputStream in = Files.newInputStream(file)) {
-        if (in.readNBytes(secret, 0, SECRET_BYTES) == SECRET_BYTES) {
-          return secret;
-        }
-      }
-    }
-    new SecureRandom().nextBytes(secret);
-    Path staged = file.resolveSibling("secret.new");
-    Files.deleteIfExists(staged);
-    Files.createFile(
-        staged, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
-    Files.write(staged, secret);
-    Files.move(staged, file, StandardCopyOption.ATOMIC_MOVE);
-    return secret;
+  /**
+   * Whether all of the cache directory could be read. If not, an image may be there that we do not
+   * know of.
+   */
+  boolean isUsable() {
+    return usable;
   }
 
-  /** Names of an image's files. Keyed, so that nobody can try whether an image is here. */
   private String name(ImageKey key) {
-    try {
-      Mac mac = Mac.getInstance("HmacSHA256");
-      mac.init(new SecretKeySpec(secret, "HmacSHA256"));
-      byte[] whole = mac.doFinal(key.toString().getBytes(UTF_8));
-      return HexFormat.of().formatHex(Arrays.copyOf(whole, NAME_BYTES));
-    } catch (GeneralSecurityException e) {
-      throw new AssertionError("every Java platform has HmacSHA256", e);
-    }
+    return names.of(key);
   }
 
   private void dropUnknown() {
     Set<String> whole = Set.copyOf(cached().values());
     Set<String> coming = Set.copyOf(named(stagingDirectory(), SOURCE_SUFFIX).values());
+    if (!usable) {
+      return; // we do not know enough to remove anything
+    }
     drop(images(), whole);
     drop(manifests(), whole);
     drop(stagingDirectory(), coming);
   }
 
   /** Removes what bears a name of ours, but of none of these; what else is there is not ours. */
-  private static void drop(Path directory, Set<String> known) {
+  private void drop(Path directory, Set<String> known) {
     for (Path file : list(directory)) {
       String name = file.getFileName().toString();
       try {
@@ -151,10 +134,11 @@ final class CacheLayout {
     return dot < 0 ? name : name.substring(0, dot);
   }
 
-  private static List<Path> list(Path directory) {
+  private List<Path> list(Path directory) {
     try (Stream<Path> files = Files.list(directory)) {
       return files.toList();
     } catch (IOException | RuntimeException e) {
+      usable = false;
       log.warn("event=cache-unreadable directory={} cause={}", directory, e.toString());
       return List.of();
     }

@@ -42,7 +42,7 @@ final class CachedImages {
 
   /** Whether the image is there; also that somebody has removed the file is found out. */
   boolean has(ImageKey key) {
-    if (known.containsKey(key) && !Files.exists(layout.image(key))) {
+    if (known.containsKey(key) && Files.notExists(layout.image(key))) {
       log.warn("event=image-removed image={}", key);
       evict(key);
     }

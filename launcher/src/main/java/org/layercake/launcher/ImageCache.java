@@ -207,12 +207,14 @@ final class ImageCache implements AutoCloseable {
 
   /**
    * Leases an image only if the node has it, whole or on its way; used when a restarted launcher
-   * finds its mounts. What a job has already is not measured again.
+   * finds its mounts. What a job has already is not measured again. While the cache directory cannot
+   * be read the node is taken to have it: the image server reads on, whatever we can see.
    *
    * @return the lease, or null
    */
   synchronized Lease leaseCached(ImageKey key, long uid) {
-    return filling.containsKey(key) || cached.has(key) ? pin(key, uid) : null;
+    boolean here = filling.containsKey(key) || cached.has(key) || !layout.isUsable();
+    return here ? pin(key, uid) : null;
   }
 
   private Lease pin(ImageKey key, long uid) {

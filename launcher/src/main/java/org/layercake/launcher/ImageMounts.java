@@ -2,6 +2,7 @@ package org.layercake.launcher;
 
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -360,11 +361,15 @@ final class ImageMounts {
     }
   }
 
+  /** By the file that tells of it, and where that cannot be read as it is seen in proc(5). */
   private Optional<ProcessHandle> findServer(ImageKey key) {
     try {
       return ProcessId.parse(Files.readString(layout.mountServer(key))).find();
+    } catch (NoSuchFileException e) {
+      return Optional.empty(); // nobody ever held it
     } catch (IOException | RuntimeException e) {
-      return Optional.empty();
+      log.warn("event=server-unreadable image={} cause={}", key, e.toString());
+      return ImageServers.of(imageServer, layout.mountPoint(key));
     }
   }
 }

@@ -6,8 +6,11 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
+import java.util.function.Predicate;
 
 /** What can be seen of image servers from outside: that they run, and how they ended. */
 final class ImageServers {
@@ -28,21 +31,28 @@ final class ImageServers {
    * @param mounts the directory of their mount points
    */
   static List<ProcessHandle> running(Path program, Path mounts) {
-    // The handles first: their own methods keep them from other processes with the same pids.
-    return ProcessHandle.allProcesses().filter(each -> isServer(each, program, mounts)).toList();
+    return running(program, word -> word.startsWith(mounts + "/"));
   }
 
-  private static boolean isServer(ProcessHandle process, Path program, Path mounts) {
+  /** The image server of one mount point. */
+  static Optional<ProcessHandle> of(Path program, Path mountPoint) {
+    return running(program, word -> word.equals(mountPoint.toString())).stream().findFirst();
+  }
+
+  private static List<ProcessHandle> running(Path program, Predicate<String> argument) {
+    // The handles first: their own methods keep them from other processes with the same pids.
+    return ProcessHandle.allProcesses().filter(each -> isServer(each, program, argument)).toList();
+  }
+
+  private static boolean isServer(
+      ProcessHandle process, Path program, Predicate<String> argument) {
     Path proc = Path.of("/proc", Long.toString(process.pid()));
     try (InputStream in = Files.newInputStream(proc.resolve("cmdline"))) {
       String[] words = new String(in.readNBytes(MAX_COMMAND_BYTES), ISO_8859_1).split("\0", -1);
       if (!words[0].equals(program.toString())) {
         return false;
       }
-      boolean ours = false;
-      for (String word : words) {
-        ours |= word.startsWith(mounts + "/");
-      }
+      boolean ours = Arrays.stream(words).anyMatch(argument);
       return ours && isTheirs(Files.readAllLines(proc.resolve("status"), ISO_8859_1));
     } catch (IOException e) {
       return false; // it has ended

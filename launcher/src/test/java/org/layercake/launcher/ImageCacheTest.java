@@ -335,7 +335,7 @@ class ImageCacheTest {
   @Test
   void namesOfAnImageAreOfThisNodeAlone() throws Exception {
     ImageKey key = new ImageKey("u.bob", Digest.of(new byte[1]));
-    CacheLayout other = new CacheLayout(directory.resolve("other"), directory.resolve("run"));
+    CacheLayout other = new CacheLayout(directory.resolve("cache2"), directory.resolve("run2"));
     other.prepare();
     assertFalse(layout.image(key).getFileName().equals(other.image(key).getFileName()));
     CacheLayout again = new CacheLayout(directory.resolve("cache"), directory.resolve("run"));

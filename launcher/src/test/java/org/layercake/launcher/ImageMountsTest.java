@@ -114,6 +114,31 @@ class ImageMountsTest {
     assertEquals(List.of(), left());
   }
 
+  @Test
+  void aRestartKeepsWhatJobsHoldWhileTheCacheDirectoryCannotBeRead() throws Exception {
+    Image image = push("one");
+    mounts.mount(lease(image));
+    Files.writeString(layout.mountServer(ImageKey.of(image)), ""); // nor this
+    Path away = Files.move(layout.cacheDirectory(), directory.resolve("away"));
+    Files.createFile(layout.cacheDirectory());
+    CacheLayout layoutNow = new CacheLayout(layout.cacheDirectory(), directory.resolve("run"));
+    layoutNow.prepare();
+    ImageCache next =
+        new ImageCache(
+            layoutNow, LIMITS, new ImageFill.Pace(1 << 30, 600), () -> store, () -> {});
+    next.recover(served -> true);
+    ImageMounts nextMounts = new ImageMounts(layoutNow, SERVER, List.of());
+    ImageCache.Lease held = next.leaseCached(ImageKey.of(image), UID);
+    ImageMounts.Mount mine = nextMounts.mountedBefore(held.key());
+    nextMounts.endUnused();
+    next.open();
+    assertEquals("one", read(mine));
+    held.close();
+    mine.release().join();
+    Files.delete(layout.cacheDirectory());
+    Files.move(away, layout.cacheDirectory());
+  }
+
   /** As when the launcher was killed before it could write down which process that is. */
   @Test
   void aRestartEndsAServerOfWhichNoFileTells() throws Exception {
