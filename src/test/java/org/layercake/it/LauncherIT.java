@@ -89,6 +89,26 @@ class LauncherIT {
   }
 
   @Test
+  void aStepAfterTheImageServersDeathGetsAnotherMount() {
+    String out =
+        Cluster.sallocAround(
+                "alice",
+                "-N1 -w n1 --ch-image=launcher",
+                () -> {
+                  Cluster.on("n1", "pkill -KILL -x imageserver").text();
+                  Cluster.await(
+                      "its death is logged",
+                      () ->
+                          Cluster.on("n1", "grep imageserver-died /var/log/layercake-launcher.log")
+                              .text()
+                              .contains(Images.digest("alice", "launcher")));
+                },
+                "srun cat /etc/os-release")
+            .text();
+    assertEquals("ID=layercake-launcher", out);
+  }
+
+  @Test
   void afterTheLastJobThereIsNoHolderNoMountAndNoState() {
     Cluster.as("alice", "srun -N2 --ch-image=launcher true").text();
     for (String node : List.of("n1", "n2")) {

@@ -56,6 +56,29 @@ class SharingIT {
     Cluster.as("bob", "srun --ch-image=alice/absent true").refused(77, "alice/absent");
   }
 
+  /** Anybody can write another's digests into their own domain; that is no permission. */
+  @Test
+  void theDigestsOfAnothersImageGiveNothingOfItAlsoWhereTheNodeHasIt() {
+    String digest = Images.digest("alice", "secret");
+    Process job = Cluster.start("alice", "srun -w n1 --ch-image=secret sleep 1000");
+    Cluster.await("n1 has it", () -> !Images.cached("n1", "alice", "secret").isEmpty());
+    String manifest = "m/" + digest.substring("sha256:".length());
+    Cluster.on(
+            "head",
+            """
+            set -e; cd $(mktemp -d)
+            rados -p layercake -N u.alice get %1$s manifest
+            rados -p layercake -N u.bob put %1$s manifest
+            """
+                .formatted(manifest))
+        .text();
+    Cluster.as("bob", "srun -w n1 --ch-image=copied@" + digest + " true")
+        .refused(74, "copied", "missing");
+    Cluster.as("alice", "scancel --me").text();
+    Cluster.await("srun ends", () -> !job.isAlive());
+    Cluster.on("head", "rados -p layercake -N u.bob rm " + manifest).text();
+  }
+
   @Test
   void aSharedImageIsPinnedByTheDigestThatTheJobSays() {
     Cluster.as("alice", "layercake share lent --with bob").text();

@@ -148,6 +148,11 @@ final class Container implements AutoCloseable {
     return new JobState.Running(spec.text(), mounted.key(), mounted.environment(), process.id());
   }
 
+  /** Whether its image server has died: nothing in the container can be read any more. */
+  boolean hasLostItsImage() {
+    return image.isDone() && !image.isCompletedExceptionally() && !image.join().isAlive();
+  }
+
   /** What to tell a user who waits now; empty for nothing. */
   String progress() {
     return progress;

@@ -207,8 +207,8 @@ final class ImageCache implements AutoCloseable {
 
   /**
    * Leases an image only if the node has it, whole or on its way; used when a restarted launcher
-   * finds its mounts. What a job has already is not measured again. While the cache directory cannot
-   * be read the node is taken to have it: the image server reads on, whatever we can see.
+   * finds its mounts. What a job has already is not measured again. While the cache directory
+   * cannot be read the node is taken to have it: the image server reads on, whatever we can see.
    *
    * @return the lease, or null
    */

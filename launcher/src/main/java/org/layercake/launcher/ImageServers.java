@@ -44,8 +44,7 @@ final class ImageServers {
     return ProcessHandle.allProcesses().filter(each -> isServer(each, program, argument)).toList();
   }
 
-  private static boolean isServer(
-      ProcessHandle process, Path program, Predicate<String> argument) {
+  private static boolean isServer(ProcessHandle process, Path program, Predicate<String> argument) {
     Path proc = Path.of("/proc", Long.toString(process.pid()));
     try (InputStream in = Files.newInputStream(proc.resolve("cmdline"))) {
       String[] words = new String(in.readNBytes(MAX_COMMAND_BYTES), ISO_8859_1).split("\0", -1);

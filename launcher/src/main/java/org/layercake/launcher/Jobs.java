@@ -366,8 +366,13 @@ final class Jobs {
 
   private Container container(JobKey key, Job job, Spec spec, long arrival) throws Abort {
     Container there = job.containers.get(spec.text());
-    if (there != null) {
+    if (there != null && !there.hasLostItsImage()) {
       return there;
+    }
+    if (there != null) { // its tasks go on with what they have, and those to come get another
+      job.containers.remove(spec.text());
+      there.close();
+      log.info("event=container-replaced job={} uid={}", key.job(), key.uid());
     }
     synchronized (admission) {
       refuseTooMany(key, job);

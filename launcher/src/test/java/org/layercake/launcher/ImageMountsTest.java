@@ -124,8 +124,7 @@ class ImageMountsTest {
     CacheLayout layoutNow = new CacheLayout(layout.cacheDirectory(), directory.resolve("run"));
     layoutNow.prepare();
     ImageCache next =
-        new ImageCache(
-            layoutNow, LIMITS, new ImageFill.Pace(1 << 30, 600), () -> store, () -> {});
+        new ImageCache(layoutNow, LIMITS, new ImageFill.Pace(1 << 30, 600), () -> store, () -> {});
     next.recover(served -> true);
     ImageMounts nextMounts = new ImageMounts(layoutNow, SERVER, List.of());
     ImageCache.Lease held = next.leaseCached(ImageKey.of(image), UID);
