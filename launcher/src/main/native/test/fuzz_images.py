@@ -8,9 +8,14 @@ import sys
 import tarfile
 
 
-def tree(special):
-    """Blocks, holes, fragments, links, attributes, a directory with an index; `special` attributes of what Linux has none of."""
+def tree(kind):
+    """Blocks, holes, fragments, links, attributes, a directory with an index.
+
+    An image to be damaged as it is stored has few names, and attributes of files only.
+    """
     content = random.Random(3)
+    special = [("user.x", "1")] if kind == "small" else []
+    many = 270 if kind == "small" else 3
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
 
@@ -30,16 +35,15 @@ def tree(special):
         add("dir/zeros", data=bytes(8192))
         add("dir/hard", tarfile.LNKTYPE, target="dir/blocks")
         add("null", tarfile.CHRTYPE)
-        add("pipe", tarfile.FIFOTYPE, attributes=special)
         add("many", tarfile.DIRTYPE)
-        for i in range(270):
+        add("pipe", tarfile.FIFOTYPE, attributes=special)
+        for i in range(many):
             add(f"many/{i:03}" + "x" * 24, data=b"%d" % i if i % 50 == 0 else b"")
     return out.getvalue()
 
 
 def main(kind, image):
-    special = [("user.x", "1")] if kind == "small" else []
-    subprocess.run(["tar2sqfs", "-q", "-f", "-b", "4096", "-c", "zstd", image], input=tree(special), check=True)
+    subprocess.run(["tar2sqfs", "-q", "-f", "-b", "4096", "-c", "zstd", image], input=tree(kind), check=True)
     if kind == "plain":
         subprocess.run(["unsquashfs", "-no-progress", "-quiet", "-f", "-d", image + ".tree", image],
                        check=True, stdout=subprocess.DEVNULL)
