@@ -24,7 +24,8 @@ enum {
 	LIST_BYTES = 4096,
 	PROVED_ONE_IN = 8,
 	PROVE_SECONDS = 20,
-	COLOURFUL_BYTES = 1024,
+	SUPER_BYTES = 96,
+	COLOURFUL_BYTES = 1024, /* of which there is more in any image */
 };
 
 static uint8_t *bytes;
@@ -213,26 +214,40 @@ static uint64_t super_field(size_t at)
 	return le64toh(value);
 }
 
-static void damage(uint64_t metadata)
+/* Where damage begins: superblock, data, and of the metadata all, the first and the last. */
+static size_t choose_place(uint64_t metadata, uint64_t end)
+{
+	switch (random_below(8)) {
+	case 0:
+		return random_below(SUPER_BYTES);
+	case 1:
+		return SUPER_BYTES + random_below(size - SUPER_BYTES);
+	case 2:
+	case 3:
+		return metadata + random_below(end - metadata);
+	case 4:
+	case 5:
+		return end - 1 - random_below(2 * COLOURFUL_BYTES);
+	default:
+		return metadata + random_below(COLOURFUL_BYTES);
+	}
+}
+
+static void damage(uint64_t metadata, uint64_t end)
 {
 	static const uint64_t NUMBERS[] = {
-	    0,	       1,	2,	  3,	       0x7f,	   0x80,       0xff,
-	    0x100,     0x1fff,	0x2000,	  0x7fff,      0x8000,	   0xffff,     0x10000,
-	    0x1000000, 1 << 30, 1U << 31, 0xffffffffU, 1ULL << 40, 1ULL << 63, UINT64_MAX};
+	    0,		 1,	     2,		 3,	    0x7f,      0x80,	0xff,
+	    0x100,	 0x400,	     0x800,	 0xfff,	    0x1000,    0x1fff,	0x2000,
+	    0x7fff,	 0x8000,     0xffff,	 0x10000,   0x1000000, 1 << 30, 1U << 31,
+	    0xffffffffU, 1ULL << 40, 1ULL << 63, UINT64_MAX};
 	size_t width = (size_t)1 << random_below(4);
-	uint64_t kind = random_below(8);
-	uint64_t low = kind == 0 ? 0 : kind < 7 ? metadata : 96;
-	uint64_t high = kind == 0 ? 96 : size;
-	/* The inodes of the most colourful files come first. */
-	if (kind >= 4 && kind < 7 && metadata + COLOURFUL_BYTES < size)
-		high = metadata + COLOURFUL_BYTES;
-	size_t at = (size_t)(low + random_below(high - low));
+	size_t at = choose_place(metadata, end);
 	uint64_t value = NUMBERS[random_below(sizeof(NUMBERS) / sizeof(*NUMBERS))];
 
-	if (random_below(3) == 0)
-		value = random_below(UINT64_MAX);
 	if (at > size - width)
 		at = size - width;
+	if (random_below(3) == 0)
+		value = random_below(UINT64_MAX);
 	/* A little more or less than is there goes unnoticed for longest. */
 	if (random_below(3) == 0) {
 		uint64_t there = 0;
@@ -282,9 +297,9 @@ int main(int argc, char **argv)
 		insist(bytes != NULL, "no memory");
 		for (long turn = 0; turn < times; turn++) {
 			memcpy(bytes, whole, size);
-			uint64_t metadata = super_field(64);
-			for (uint64_t left = turn == 0 ? 0 : 1 + random_below(6); left > 0; left--)
-				damage(metadata);
+			uint64_t metadata = super_field(64), end = super_field(40);
+			for (uint64_t left = turn == 0 ? 0 : 1 + random_below(3); left > 0; left--)
+				damage(metadata, end);
 			keep_for_later(getenv("LAYERCAKE_FUZZ_KEEP"));
 			serve_it();
 			if (turn % PROVED_ONE_IN == 0)

@@ -11,11 +11,11 @@ import tarfile
 def tree(kind):
     """Blocks, holes, fragments, links, attributes, a directory with an index.
 
-    An image to be damaged as it is stored has few names, and attributes of files only.
+    What is to be damaged as it is stored comes first and last, the bulk is for reading too much of.
     """
     content = random.Random(3)
     special = [("user.x", "1")] if kind == "small" else []
-    many = 270 if kind == "small" else 3
+    many = 270 if kind == "small" else 150
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
 
@@ -26,8 +26,8 @@ def tree(kind):
             tar.addfile(info, io.BytesIO(data))
 
         add("dir", tarfile.DIRTYPE)
-        add("dir/sub", tarfile.DIRTYPE, attributes=[("user.colour", "red" * 30)])
-        add("dir/sub/file", data=b"text" * 50, attributes=[("user.colour", "red" * 30), ("user.x", "")])
+        add("dir/sub", tarfile.DIRTYPE, attributes=[("user.colour", "red" * 200)])
+        add("dir/sub/file", data=b"text" * 50, attributes=[("user.colour", "red" * 200), ("user.x", "y" * 500)])
         add("dir/link", tarfile.SYMTYPE, target="sub/" * 20)
         add("dir/marked", tarfile.SYMTYPE, target="to", attributes=special)
         add("dir/blocks", data=content.randbytes(20000))
@@ -48,7 +48,7 @@ def main(kind, image):
         subprocess.run(["unsquashfs", "-no-progress", "-quiet", "-f", "-d", image + ".tree", image],
                        check=True, stdout=subprocess.DEVNULL)
         subprocess.run(["mksquashfs", image + ".tree", image, "-noappend", "-quiet", "-no-progress", "-b", "4096",
-                        "-noI", "-noD", "-noF", "-noX", "-noId"], check=True, stdout=subprocess.DEVNULL)
+                        "-noI", "-noD", "-noF", "-noX", "-noId", "-always-use-fragments"], check=True, stdout=subprocess.DEVNULL)
         subprocess.run(["rm", "-rf", image + ".tree"], check=True)
 
 
