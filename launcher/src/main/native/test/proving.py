@@ -266,6 +266,26 @@ class DamagedImages(WithDirectory):
                 self.change(name - 2, struct.pack("<H", size) + data)
                 self.assert_damaged(cause)
 
+    def test_attributes_that_linux_forbids_are_refused(self):
+        source = self.directory / "attributes"
+        source.mkdir()
+        (source / "file").write_bytes(b"1")
+        os.setxattr(source / "file", "user.colour", b"b" * 2000)
+        subprocess.run(["mksquashfs", source, self.image, "-quiet", "-no-progress", "-noI", "-noX"],
+                       check=True, stdout=subprocess.DEVNULL)
+        whole = self.image.read_bytes()
+        name = whole.index(b"colour")
+        value = whole.index(b"b" * 2000)
+        for cause, where, data in (("longer than 255", name - 2, struct.pack("<H", 300)),
+                                   ("larger than 64", value - 4, struct.pack("<I", 65537)),
+                                   ("ends too early", value - 4, struct.pack("<I", 65536)),
+                                   ("unknown kind", name - 4, struct.pack("<H", 3)),
+                                   ("a NUL", name, b"\0")):
+            with self.subTest(cause):
+                self.image.write_bytes(whole)
+                self.change(where, data)
+                self.assert_damaged(cause)
+
     def test_names_out_of_order_are_refused(self):
         self.pack_directory("-noI", files={"one": b"1", "two": b"2"})
         name = self.image.read_bytes().index(b"one", self.super_field("<Q", 72))
