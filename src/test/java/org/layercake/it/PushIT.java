@@ -10,6 +10,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** {@code layercake} as users run it, with their own keys, on real Ceph. */
 class PushIT {
@@ -26,6 +27,8 @@ class PushIT {
             set -e
             d=$HOME/push-it; rm -rf $d; mkdir -p $d/root/data
             i=0; while [ $i -lt 60 ]; do head -c 1000000 /dev/urandom >$d/root/data/$i; i=$((i+1)); done
+            mkdir -p $d/closed/in; echo x >$d/closed/in/file; chmod 000 $d/closed/in/file
+            mkdir $d/$(printf 'caf\\303\\251'); echo x >$d/$(printf 'caf\\303\\251')/$(printf 'th\\303\\251')
             """)
         .text();
   }
@@ -123,6 +126,41 @@ class PushIT {
         Cluster.as("alice", "layercake inspect layers").text().contains("directory     /bin"));
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {"C", "C.UTF-8", "xx_XX.UTF-8"})
+  void namesThatAreNotAsciiArePushedInAnyLocale(String locale) {
+    String pushed =
+        Cluster.as(
+                "alice",
+                "LC_ALL=%s layercake push $HOME/push-it/caf* locale && LC_ALL=%s layercake pull locale"
+                        .formatted(locale, locale)
+                    + " $HOME/push-it/th$(printf '\\303\\251') && unsquashfs -l $HOME/push-it/th*"
+                    + " | LC_ALL=C grep -c $(printf 'root/th\\303\\251$')")
+            .text();
+    assertTrue(pushed.endsWith("\n1"), pushed);
+  }
+
+  @Test
+  void anImageThatIsNotWhatWentInIsNotVisible() {
+    String damaged =
+        Cluster.as(
+                "alice",
+                """
+                set -e
+                l=$HOME/push-it/library; rm -rf $l; mkdir $l; ln -s /usr/lib/layercake/prove $l/prove
+                echo '#!/bin/bash' >$l/pack
+                echo '/usr/lib/layercake/pack "$@" && printf xxxxxxxx | dd of="$1" bs=1 seek=1000000 conv=notrunc' >>$l/pack
+                chmod +x $l/pack; layercake push $HOME/push-it/root proved
+                layercake inspect --json proved >$HOME/push-it/before
+                head -c 1000 /dev/urandom >$HOME/push-it/root/data/new
+                LAYERCAKE_LIBRARY=$l layercake push $HOME/push-it/root proved && exit 1 || echo $?
+                rm $HOME/push-it/root/data/new
+                layercake inspect --json proved | cmp - $HOME/push-it/before
+                """)
+            .text();
+    assertTrue(damaged.endsWith("\n70"), damaged);
+  }
+
   @Test
   void aTagMovesAndARemovedNameIsGone() {
     newPercent("push-it/root", "push-tagged");
@@ -137,6 +175,7 @@ class PushIT {
     "$HOME/push-it/missing, x, 66, missing",
     "/etc/hostname, x, 65, /etc/hostname",
     "/etc/shadow, x, 77, /etc/shadow",
+    "$HOME/push-it/closed, x, 77, closed/in/file",
     "$HOME/push-it/root, Not!A!Name, 64, Not!A!Name",
     "$HOME/push-it/root, bob/x, 77, bob",
     "$HOME/push-it/root, site/x, 77, site"
