@@ -143,7 +143,8 @@ final class DirectoryTree {
   private void copy(Path file, long bytes, OutputStream to) throws IOException {
     try (SeekableByteChannel in = Files.newByteChannel(file, READ, NOFOLLOW_LINKS)) {
       for (long left = bytes + 1; left > 0; ) {
-        int count = in.read(buffer.clear().limit((int) Math.min(left, buffer.capacity())));
+        buffer.clear().limit((int) Math.min(left, buffer.capacity()));
+        int count = read(in, file);
         if (count < 0) {
           return;
         }
@@ -153,6 +154,15 @@ final class DirectoryTree {
           throw new IOException("\"" + file + "\" has grown while it was read (push it again)");
         }
       }
+    }
+  }
+
+  /** Names the file, which a channel's exception does not. */
+  private int read(SeekableByteChannel in, Path file) throws IOException {
+    try {
+      return in.read(buffer);
+    } catch (IOException e) {
+      throw new FileSystemException(file.toString(), null, e.getMessage());
     }
   }
 

@@ -13,7 +13,7 @@ import java.util.concurrent.locks.LockSupport;
 
 /**
  * Stores an image file while it is still being written, so that packing and sending overlap. It
- * only guesses: its writer may go back and write elsewhere (mksquashfs does when it finds that a
+ * only guesses: its writer may go back and write elsewhere (the packer does when it finds that a
  * file is there twice). The push that follows cuts the finished file anew and believes digests
  * alone.
  */

@@ -56,11 +56,14 @@ public final class StoreException extends Exception {
   }
 
   /**
-   * Whether a file could not be written for lack of room: java.nio says ENOSPC and EDQUOT in words.
+   * Whether a file could not be written for lack of room, or by a limit on its size: java.nio says
+   * ENOSPC, EDQUOT and EFBIG in words.
    */
   public static boolean saysNoRoom(Throwable failure) {
     String message = String.valueOf(failure.getMessage());
-    return message.contains("No space left") || message.contains("Disk quota exceeded");
+    return message.contains("No space left")
+        || message.contains("Disk quota exceeded")
+        || message.contains("File too large");
   }
 
   /** Text from users and stores ends up in messages: no control character may reach a terminal. */

@@ -1,5 +1,6 @@
 package org.layercake.cli;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -85,6 +86,19 @@ class PushFailureTest extends CommandTest {
   }
 
   @Test
+  void aFileSizeLimitIs73ForWhatHasToBeAFileFirst() throws Exception {
+    Path image = squashed("gzip");
+    Process push =
+        javaPush("ulimit -f 1000; exec \"$@\" <" + image)
+            .redirectErrorStream(true)
+            .redirectOutput(ProcessBuilder.Redirect.PIPE)
+            .start();
+    String said = new String(push.getInputStream().readAllBytes(), UTF_8);
+    assertEquals(73, push.waitFor(), said);
+    assertTrue(said.contains("no room in " + environment.get("TMPDIR")), said);
+  }
+
+  @Test
   void aFullDiskIs73() throws Exception {
     useLibrary(
         "pack",
@@ -109,7 +123,7 @@ class PushFailureTest extends CommandTest {
     Path starting = Files.createDirectory(tmp.resolve("layercake-4"));
     Path file = Files.createFile(tmp.resolve("layercake-5"));
     Path other = Files.createDirectory(tmp.resolve("somebody-else"));
-    Process running = startedPush(tmp);
+    Process running = startedPush();
     Path held;
     try {
       held = scratchOf(running, tmp);
@@ -131,22 +145,31 @@ class PushFailureTest extends CommandTest {
     }
   }
 
-  /** A push in a JVM of its own, which waits for more of its source. */
-  private Process startedPush(Path tmp) throws IOException {
+  /** A push from the standard input to be, in a JVM of its own, which a script starts. */
+  private ProcessBuilder javaPush(String script) {
     ProcessBuilder builder =
         new ProcessBuilder(
+            "bash",
+            "-c",
+            script,
+            "bash",
             System.getProperty("java.home") + "/bin/java",
             "-cp",
             System.getProperty("java.class.path"),
             "org.layercake.cli.Layercake",
             "push",
             "-",
-            "waiting");
+            "piped");
     builder.environment().putAll(environment);
-    builder.environment().put("LAYERCAKE_LIBRARY", LIBRARY.toString());
-    builder.environment().put("TMPDIR", tmp.toString());
-    builder.redirectError(ProcessBuilder.Redirect.DISCARD);
-    return builder.redirectOutput(ProcessBuilder.Redirect.DISCARD).start();
+    return builder;
+  }
+
+  /** One that waits for more of its source. */
+  private Process startedPush() throws IOException {
+    return javaPush("exec \"$@\"")
+        .redirectError(ProcessBuilder.Redirect.DISCARD)
+        .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+        .start();
   }
 
   private static Path scratchOf(Process push, Path tmp) throws Exception {
