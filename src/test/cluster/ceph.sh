@@ -31,6 +31,7 @@ ceph_key() {
 }
 
 write_ceph_conf() {
+  local osd
   cat <<CONF
 [global]
 fsid = $(uuidgen)
@@ -51,6 +52,9 @@ osd_crush_chooseleaf_type = 0
 osd_objectstore = memstore
 memstore_device_bytes = $OSD_BYTES
 CONF
+  for ((osd = 0; osd < OSDS; osd++)); do # each as if on a host of its own
+    printf '[osd.%d]\ncrush_location = root=default host=storage%d\n' "$osd" "$osd"
+  done
 }
 
 start_ceph() {

@@ -5,6 +5,7 @@ import static org.layercake.store.Manifest.MAX_CHUNK_BYTES;
 import java.nio.ByteBuffer;
 import java.util.concurrent.LinkedBlockingDeque;
 import java.util.concurrent.Semaphore;
+import java.util.function.IntFunction;
 
 /**
  * A fixed number of direct buffers, each as large as the largest chunk, made when first needed and
@@ -12,10 +13,16 @@ import java.util.concurrent.Semaphore;
  */
 final class BufferPool {
   private final Semaphore permits;
+  private final IntFunction<ByteBuffer> allocate;
   private final LinkedBlockingDeque<ByteBuffer> free = new LinkedBlockingDeque<>();
 
   BufferPool(int count) {
-    permits = new Semaphore(count);
+    this(count, ByteBuffer::allocateDirect);
+  }
+
+  BufferPool(int count, IntFunction<ByteBuffer> allocate) {
+    this.permits = new Semaphore(count);
+    this.allocate = allocate;
   }
 
   /** Waits for a buffer. */
@@ -39,9 +46,18 @@ final class BufferPool {
     free.clear();
   }
 
-  /** The last one given back first: its memory is warm. */
+  /** The last one given back first: its memory is warm. Where there is none, nothing is taken. */
   private ByteBuffer buffer() {
-    ByteBuffer buffer = free.pollFirst();
-    return buffer == null ? ByteBuffer.allocateDirect(MAX_CHUNK_BYTES) : buffer.clear();
+    boolean made = false;
+    try {
+      ByteBuffer buffer = free.pollFirst();
+      buffer = buffer == null ? allocate.apply(MAX_CHUNK_BYTES) : buffer.clear();
+      made = true;
+      return buffer;
+    } finally {
+      if (!made) {
+        permits.release();
+      }
+    }
   }
 }

@@ -3,7 +3,6 @@ package org.layercake.store;
 import static java.util.concurrent.TimeUnit.MILLISECONDS;
 import static org.layercake.store.ObjectStore.Copy.PREFERRED;
 import static org.layercake.store.ObjectStore.Copy.PRIMARY;
-import static org.layercake.store.ObjectStore.Copy.RANDOM;
 import static org.layercake.store.StoreException.Kind.CORRUPT;
 import static org.layercake.store.StoreException.Kind.NOT_FOUND;
 
@@ -11,9 +10,11 @@ import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.nio.ByteBuffer;
 import java.util.Set;
+import java.util.concurrent.CancellationException;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Semaphore;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -29,8 +30,11 @@ final class ChunkReader {
   /** A filler that limits its rate by the clock has nobody to call. */
   private static final long ASK_AGAIN_MILLIS = 100;
 
-  /** Of three copies, one of them good, all of these miss the good one in 0.8 % of cases. */
-  private static final int RANDOM_TRIES = 12;
+  /**
+   * Of an image with so many chunks lost for good, further replicas are not looked for: it takes
+   * long, and an image may be damaged on purpose.
+   */
+  private static final int MOST_LOST = 16;
 
   private static final int UNREADABLE = -1;
 
@@ -45,15 +49,22 @@ final class ChunkReader {
   private final Semaphore news = new Semaphore(0);
   private final AtomicReference<Throwable> failure = new AtomicReference<>();
   private final Semaphore unfinished = new Semaphore(Integer.MAX_VALUE);
+  private final AtomicInteger readingAgain = new AtomicInteger();
+  private final AtomicInteger lost = new AtomicInteger();
 
   /**
    * What the fetches of a process share.
    *
    * @param threads as many as it takes: each read in flight has one, and a buffer
-   * @param verifying bounds the processors used at once
+   * @param verifying bounds the processors used at once; nobody waits for a store with a permit
+   * @param again bounds how many chunks are read again at once, which may take minutes
    */
   record Means(
-      ObjectStore store, BufferPool buffers, ExecutorService threads, Semaphore verifying) {}
+      ObjectStore store,
+      BufferPool buffers,
+      ExecutorService threads,
+      Semaphore verifying,
+      Semaphore again) {}
 
   /** Not a record: those are compared by content. */
   private static final class Read {
@@ -90,7 +101,7 @@ final class ChunkReader {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       fail(new InterruptedIOException("fetch of " + image.name() + " interrupted"));
-    } catch (StoreException | RuntimeException | Error e) {
+    } catch (Throwable e) {
       fail(e);
     }
     // Nobody may write to a pooled buffer, or hear of a chunk, once this has returned.
@@ -127,17 +138,21 @@ final class ChunkReader {
 
   /** A buffer for one more read, or null if there must be no more now. */
   private ByteBuffer room() throws InterruptedException {
-    int reading = inFlight.size();
+    int reading = reading();
     if (reading == 0) {
       return means.buffers.take();
     }
     return reading < window.size() ? means.buffers.poll() : null;
   }
 
+  private int reading() {
+    return inFlight.size() + readingAgain.get();
+  }
+
   private Filler.Next beginNext(ByteBuffer buffer) throws StoreException {
     boolean begun = false;
     try {
-      Filler.Next next = filler.next(inFlight.size());
+      Filler.Next next = filler.next(reading());
       if (next instanceof Filler.Chunk named) {
         begin(named.place(), buffer);
         begun = true;
@@ -159,7 +174,7 @@ final class ChunkReader {
     unfinished.acquireUninterruptibly();
     try {
       means.threads.execute(() -> finish(read));
-    } catch (OutOfMemoryError e) {
+    } catch (Throwable e) {
       finish(read); // the user or the cgroup may have no more threads: slower, but it goes on
     }
   }
@@ -171,25 +186,60 @@ final class ChunkReader {
   }
 
   private void finish(Read read) {
+    ByteBuffer buffer = read.buffer;
     try {
       int count = await(read);
-      means.verifying.acquireUninterruptibly();
-      try {
-        if (failure.get() == null) {
-          verify(read, count);
-          filler.store(read.place, read.buffer.position(0));
+      if (failure.get() == null && !storeIfRight(read, buffer, count)) {
+        readingAgain.incrementAndGet();
+        try {
+          // Others need the buffer more: this may wait for long.
+          means.buffers.giveBack(buffer);
+          buffer = null;
+          readAgain(read);
+        } finally {
+          readingAgain.decrementAndGet();
         }
-      } finally {
-        means.verifying.release();
       }
     } catch (StoreException e) {
       giveUp(read, e);
-    } catch (IOException | RuntimeException | Error e) {
+    } catch (Throwable e) {
       fail(e);
     } finally {
-      means.buffers.giveBack(read.buffer);
+      if (buffer != null) {
+        means.buffers.giveBack(buffer);
+      }
       unfinished.release();
       news.release();
+    }
+  }
+
+  /** Hands a chunk on if it is what it should be. */
+  private boolean storeIfRight(Read read, ByteBuffer buffer, int count) throws IOException {
+    means.verifying.acquireUninterruptibly();
+    try {
+      boolean right = matches(read, buffer, count);
+      if (right && failure.get() == null) {
+        filler.store(read.place, buffer.position(0));
+      }
+      return right;
+    } finally {
+      means.verifying.release();
+    }
+  }
+
+  private void readAgain(Read read) throws StoreException, IOException, InterruptedException {
+    means.again.acquire();
+    try {
+      ByteBuffer buffer = means.buffers.take();
+      try {
+        if (failure.get() == null) {
+          readAgain(read, buffer.limit(read.chunk.length()));
+        }
+      } finally {
+        means.buffers.giveBack(buffer);
+      }
+    } finally {
+      means.again.release();
     }
   }
 
@@ -223,7 +273,7 @@ final class ChunkReader {
     }
     try {
       filler.failed(read.place, cause.kind() == NOT_FOUND ? missing(cause) : cause);
-    } catch (StoreException | RuntimeException e) {
+    } catch (Throwable e) {
       fail(e);
     }
   }
@@ -238,24 +288,20 @@ final class ChunkReader {
         cause);
   }
 
-  /** One copy may be bad where another is good: the primary's is asked for next, then any. */
-  private void verify(Read read, int count) throws StoreException {
-    if (matches(read, count)) {
-      return;
-    }
+  /** One copy may be bad where another is good: the primary one is asked for, then each other. */
+  private void readAgain(Read read, ByteBuffer buffer) throws StoreException, IOException {
     warn(read, "event=corrupt-copy next=primary");
-    if (matches(read, count(startRead(read.chunk, read.buffer, PRIMARY)))) {
+    if (storeIfRight(read, buffer, count(startRead(read.chunk, buffer, PRIMARY)))) {
       return;
     }
-    if (means.store.readsReplicas()) {
+    if (means.store.readsReplicas() && lost.get() < MOST_LOST) {
       warn(read, "event=corrupt-primary next=replicas");
-      for (int i = 0; i < RANDOM_TRIES; i++) {
-        if (matches(read, count(startRead(read.chunk, read.buffer, RANDOM)))) {
-          warn(read, "event=good-replica next=repair-the-pool");
-          return;
-        }
+      if (readReplicas(read, buffer)) {
+        warn(read, "event=good-replica next=repair-the-pool");
+        return;
       }
     }
+    lost.incrementAndGet();
     throw new StoreException(
         CORRUPT,
         "cannot fetch image "
@@ -267,6 +313,29 @@ final class ChunkReader {
             + " is corrupt (push the image again with --repair)");
   }
 
+  private boolean readReplicas(Read read, ByteBuffer buffer) throws StoreException, IOException {
+    String object = ImageStore.chunkObject(read.chunk.digest());
+    boolean found =
+        means.store.readReplicas(
+            image.domain(), object, buffer, count -> isRight(read, buffer, count));
+    if (found && failure.get() == null) {
+      filler.store(read.place, buffer.position(0));
+    }
+    return found;
+  }
+
+  private boolean isRight(Read read, ByteBuffer buffer, int count) {
+    if (failure.get() != null) {
+      throw new CancellationException("the fetch has ended");
+    }
+    means.verifying.acquireUninterruptibly();
+    try {
+      return matches(read, buffer, count);
+    } finally {
+      means.verifying.release();
+    }
+  }
+
   private void warn(Read read, String event) {
     LOG.warn(
         "domain={} object={} {}",
@@ -275,9 +344,9 @@ final class ChunkReader {
         event);
   }
 
-  private static boolean matches(Read read, int count) {
+  private static boolean matches(Read read, ByteBuffer buffer, int count) {
     return count == read.chunk.length()
-        && Digest.of(read.buffer.position(0)).equals(read.chunk.digest());
+        && Digest.of(buffer.position(0)).equals(read.chunk.digest());
   }
 
   private void fail(Throwable cause) {

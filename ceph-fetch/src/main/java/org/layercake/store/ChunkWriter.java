@@ -44,7 +44,7 @@ final class ChunkWriter {
   private final PushListener listener;
 
   private final List<Stored> stored = new ArrayList<>();
-  private final AtomicReference<Exception> failure = new AtomicReference<>();
+  private final AtomicReference<Throwable> failure = new AtomicReference<>();
   private final Phaser pending = new Phaser(1);
   private final Object progressLock = new Object();
   private long bytesDone;
@@ -201,19 +201,24 @@ final class ChunkWriter {
   /** Runs a task with a buffer that is given back afterwards; after a failure no more. */
   private void submit(ExecutorService workers, ByteBuffer content, Task task) {
     pending.register();
-    workers.execute(
+    Runnable whole =
         () -> {
           try {
             if (failure.get() == null) {
               task.run();
             }
-          } catch (StoreException | IOException | RuntimeException e) {
+          } catch (Throwable e) { // a chunk that is not stored must not be forgotten
             failure.compareAndSet(null, e);
           } finally {
             buffers.giveBack(content);
             pending.arriveAndDeregister();
           }
-        });
+        };
+    try {
+      workers.execute(whole);
+    } catch (Throwable e) { // there may be no more threads
+      whole.run();
+    }
   }
 
   private void storeOne(ByteBuffer content, long offset, int index) throws StoreException {
@@ -258,13 +263,15 @@ final class ChunkWriter {
   }
 
   private void throwFailure() throws StoreException, IOException {
-    Exception e = failure.get();
+    Throwable e = failure.get();
     if (e instanceof StoreException store) {
       throw store;
     } else if (e instanceof IOException io) {
       throw io;
     } else if (e instanceof RuntimeException runtime) {
       throw runtime;
+    } else if (e instanceof Error error) {
+      throw error;
     }
   }
 }

@@ -39,6 +39,7 @@ import java.util.OptionalLong;
 import java.util.Set;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BiConsumer;
+import java.util.function.IntPredicate;
 import java.util.stream.Stream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -96,6 +97,12 @@ final class DirectoryStore implements ObjectStore {
 
   @Override
   public boolean readsReplicas() {
+    return false;
+  }
+
+  @Override
+  public boolean readReplicas(
+      String domain, String object, ByteBuffer target, IntPredicate isRight) {
     return false;
   }
 

@@ -98,6 +98,9 @@ public final class ImageStore implements AutoCloseable {
   private static final int WORKERS =
       Math.max(2, Math.min(8, java.lang.Runtime.getRuntime().availableProcessors() / 4));
 
+  /** Chunks read again at once; a replica is read by a connection of its own. */
+  private static final int READ_AGAIN = 2;
+
   private final ObjectStore store;
   private final InstantSource clock;
   private final ChunkWriter.Cutter cutter;
@@ -111,7 +114,9 @@ public final class ImageStore implements AutoCloseable {
     this.store = store;
     this.clock = clock;
     this.cutter = cutter;
-    this.means = new ChunkReader.Means(store, buffers, readers, new Semaphore(WORKERS));
+    this.means =
+        new ChunkReader.Means(
+            store, buffers, readers, new Semaphore(WORKERS), new Semaphore(READ_AGAIN, true));
     this.jobs = new JobRecords(store, clock);
   }
 
@@ -481,7 +486,7 @@ public final class ImageStore implements AutoCloseable {
   /** Refuses early what {@link #push} would refuse at its end, as far as that can be known. */
   public void checkPush(ImageName name, String user) throws StoreException {
     ImageName target = writable(name, user, "push");
-    readTag(domain(target.owner().orElseThrow()), target);
+    store.readTag(domain(target.owner().orElseThrow()), key(target));
   }
 
   /** Prepares to store a file that is still being written, for a push under that name. */
@@ -510,7 +515,7 @@ public final class ImageStore implements AutoCloseable {
       throws StoreException, IOException {
     ImageName target = writable(name, user, "push");
     String domain = domain(target.owner().orElseThrow());
-    Optional<Tag> before = readTag(domain, target);
+    Optional<byte[]> before = store.readTag(domain, key(target));
     ChunkWriter writer = new ChunkWriter(store, buffers, cutter, domain, existing, listener);
     List<ChunkWriter.Stored> guesses = ahead.finish();
     List<Manifest.Chunk> chunks;
@@ -759,7 +764,7 @@ public final class ImageStore implements AutoCloseable {
               + "\": they have different owners (pull the image, then push it)");
     }
     Tag tag = new Tag(image.digest(), image.manifest().size());
-    moveTag(domain, wanted, readTag(domain, wanted), tag);
+    moveTag(domain, wanted, store.readTag(domain, key(wanted)), tag);
     return tagged(domain, wanted, tag);
   }
 
@@ -809,15 +814,16 @@ public final class ImageStore implements AutoCloseable {
    * a collection that has not seen the tag move fails to remove what was touched, and one that was
    * faster is found out.
    */
-  private void moveTag(String domain, ImageName name, Optional<Tag> before, Tag wanted)
+  private void moveTag(String domain, ImageName name, Optional<byte[]> before, Tag wanted)
       throws StoreException {
-    if (before.filter(tag -> !tag.digest().equals(wanted.digest())).isPresent()) {
-      store.touch(domain, manifestObject(before.get().digest())); // its grace begins now
+    Optional<Tag> left = tagOf(before);
+    if (left.filter(tag -> !tag.digest().equals(wanted.digest())).isPresent()) {
+      store.touch(domain, manifestObject(left.get().digest())); // its grace begins now
     }
     boolean moved =
-        before.equals(Optional.of(wanted))
-            || store.swapTag(domain, key(name), before.map(Tag::bytes), Optional.of(wanted.bytes()))
-            || readTag(domain, name).equals(Optional.of(wanted));
+        left.equals(Optional.of(wanted))
+            || store.swapTag(domain, key(name), before, Optional.of(wanted.bytes()))
+            || tagOf(store.readTag(domain, key(name))).equals(Optional.of(wanted));
     if (!moved) {
       throw lostRace("move tag", name);
     }
@@ -832,14 +838,12 @@ public final class ImageStore implements AutoCloseable {
   }
 
   /** Back to what the tag was, if that is still there; if someone else moved it, that holds. */
-  private void undoMove(String domain, String key, Optional<Tag> before, Tag wanted)
+  private void undoMove(String domain, String key, Optional<byte[]> before, Tag wanted)
       throws StoreException {
-    boolean undone =
-        store.swapTag(domain, key, Optional.of(wanted.bytes()), before.map(Tag::bytes));
-    if (undone
-        && before.isPresent()
-        && !store.touch(domain, manifestObject(before.get().digest()))) {
-      store.swapTag(domain, key, before.map(Tag::bytes), Optional.empty());
+    boolean undone = store.swapTag(domain, key, Optional.of(wanted.bytes()), before);
+    Optional<Tag> left = tagOf(before);
+    if (undone && left.isPresent() && !store.touch(domain, manifestObject(left.get().digest()))) {
+      store.swapTag(domain, key, before, Optional.empty());
     }
   }
 
@@ -854,8 +858,23 @@ public final class ImageStore implements AutoCloseable {
   }
 
   private Optional<Tag> readTag(String domain, ImageName name) throws StoreException {
-    Optional<byte[]> bytes = store.readTag(domain, key(name));
-    return bytes.isEmpty() ? Optional.empty() : Optional.of(Tag.parse(bytes.get()));
+    Optional<byte[]> stored = store.readTag(domain, key(name));
+    Optional<Tag> tag = tagOf(stored);
+    if (stored.isPresent() && tag.isEmpty()) {
+      throw new StoreException(
+          CORRUPT,
+          "cannot use image \""
+              + name
+              + "\": its tag in domain "
+              + domain
+              + " is malformed (push the image again)");
+    }
+    return tag;
+  }
+
+  /** Empty also for what is no tag. */
+  private static Optional<Tag> tagOf(Optional<byte[]> stored) throws StoreException {
+    return stored.isEmpty() ? Optional.empty() : Tag.read(stored.get());
   }
 
   private static void requireUser(String user) throws StoreException {

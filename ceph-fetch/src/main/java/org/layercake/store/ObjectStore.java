@@ -11,6 +11,7 @@ import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BiConsumer;
+import java.util.function.IntPredicate;
 
 /**
  * What an image store needs of its back end. Objects are immutable and written whole or not at all;
@@ -36,9 +37,7 @@ interface ObjectStore extends AutoCloseable {
     /** The one that the configuration says. */
     PREFERRED,
     /** The one that is asked when nothing is configured. */
-    PRIMARY,
-    /** One by chance. */
-    RANDOM
+    PRIMARY
   }
 
   /**
@@ -60,6 +59,18 @@ interface ObjectStore extends AutoCloseable {
 
   /** Whether other copies than the primary one may be read, now. */
   boolean readsReplicas();
+
+  /**
+   * Reads the copies of an object that are not the primary one, each by itself, until one is right;
+   * none where {@link #readsReplicas} says no. Blocks, up to some 30 s for each.
+   *
+   * @param target a direct buffer, filled from its index 0
+   * @param isRight looks at it; is told the number of bytes
+   * @return whether one was right
+   * @throws StoreException of kind UNAVAILABLE when none was and some have not answered
+   */
+  boolean readReplicas(String domain, String object, ByteBuffer target, IntPredicate isRight)
+      throws StoreException;
 
   /**
    * Opens an object to read it from its beginning to its end, or nothing when there is none. More

@@ -48,13 +48,17 @@ public final class PushAhead implements AutoCloseable {
     result = new CompletableFuture<>();
     Thread thread = new Thread(() -> run(growing), "push-ahead");
     thread.setDaemon(true);
-    thread.start();
+    try {
+      thread.start();
+    } catch (Throwable e) { // there may be no more threads
+      result.completeExceptionally(e);
+    }
   }
 
   private void run(Path growing) {
     try (Growing source = new Growing(growing)) {
       result.complete(writer.runAhead(source));
-    } catch (StoreException | IOException | RuntimeException e) {
+    } catch (Throwable e) { // whoever waits must hear of it, whatever it is
       result.completeExceptionally(e);
     }
   }
@@ -68,6 +72,8 @@ public final class PushAhead implements AutoCloseable {
       if (e.getCause() instanceof StoreException failure) {
         throw failure;
       } else if (e.getCause() instanceof IOException failure) {
+        throw failure;
+      } else if (e.getCause() instanceof Error failure) {
         throw failure;
       }
       throw e;

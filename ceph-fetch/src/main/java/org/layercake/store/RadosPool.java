@@ -261,11 +261,11 @@ final class RadosPool implements AutoCloseable {
 
     /** Begins to read an object into a direct buffer, from index 0 up to its limit. */
     Read startRead(String object, ByteBuffer target, int flags) throws RadosFailure {
+      // bytes read (size_t) and the sub-operation's own return value (int)
+      Pointer results = Memory.allocateDirect(runtime, 2 * Long.BYTES, true);
       Pointer completionOut = Memory.allocateDirect(runtime, Long.BYTES);
       check(librados.rados_aio_create_completion2(null, null, completionOut), "create completion");
       Pointer completion = completionOut.getPointer(0);
-      // bytes read (size_t) and the sub-operation's own return value (int)
-      Pointer results = Memory.allocateDirect(runtime, 2 * Long.BYTES, true);
       Pointer op = librados.rados_create_read_op();
       try {
         librados.rados_read_op_read(

@@ -28,6 +28,7 @@ import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.TreeMap;
 import java.util.function.BiConsumer;
+import java.util.function.IntPredicate;
 import java.util.regex.Pattern;
 import org.layercake.store.RadosPool.RadosFailure;
 import org.slf4j.Logger;
@@ -85,6 +86,7 @@ final class RadosStore implements ObjectStore {
   private static final int ECANCELED = -125;
 
   private final RadosPool pool;
+  private final StoreConfig config;
   private final String poolName;
   private final String entity;
   private final StoreConfig.ReplicaReads replicaReads;
@@ -93,6 +95,7 @@ final class RadosStore implements ObjectStore {
 
   private RadosStore(RadosPool pool, StoreConfig config, InstantSource clock) {
     this.pool = pool;
+    this.config = config;
     this.poolName = config.pool();
     this.clock = clock;
     this.entity = config.client();
@@ -108,16 +111,20 @@ final class RadosStore implements ObjectStore {
   static RadosStore open(StoreConfig config, InstantSource clock) throws StoreException {
     checkConfig(config);
     try {
-      return new RadosStore(
-          RadosPool.connect(config.cephConf(), config.client(), options(config), config.pool()),
-          config,
-          clock);
+      return new RadosStore(connect(config, Map.of()), config, clock);
     } catch (RadosFailure e) {
       throw notConnected(config, e);
     } catch (LinkageError e) {
       throw new StoreException(
           MISCONFIGURED, "cannot load librados: not installed (install librados2)", e);
     }
+  }
+
+  private static RadosPool connect(StoreConfig config, Map<String, String> more)
+      throws RadosFailure {
+    Map<String, String> options = options(config);
+    options.putAll(more);
+    return RadosPool.connect(config.cephConf(), config.client(), options, config.pool());
   }
 
   /** librados waits for ever unless told otherwise, and writes its own lines to stderr. */
@@ -203,13 +210,27 @@ final class RadosStore implements ObjectStore {
     return switch (copy) {
       case PREFERRED -> preferredFlags();
       case PRIMARY -> 0;
-      case RANDOM -> readsReplicas() ? RadosPool.BALANCE_READS : 0;
     };
   }
 
   @Override
   public boolean readsReplicas() {
     return preferredFlags() != 0;
+  }
+
+  @Override
+  public boolean readReplicas(String domain, String object, ByteBuffer target, IntPredicate isRight)
+      throws StoreException {
+    if (!readsReplicas()) {
+      return false;
+    }
+    Replicas.Outcome outcome =
+        new Replicas(pool, options -> connect(config, options), config.pool())
+            .read(domain, object, target, isRight);
+    if (outcome == Replicas.Outcome.UNANSWERED) {
+      throw failure(ETIMEDOUT, "read a replica", domain, object);
+    }
+    return outcome == Replicas.Outcome.RIGHT;
   }
 
   private int preferredFlags() {

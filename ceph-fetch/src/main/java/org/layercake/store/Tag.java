@@ -1,7 +1,5 @@
 package org.layercake.store;
 
-import static org.layercake.store.StoreException.Kind.CORRUPT;
-
 import java.nio.charset.StandardCharsets;
 import java.util.Optional;
 import java.util.regex.Matcher;
@@ -15,12 +13,6 @@ record Tag(Digest digest, long size) {
   static final int MAX_BYTES = 100;
 
   private static final Pattern FORM = Pattern.compile("(sha256:[0-9a-f]{64}) ([0-9]{1,15})\n");
-
-  static Tag parse(byte[] bytes) throws StoreException {
-    return read(bytes)
-        .orElseThrow(
-            () -> new StoreException(CORRUPT, "cannot read tag: malformed (push the image again)"));
-  }
 
   /** Empty for what is no tag. */
   static Optional<Tag> read(byte[] bytes) throws StoreException {

@@ -2,9 +2,11 @@ package org.layercake.store;
 
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import java.nio.ByteBuffer;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 
 class BufferPoolTest {
@@ -22,6 +24,23 @@ class BufferPoolTest {
     pool.giveBack(buffer);
     assertNull(pool.poll());
     assertNotNull(taken.get());
+  }
+
+  @Test
+  void bufferThatCannotBeMadeIsNotCounted() throws Exception {
+    AtomicInteger made = new AtomicInteger();
+    BufferPool pool =
+        new BufferPool(
+            1,
+            bytes -> {
+              if (made.incrementAndGet() < 3) {
+                throw new OutOfMemoryError("Direct buffer memory");
+              }
+              return ByteBuffer.allocate(bytes);
+            });
+    assertThrows(OutOfMemoryError.class, pool::take);
+    assertThrows(OutOfMemoryError.class, pool::poll);
+    assertNotNull(pool.poll());
   }
 
   private static void take(BufferPool pool, CompletableFuture<ByteBuffer> taken) {

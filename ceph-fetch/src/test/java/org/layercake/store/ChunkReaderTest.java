@@ -2,6 +2,8 @@ package org.layercake.store;
 
 import static java.util.concurrent.TimeUnit.SECONDS;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.layercake.store.StoreContract.assertKind;
 
@@ -10,6 +12,7 @@ import java.lang.reflect.Proxy;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.time.InstantSource;
 import java.util.EnumMap;
 import java.util.List;
@@ -17,8 +20,12 @@ import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Semaphore;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.BooleanSupplier;
+import java.util.function.IntPredicate;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -27,17 +34,35 @@ import org.junit.jupiter.api.io.TempDir;
 class ChunkReaderTest {
   private static final ObjectStore.Copy PREFERRED = ObjectStore.Copy.PREFERRED;
   private static final ObjectStore.Copy PRIMARY = ObjectStore.Copy.PRIMARY;
-  private static final ObjectStore.Copy RANDOM = ObjectStore.Copy.RANDOM;
+  private static final int REPLICAS = 2;
 
   @TempDir Path directory;
 
   private final Map<ObjectStore.Copy, AtomicInteger> reads = new EnumMap<>(ObjectStore.Copy.class);
+  private final AtomicInteger replicasRead = new AtomicInteger();
   private Image image;
 
   /** What a read of a copy comes to. */
   private interface Fate {
     /** To be true to the store, false to be wrong by a byte. */
     boolean isGood(ObjectStore.Copy copy) throws StoreException;
+
+    /** The same of a copy that is not the primary one. */
+    default boolean isGood(int replica) {
+      return false;
+    }
+  }
+
+  private record OneGoodReplica(int good) implements Fate {
+    @Override
+    public boolean isGood(ObjectStore.Copy copy) {
+      return false;
+    }
+
+    @Override
+    public boolean isGood(int replica) {
+      return replica == good;
+    }
   }
 
   @BeforeEach
@@ -60,7 +85,7 @@ class ChunkReaderTest {
       store.verify(image, done -> {});
     }
     assertEquals(chunks(), reads.get(PRIMARY).get());
-    assertEquals(0, reads.get(RANDOM).get());
+    assertEquals(0, replicasRead.get());
   }
 
   @Test
@@ -80,28 +105,193 @@ class ChunkReaderTest {
 
   @Test
   void oneGoodReplicaOfThreeIsFoundWhereThePrimaryIsBad() throws Exception {
-    AtomicInteger tries = new AtomicInteger();
-    try (ImageStore store =
-        store(true, copy -> copy == RANDOM && tries.incrementAndGet() % 3 == 0)) {
-      store.verify(image, done -> {});
+    for (int good = 0; good < REPLICAS; good++) {
+      replicasRead.set(0);
+      try (ImageStore store = store(true, new OneGoodReplica(good))) {
+        store.verify(image, done -> {});
+      }
+      assertEquals(chunks() * (good + 1), replicasRead.get());
     }
-    assertEquals(chunks(), reads.get(PRIMARY).get());
   }
 
   @Test
-  void chunkWithoutAGoodCopyIsCorruptAfterSomeTries() throws Exception {
+  void chunkWithoutAGoodCopyIsCorruptAfterEachWasReadOnce() throws Exception {
     try (ImageStore store = store(true, copy -> false)) {
-      assertKind(StoreException.Kind.CORRUPT, () -> store.verify(image, done -> {}));
+      store.fill(image, new OneByOne(1));
     }
-    assertTrue(reads.get(RANDOM).get() >= 12, "tries: " + reads.get(RANDOM));
+    assertEquals(1, reads.get(PREFERRED).get());
+    assertEquals(1, reads.get(PRIMARY).get());
+    assertEquals(REPLICAS, replicasRead.get());
   }
 
   @Test
   void replicasAreLeftAloneWhereTheyMayNotBeRead() throws Exception {
-    try (ImageStore store = store(false, copy -> false)) {
+    try (ImageStore store = store(false, new OneGoodReplica(0))) {
       assertKind(StoreException.Kind.CORRUPT, () -> store.verify(image, done -> {}));
     }
-    assertEquals(0, reads.get(RANDOM).get());
+    assertEquals(0, replicasRead.get());
+  }
+
+  /** Else one image that is damaged on purpose would have all its copies read for ever. */
+  @Test
+  void replicasOfAnImageThatHasLostMuchAreNotLookedForAnyMore() throws Exception {
+    try (ImageStore store = store(true, copy -> false)) {
+      OneByOne filler = new OneByOne(chunks());
+      store.fill(image, filler);
+      assertEquals(chunks(), filler.lost.get());
+    }
+    assertTrue(chunks() > 16, "chunks: " + chunks());
+    assertEquals(16 * REPLICAS, replicasRead.get());
+  }
+
+  /** Asks for the first chunks one after the other, and goes on without those that are lost. */
+  private static final class OneByOne implements Filler {
+    private final int count;
+    private final AtomicInteger next = new AtomicInteger();
+    private final AtomicInteger lost = new AtomicInteger();
+
+    OneByOne(int count) {
+      this.count = count;
+    }
+
+    @Override
+    public Next next(int reading) {
+      if (next.get() == count) {
+        return Nothing.MORE;
+      }
+      return reading > 0 ? Nothing.YET : new Chunk(next.getAndIncrement());
+    }
+
+    @Override
+    public void store(int chunk, ByteBuffer content) {
+      throw new AssertionError("a bad chunk was taken");
+    }
+
+    @Override
+    public void failed(int chunk, StoreException cause) {
+      lost.incrementAndGet();
+    }
+  }
+
+  /** Bad copies of one image may take minutes; other images must not wait for that. */
+  @Test
+  void imageIsFetchedWhileAllOfAnotherIsReadAgainAndTheStoreDoesNotAnswer() throws Exception {
+    CountDownLatch answers = new CountDownLatch(1);
+    AtomicBoolean spoilt = new AtomicBoolean(true);
+    Fate fate =
+        copy -> {
+          if (copy == PRIMARY) {
+            await(answers);
+          }
+          return copy == PRIMARY || !spoilt.get();
+        };
+    try (ImageStore store = store(false, fate)) {
+      Thread slow = new Thread(() -> fill(store, new All()));
+      slow.start();
+      awaitTrue(() -> reads.get(PRIMARY).get() == 2); // as many as are read again at once
+      spoilt.set(false);
+      assertTimeoutPreemptively(
+          Duration.ofMinutes(1),
+          () -> {
+            for (int i = 0; i < 20; i++) {
+              store.verify(image, done -> {});
+            }
+          });
+      assertTrue(slow.isAlive());
+      answers.countDown();
+      slow.join();
+    }
+  }
+
+  private static void awaitTrue(BooleanSupplier condition) throws InterruptedException {
+    while (!condition.getAsBoolean()) {
+      Thread.sleep(1);
+    }
+  }
+
+  private static void await(CountDownLatch latch) {
+    try {
+      latch.await();
+    } catch (InterruptedException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  /** All chunks, in their order. */
+  private final class All implements Filler {
+    private final AtomicInteger next = new AtomicInteger();
+
+    @Override
+    public Next next(int reading) {
+      return next.get() < chunks() ? new Chunk(next.getAndIncrement()) : Nothing.MORE;
+    }
+
+    @Override
+    public void store(int chunk, ByteBuffer content) {}
+
+    @Override
+    public void failed(int chunk, StoreException cause) throws StoreException {
+      throw cause;
+    }
+  }
+
+  @Test
+  void errorsEndAFetchAndLeaveNothingBehind() throws Exception {
+    AtomicBoolean failing = new AtomicBoolean(true);
+    Fate fate =
+        copy -> {
+          if (failing.get()) {
+            throw new OutOfMemoryError("Direct buffer memory");
+          }
+          return true;
+        };
+    try (ImageStore store = store(true, fate)) {
+      assertTimeoutPreemptively(
+          Duration.ofMinutes(1),
+          () -> {
+            for (int i = 0; i < 60; i++) { // more than there are buffers
+              assertThrows(OutOfMemoryError.class, () -> store.verify(image, done -> {}));
+            }
+            failing.set(false);
+            store.verify(image, done -> {});
+          });
+    }
+  }
+
+  @Test
+  void errorsEndAPushAndItsBeginnings() throws Exception {
+    Path source = Files.write(directory.resolve("new"), new byte[40 << 20]);
+    try (ImageStore store =
+        new ImageStore(new Failing(directory), InstantSource.system(), Chunker::cut)) {
+      assertTimeoutPreemptively(
+          Duration.ofMinutes(1),
+          () -> {
+            for (int i = 0; i < 10; i++) {
+              assertThrows(
+                  OutOfMemoryError.class, () -> StoreContract.push(store, source, "new", "alice"));
+              try (PushAhead ahead =
+                  store.pushAhead(ImageName.parse("new"), "alice", ImageStore.Existing.TRUST)) {
+                ahead.follow(source);
+                awaitTrue(() -> Failing.calls.get() > 0);
+              }
+            }
+          });
+    }
+  }
+
+  /** A store that has no memory for what it is to write. */
+  private static final class Failing extends Jostled {
+    static final AtomicInteger calls = new AtomicInteger();
+
+    Failing(Path directory) throws StoreException {
+      super(DirectoryStore.open(directory, InstantSource.system()), () -> {});
+    }
+
+    @Override
+    public boolean touch(String domain, String object) {
+      calls.incrementAndGet();
+      throw new OutOfMemoryError("Direct buffer memory");
+    }
   }
 
   /** Without the call, each answer would come 100 ms after the one before. */
@@ -201,6 +391,9 @@ class ChunkReaderTest {
                   if (method.getName().equals("readsReplicas")) {
                     return readsReplicas;
                   }
+                  if (method.getName().equals("readReplicas")) {
+                    return readReplicas(whole, arguments, fate);
+                  }
                   try {
                     Object result = method.invoke(whole, arguments);
                     return method.getName().equals("startRead")
@@ -215,6 +408,23 @@ class ChunkReaderTest {
                   }
                 });
     return new ImageStore(copies, clock, Chunker::cut);
+  }
+
+  private boolean readReplicas(ObjectStore store, Object[] arguments, Fate fate)
+      throws StoreException {
+    ByteBuffer target = (ByteBuffer) arguments[2];
+    for (int replica = 0; replica < REPLICAS; replica++) {
+      replicasRead.incrementAndGet();
+      int count =
+          store.startRead((String) arguments[0], (String) arguments[1], target, PRIMARY).await();
+      if (!fate.isGood(replica)) {
+        target.put(0, (byte) ~target.get(0));
+      }
+      if (((IntPredicate) arguments[3]).test(count)) {
+        return true;
+      }
+    }
+    return false;
   }
 
   private ObjectStore.PendingRead tampered(

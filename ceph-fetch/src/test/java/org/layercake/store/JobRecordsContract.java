@@ -282,7 +282,7 @@ public abstract class JobRecordsContract {
   }
 
   private long uid() {
-    return 10_000L + Integer.parseInt(user.substring(user.indexOf("-") + 1));
+    return 10_000L + 2L * Integer.parseInt(user.substring(user.indexOf("-") + 1));
   }
 
   private void pass(Duration time) {

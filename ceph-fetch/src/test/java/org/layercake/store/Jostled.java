@@ -5,6 +5,7 @@ import java.nio.ByteBuffer;
 import java.time.Instant;
 import java.util.Optional;
 import java.util.function.BiConsumer;
+import java.util.function.IntPredicate;
 
 /** A store whose every operation is preceded by something that takes a while. */
 class Jostled implements ObjectStore {
@@ -26,6 +27,12 @@ class Jostled implements ObjectStore {
   @Override
   public boolean readsReplicas() {
     return store.readsReplicas();
+  }
+
+  @Override
+  public boolean readReplicas(String domain, String object, ByteBuffer target, IntPredicate isRight)
+      throws StoreException {
+    return store.readReplicas(domain, object, target, isRight);
   }
 
   @Override
