@@ -70,8 +70,20 @@ final class Gc extends StoreCommand implements Callable<Integer> {
       } else {
         result.forEach(garbage -> session().out().println(line(garbage)));
       }
+      return report(result.stream().flatMap(garbage -> garbage.problem().stream()).toList());
+    }
+  }
+
+  /** The rest was collected all the same; the last is told as every failure is. */
+  private int report(List<StoreException> problems) throws StoreException {
+    if (problems.isEmpty()) {
       return 0;
     }
+    int last = problems.size() - 1;
+    problems
+        .subList(0, last)
+        .forEach(problem -> session().err().println("layercake: " + problem.getMessage()));
+    throw problems.get(last);
   }
 
   private Optional<String> whose() throws StoreException {

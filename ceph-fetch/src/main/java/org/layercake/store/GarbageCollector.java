@@ -113,16 +113,16 @@ final class GarbageCollector {
    */
   private Garbage collect(String domain, Listed listed, Set<Digest> jobs, ExecutorService workers)
       throws StoreException {
-    Set<Digest> tagged = tagged(domain);
-    tagged.addAll(jobs);
-    Set<Digest> needed = new HashSet<>();
+    Map<Digest, String> tagged = tagged(domain);
+    jobs.forEach(image -> tagged.putIfAbsent(image, ""));
+    Needs needs = new Needs(domain);
     Set<Digest> untagged = new HashSet<>(listed.manifests());
-    untagged.removeAll(tagged);
+    untagged.removeAll(tagged.keySet());
     long images = 0;
     long bytes = 0;
-    for (Digest manifest : tagged) {
-      if (listed.manifests().contains(manifest)) {
-        chunks(domain, manifest).forEach(chunk -> needed.add(chunk.digest()));
+    for (Map.Entry<Digest, String> manifest : tagged.entrySet()) {
+      if (listed.manifests().contains(manifest.getKey())) {
+        needs.add(manifest.getKey(), manifest.getValue());
       }
     }
     long waiting = 0;
@@ -132,20 +132,81 @@ final class GarbageCollector {
       bytes += swept.bytes();
       waiting += swept.waitingBytes();
       if (!swept.gone()) {
-        for (Manifest.Chunk chunk : chunks(domain, manifest)) {
-          waiting += needed.add(chunk.digest()) ? chunk.length() : 0;
-        }
+        waiting += needs.add(manifest, "");
       }
     }
     List<Digest> unneeded =
-        listed.chunks().stream().filter(chunk -> !needed.contains(chunk)).toList();
+        needs.unknown.isPresent()
+            ? List.of()
+            : listed.chunks().stream().filter(chunk -> !needs.chunks.contains(chunk)).toList();
     Garbage other = sum(domain, sweepChunks(domain, unneeded, workers));
     return new Garbage(
         domain,
         images,
         images + other.objects(),
         bytes + other.bytes(),
-        waiting + other.waitingBytes());
+        waiting + other.waitingBytes(),
+        needs.unknown);
+  }
+
+  /**
+   * What the manifests need that stay. Of one that cannot be read nobody knows: damage may be
+   * repaired, and a later version may read what this one cannot. So no chunk of its domain goes;
+   * the other domains, and manifests, do not depend on it.
+   */
+  private final class Needs {
+    private final String domain;
+    private final Set<Digest> chunks = new HashSet<>();
+    private Optional<StoreException> unknown = Optional.empty();
+
+    Needs(String domain) {
+      this.domain = domain;
+    }
+
+    /**
+     * Adds a manifest's, unless it has gone meanwhile, and returns the bytes that no other needs.
+     *
+     * @param tag that points to it, or empty
+     */
+    long add(Digest manifest, String tag) throws StoreException {
+      long bytes = 0;
+      try {
+        Optional<Manifest> found = Manifests.read(store, domain, manifest);
+        for (Manifest.Chunk chunk : found.map(Manifest::chunks).orElse(List.of())) {
+          bytes += chunks.add(chunk.digest()) ? chunk.length() : 0;
+        }
+      } catch (Manifest.MalformedException e) {
+        if (unknown.isEmpty()) {
+          unknown = Optional.of(unreadable(manifest, tag, e));
+        }
+      }
+      return bytes;
+    }
+
+    private StoreException unreadable(
+        Digest manifest, String tag, Manifest.MalformedException cause) {
+      String name = tag.replace('/', ':');
+      String image = tag.isEmpty() ? "no tag points to" : ImageStore.owner(domain) + "/" + name;
+      String nextMove =
+          tag.isEmpty()
+              ? "it goes when its grace is over, if no job of late runs it"
+              : "push " + name + " again with --repair, or: layercake rm " + name;
+      return new StoreException(
+          CORRUPT,
+          "cannot remove chunks of domain "
+              + domain
+              + ": what manifest "
+              + manifest
+              + " needs, which "
+              + (tag.isEmpty() ? image : "is " + image)
+              + ", is unknown, since it is "
+              + (cause.isDamaged() ? "damaged: " : "malformed: ")
+              + cause.getMessage()
+              + " ("
+              + nextMove
+              + ")",
+          cause);
+    }
   }
 
   /**
@@ -214,36 +275,20 @@ final class GarbageCollector {
         swept.stream().mapToLong(Swept::waitingBytes).sum());
   }
 
-  private Set<Digest> tagged(String domain) throws StoreException {
-    Set<Digest> digests = new HashSet<>();
+  /** What tags point to, each with one of its tags. */
+  private Map<Digest, String> tagged(String domain) throws StoreException {
+    Map<Digest, String> tagged = new HashMap<>();
     store.visitTags(
         domain,
-        (tag, value) -> {
-          Tag.read(value).ifPresent(found -> digests.add(found.digest()));
-          return digests.size() <= MAX_TAGGED;
+        (key, value) -> {
+          Tag.read(value).ifPresent(tag -> tagged.putIfAbsent(tag.digest(), key));
+          return tagged.size() <= MAX_TAGGED;
         });
-    if (digests.size() > MAX_TAGGED) {
+    if (tagged.size() > MAX_TAGGED) {
       throw new StoreException(
           INVALID, "cannot collect in domain " + domain + ": more than " + MAX_TAGGED + " images");
     }
-    return digests;
-  }
-
-  /** None if the manifest has gone meanwhile. One that cannot be read may need any chunk. */
-  private List<Manifest.Chunk> chunks(String domain, Digest digest) throws StoreException {
-    try {
-      return Manifests.read(store, domain, digest).map(Manifest::chunks).orElse(List.of());
-    } catch (Manifest.MalformedException e) {
-      throw new StoreException(
-          CORRUPT,
-          "cannot collect in domain "
-              + domain
-              + ": manifest "
-              + ImageStore.manifestObject(digest)
-              + " is damaged, what it needs is unknown (push its image again with --repair, or"
-              + " remove its tags)",
-          e);
-    }
+    return tagged;
   }
 
   private List<Swept> sweepChunks(String domain, List<Digest> chunks, ExecutorService workers)

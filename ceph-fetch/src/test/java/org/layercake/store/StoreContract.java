@@ -535,14 +535,57 @@ public abstract class StoreContract {
   }
 
   @Test
-  void damagedManifestStopsACollection() throws Exception {
-    Digest digest = push(file("image", random(1 << 20, 21)), "deb:12").digest();
-    objects.overwrite(domain, ImageStore.manifestObject(digest), direct("{}"));
+  void unreadableManifestKeepsTheChunksOfItsDomainAndIsNamedWithItsImage() throws Exception {
+    AtomicLong hours = new AtomicLong(500_000);
+    InstantSource clock = () -> Instant.ofEpochSecond(hours.get() * 3600);
+    try (ImageStore timed = new ImageStore(connect(clock), clock, Chunker::cut)) {
+      Digest damaged = push(timed, file("image", random(1 << 20, 21)), "deb:12").digest();
+      push(timed, file("other", random(1 << 20, 22)), "other");
+      timed.remove(ImageName.parse("other"), user);
+      objects.overwrite(domain, ImageStore.manifestObject(damaged), direct("{}"));
+      hours.addAndGet(25);
+      Garbage garbage = collect(timed, false);
+      assertEquals(1, garbage.images(), "the other's manifest");
+      assertEquals(1, garbage.objects(), "no chunk");
+      String message = garbage.problem().orElseThrow().getMessage();
+      for (String part : new String[] {domain, damaged.toString(), user + "/deb:12", "rm deb:12"}) {
+        assertTrue(message.contains(part), message);
+      }
+      timed.remove(ImageName.parse("deb:12"), user);
+      hours.addAndGet(25);
+      garbage = collect(timed, false);
+      assertEquals(Optional.empty(), garbage.problem());
+      assertTrue(garbage.objects() > 2, garbage.toString());
+    }
+  }
+
+  @Test
+  void manifestThatWasStoredMalformedKeepsTheChunksOfItsDomainToo() throws Exception {
+    byte[] hostile = bytes("{\"layercake\":2}");
+    Digest digest = Digest.of(hostile);
+    objects.create(domain, ImageStore.manifestObject(digest), direct(hostile));
+    objects.swapTag(domain, "x/1", Optional.empty(), Optional.of(new Tag(digest, 5).bytes()));
+    Garbage garbage = collect(images, true);
+    StoreException problem = garbage.problem().orElseThrow();
+    assertEquals(StoreException.Kind.CORRUPT, problem.kind());
+    assertTrue(problem.getMessage().contains("malformed: it is of version 2"), problem.toString());
+    StoreException e =
+        assertKind(StoreException.Kind.CORRUPT, () -> images.resolve(ImageName.parse("x:1"), user));
+    for (String part : new String[] {"x:1", domain, digest.toString(), "version 2"}) {
+      assertTrue(e.getMessage().contains(part), e.getMessage());
+    }
+  }
+
+  @Test
+  void malformedTagIsNamedAndReplacedByAPush() throws Exception {
+    objects.swapTag(domain, "odd/1", Optional.empty(), Optional.of(bytes("rubbish")));
     StoreException e =
         assertKind(
-            StoreException.Kind.CORRUPT,
-            () -> images.collect(Optional.of(user), ImageStore.MIN_GRACE, false));
-    assertTrue(e.getMessage().contains(digest.hex()), e.getMessage());
+            StoreException.Kind.CORRUPT, () -> images.resolve(ImageName.parse("odd:1"), user));
+    assertTrue(e.getMessage().contains(user + "/odd:1"), e.getMessage());
+    images.checkPush(ImageName.parse("odd:1"), user);
+    Digest digest = push(file("image", random(1 << 20, 26)), "odd:1").digest();
+    assertEquals(digest, images.resolve(ImageName.parse("odd:1"), user).digest());
   }
 
   @Test
