@@ -1,26 +1,10 @@
 #define _DEFAULT_SOURCE
 #include "map.h"
+#include "little.h"
 
-#include <endian.h>
 #include <string.h>
 
 static const uint8_t MAGIC[8] = "LCKMAP\0\1";
-
-static uint64_t u64_at(const uint8_t *bytes)
-{
-	uint64_t value;
-
-	memcpy(&value, bytes, sizeof(value));
-	return le64toh(value);
-}
-
-static uint32_t u32_at(const uint8_t *bytes)
-{
-	uint32_t value;
-
-	memcpy(&value, bytes, sizeof(value));
-	return le32toh(value);
-}
 
 static uint64_t end_of(const struct map *map, uint32_t chunk)
 {

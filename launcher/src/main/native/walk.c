@@ -67,8 +67,7 @@ static struct {
 	struct frame frames[DEPTH_MAX];
 	size_t depth;
 	char path[PATH_MAX_BYTES + NAME_MAX_BYTES + 2];
-	uint32_t zero_block[4][256]; /* what a block of zeros makes of a checksum */
-	bool zero_block_known;
+	struct crc32c_zeros hole; /* a block of them */
 } here;
 
 static _Noreturn void fail(int code, const char *cause)
@@ -96,44 +95,13 @@ static void *allocate(size_t bytes)
 	return memory;
 }
 
-/* A checksum is linear in its register: what zeros do to it is the sum of what they do to its bits.
- */
-static void learn_zero_block(void)
+static uint32_t add_hole(uint32_t crc, size_t size)
 {
-	uint8_t *zeros = allocate(here.image.super.block_size);
-	uint32_t none = crc32c(0, zeros, here.image.super.block_size);
-
-	for (int byte = 0; byte < 4; byte++)
-		for (int bit = 0; bit < 8; bit++)
-			here.zero_block[byte][1 << bit] =
-			    none ^
-			    crc32c(1U << (8 * byte + bit), zeros, here.image.super.block_size);
-	for (int byte = 0; byte < 4; byte++) {
-		for (unsigned value = 1; value < 256; value++)
-			here.zero_block[byte][value] = here.zero_block[byte][value & (value - 1)] ^
-						       here.zero_block[byte][value & -value];
-		here.zero_block[byte][0] = 0;
-	}
-	here.zero_block[0][0] = none;
-	for (unsigned value = 1; value < 256; value++)
-		here.zero_block[0][value] ^= none;
-	free(zeros);
-	here.zero_block_known = true;
-}
-
-static uint32_t add_zeros(uint32_t crc, size_t size)
-{
-	static const uint8_t zeros[4096];
-
-	if (size == here.image.super.block_size) {
-		if (!here.zero_block_known)
-			learn_zero_block();
-		return here.zero_block[0][crc & 0xff] ^ here.zero_block[1][(crc >> 8) & 0xff] ^
-		       here.zero_block[2][(crc >> 16) & 0xff] ^ here.zero_block[3][crc >> 24];
-	}
-	for (; size > sizeof(zeros); size -= sizeof(zeros))
-		crc = crc32c(crc, zeros, sizeof(zeros));
-	return crc32c(crc, zeros, size);
+	if (size != here.image.super.block_size)
+		return crc32c_add_zeros(crc, size);
+	if (here.hole.size == 0)
+		crc32c_learn_zeros(&here.hole, size);
+	return crc32c_add_learned_zeros(&here.hole, crc);
 }
 
 static uint32_t read_file(const struct inode *inode)
@@ -150,7 +118,7 @@ static uint32_t read_file(const struct inode *inode)
 			fail_as_read();
 		if (size == 0 || size > left)
 			fail(EXIT_DAMAGED, "the file ends too early");
-		crc = bytes == NULL ? add_zeros(crc, size) : crc32c(crc, bytes, size);
+		crc = bytes == NULL ? add_hole(crc, size) : crc32c(crc, bytes, size);
 		left -= size;
 	}
 	return crc;

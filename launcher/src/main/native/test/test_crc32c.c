@@ -29,6 +29,11 @@ int main(void)
 		expect(crc, crc32c(crc32c(0, bytes, size / 3), bytes + size / 3, size - size / 3),
 		       "in two parts");
 	}
+	struct crc32c_zeros block = {0};
+	crc32c_learn_zeros(&block, 5000);
+	for (uint32_t crc = 1; crc < 0x80000000U; crc *= 3)
+		expect(crc32c_add_zeros(crc, 5000), crc32c_add_learned_zeros(&block, crc), "zeros");
+	expect(crc32c(0, (uint8_t[5000]){0}, 5000), crc32c_add_zeros(0, 5000), "many zeros");
 	printf("test_crc32c: %d failed\n", failed);
 	return failed != 0;
 }
