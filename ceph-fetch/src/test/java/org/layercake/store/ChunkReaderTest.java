@@ -141,7 +141,9 @@ class ChunkReaderTest {
       assertEquals(chunks(), filler.lost.get());
     }
     assertTrue(chunks() > 16, "chunks: " + chunks());
-    assertEquals(16 * REPLICAS, replicasRead.get());
+    // Two chunks may be read again at once, and both be the sixteenth.
+    int chunks = replicasRead.get() / REPLICAS;
+    assertTrue(chunks == 16 || chunks == 17, "chunks: " + chunks);
   }
 
   /** Asks for the first chunks one after the other, and goes on without those that are lost. */
