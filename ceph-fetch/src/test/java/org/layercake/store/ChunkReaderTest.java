@@ -273,6 +273,7 @@ class ChunkReaderTest {
                   OutOfMemoryError.class, () -> StoreContract.push(store, source, "new", "alice"));
               try (PushAhead ahead =
                   store.pushAhead(ImageName.parse("new"), "alice", ImageStore.Existing.TRUST)) {
+                Failing.calls.set(0);
                 ahead.follow(source);
                 awaitTrue(() -> Failing.calls.get() > 0);
               }
