@@ -23,7 +23,7 @@ final class FillOrder {
   /** While somebody waits, so few others are in the way. */
   private static final int OTHERS_WHILE_WAITED_FOR = 2;
 
-  /** Who got a chunk will likely want another before long. */
+  /** A reader that got a chunk will likely want another before long. */
   private static final long LIKELY_BACK_NANOS = 200_000_000;
 
   /**

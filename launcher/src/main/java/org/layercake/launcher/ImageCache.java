@@ -125,8 +125,8 @@ final class ImageCache implements AutoCloseable {
   }
 
   /**
-   * Takes up what an earlier launcher was filling and somebody reads, without going on with it: who
-   * has it must be known first, by {@link #leaseCached}.
+   * Takes up what an earlier launcher was filling and somebody reads, without going on with it:
+   * what jobs have must be known first, by {@link #leaseCached}.
    */
   synchronized void recover(Predicate<ImageKey> isServed) {
     for (ImageKey key : layout.filling()) {
@@ -160,8 +160,8 @@ final class ImageCache implements AutoCloseable {
   }
 
   /**
-   * Leases an image, fetching it when the node does not have it. Whoever asks for an image that is
-   * being fetched takes part in that fetch.
+   * Leases an image, fetching it when the node does not have it. All who ask for an image that is
+   * being fetched take part in that fetch.
    *
    * @param image of a domain that the user may read
    * @param uid whose job it is for

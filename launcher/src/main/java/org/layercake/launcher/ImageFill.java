@@ -109,7 +109,7 @@ final class ImageFill implements Filler {
     BitSet missing = map.missing();
     bytesDone = map.bytes() - missing.stream().mapToLong(map::length).sum();
     order = new FillOrder(missing, pace.restNanos(map.bytes() / map.chunks()), System::nanoTime);
-    order.want(0); // whoever mounts begins there
+    order.want(0); // a mount begins there
   }
 
   /** Makes the files of a fill of which nothing is there yet. */

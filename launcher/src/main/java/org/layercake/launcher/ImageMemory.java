@@ -25,9 +25,8 @@ final class ImageMemory {
   /** The launcher's leaf; the unit file has the same name. */
   private static final String LEAF = "launcher";
 
-  private static final String V1_NAME = "layercake-images";
+  private static final String NAME = "layercake-images";
   private static final String V1_LIMIT = "memory.limit_in_bytes";
-  private static final String V2_NAME = "images";
   private static final String V2_LIMIT = "memory.max";
 
   private ImageMemory() {}
@@ -39,8 +38,13 @@ final class ImageMemory {
    * @return options of an image server, none where there can be no such cgroup
    */
   static List<String> options(long bytes) {
+    return options(bytes, NAME);
+  }
+
+  /** The same, in a cgroup of another name. */
+  static List<String> options(long bytes, String name) {
     try {
-      Path group = make(bytes);
+      Path group = make(bytes, name);
       log.info("event=image-memory cgroup={} bytes={}", group, bytes);
       return List.of("--cgroup", group.resolve("cgroup.procs").toString());
     } catch (IOException | RuntimeException e) {
@@ -49,30 +53,30 @@ final class ImageMemory {
     }
   }
 
-  private static Path make(long bytes) throws IOException {
+  private static Path make(long bytes, String name) throws IOException {
     List<String> own = Files.readAllLines(Path.of("/proc/self/cgroup"), UTF_8);
     for (String line : own) { // ID:CONTROLLER,…:PATH
       String[] fields = line.split(":", 3);
       if (fields.length == 3 && List.of(fields[1].split(",", -1)).contains("memory")) {
-        return bound(directory("cgroup", "memory", fields[2]).resolve(V1_NAME), V1_LIMIT, bytes);
+        return bound(directory("cgroup", "memory", fields[2]).resolve(name), V1_LIMIT, bytes);
       }
     }
     for (String line : own) {
       if (line.startsWith("0::")) {
-        return makeBeside(directory("cgroup2", "", line.substring(3)), bytes);
+        return makeBeside(directory("cgroup2", "", line.substring(3)), bytes, name);
       }
     }
     throw new IOException("no memory controller in /proc/self/cgroup");
   }
 
-  private static Path makeBeside(Path own, long bytes) throws IOException {
+  private static Path makeBeside(Path own, long bytes, String name) throws IOException {
     if (!own.endsWith(LEAF)) {
       throw new IOException(
           "cgroup " + own + " is not a leaf \"" + LEAF + "\" (systemd 254 makes one)");
     }
     Path parent = own.getParent();
     Files.writeString(parent.resolve("cgroup.subtree_control"), "+memory");
-    return bound(parent.resolve(V2_NAME), V2_LIMIT, bytes);
+    return bound(parent.resolve(name), V2_LIMIT, bytes);
   }
 
   private static Path bound(Path group, String limit, long bytes) throws IOException {

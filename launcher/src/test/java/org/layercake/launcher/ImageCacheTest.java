@@ -112,7 +112,7 @@ class ImageCacheTest {
   }
 
   @Test
-  void whoeverWaitsForAFetchHearsOfIt() throws Exception {
+  void everyWaiterHearsOfAFetch() throws Exception {
     Image image = push("one", content(1));
     ExecutorService askers = Executors.newFixedThreadPool(2);
     List<AtomicLong> heard = List.of(new AtomicLong(), new AtomicLong());
@@ -242,7 +242,7 @@ class ImageCacheTest {
   }
 
   @Test
-  void whatAnotherImageHasIsCopiedFromThere() throws Exception {
+  void chunksOfAnotherImageAreCopied() throws Exception {
     mayFetch.countDown();
     lease(push("old", content(1))).close();
     Image image = push("new", changed());
@@ -255,7 +255,7 @@ class ImageCacheTest {
   }
 
   @Test
-  void whatIsDamagedInAnotherImageIsFetched() throws Exception {
+  void damagedChunksOfAnotherImageAreFetched() throws Exception {
     mayFetch.countDown();
     Image old = push("old", content(1));
     lease(old).close();
@@ -266,7 +266,7 @@ class ImageCacheTest {
   }
 
   @Test
-  void anImageThatIsCutShortIsNoSeed() throws Exception {
+  void aTruncatedImageSeedsNothing() throws Exception {
     mayFetch.countDown();
     Image old = push("old", content(1));
     lease(old).close();
@@ -321,7 +321,7 @@ class ImageCacheTest {
   }
 
   @Test
-  void everybodysImagesMayHaveChunksOfTheSites() throws Exception {
+  void chunksOfTheSitesImagesAreCopiedForEveryUser() throws Exception {
     mayFetch.countDown();
     lease(pushAs("root", "site/base", content(1))).close();
     Image image = push("new", changed());
@@ -402,7 +402,7 @@ class ImageCacheTest {
   }
 
   @Test
-  void whatIsNotOursInTheCacheDirectoryStopsNobody() throws Exception {
+  void foreignFilesInTheCacheDirectoryStopNobody() throws Exception {
     mayFetch.countDown();
     Image image = push("one", content(1));
     lease(image).close();
@@ -441,7 +441,7 @@ class ImageCacheTest {
 
   @Timeout(60)
   @Test
-  void aCacheDirectoryThatCannotBeUsedIsToldToThoseWhoNeedIt() throws Exception {
+  void anUnusableCacheDirectoryIsReportedToThoseWhoNeedIt() throws Exception {
     mayFetch.countDown();
     Path file = Files.createFile(directory.resolve("file"));
     layout = new CacheLayout(file.resolve("cache"), directory.resolve("run"));

@@ -10,11 +10,12 @@ import org.junit.jupiter.api.Test;
 
 class ImageMemoryTest {
   private static final long BYTES = 64 << 20;
+  private static final String NAME = "layercake-test-" + ProcessHandle.current().pid();
 
   /** What there is on the machine of the tests: cgroup v1, or nothing that we may use. */
   @Test
   void allImageServersTogetherAreBoundedWhereThereCanBeACgroup() throws Exception {
-    List<String> options = ImageMemory.options(BYTES);
+    List<String> options = ImageMemory.options(BYTES, NAME);
     Path probe = Path.of("/sys/fs/cgroup/memory");
     if (!Files.isWritable(probe.resolve("cgroup.procs"))) {
       assertEquals(List.of(), options);
@@ -22,10 +23,10 @@ class ImageMemoryTest {
     }
     assertEquals("--cgroup", options.get(0));
     Path group = Path.of(options.get(1)).getParent();
-    assertTrue(group.startsWith(probe) && group.endsWith("layercake-images"), group.toString());
+    assertTrue(group.startsWith(probe) && group.endsWith(NAME), group.toString());
     assertEquals(
         BYTES, Long.parseLong(Files.readString(group.resolve("memory.limit_in_bytes")).strip()));
-    assertEquals(options, ImageMemory.options(2 * BYTES), "the next launcher finds it");
+    assertEquals(options, ImageMemory.options(2 * BYTES, NAME), "the next launcher finds it");
     Files.delete(group);
   }
 }
