@@ -183,6 +183,50 @@ class LauncherIT {
   }
 
   @Test
+  void aStepThatWaitsWhenTheLauncherIsStoppedAsksTheNext() {
+    Images.busybox("alice", "launcher-upgrade", "head -c 30000000 /dev/urandom >$d/bytes");
+    Cluster.withSlowWholeFetch(
+        () -> {
+          Process job = Cluster.start("alice", "srun -w n1 --ch-image=launcher-upgrade echo ran");
+          String staging = "du -s /var/cache/layercake/staging | awk '{ exit $1 < 2000 }'";
+          Cluster.await("part of it is there", () -> Cluster.on("n1", staging).exit() == 0);
+          assertEquals(0, Cluster.cluster("launcher", "n1", "stop").exit());
+          assertEquals(0, Cluster.cluster("launcher", "n1", "start").exit());
+          Cluster.await("the step ends", () -> !job.isAlive());
+          assertEquals(0, job.exitValue());
+        });
+  }
+
+  @Test
+  void aJobRunsOneImageOnAllItsNodesThoughTheTagMovesAndGoes() {
+    Images.busybox("alice", "launcher-job", "echo old >$d/etc/version");
+    assertEquals(0, Cluster.cluster("launcher", "n2", "stop").exit());
+    Process job;
+    try {
+      job =
+          Cluster.start(
+              "alice",
+              """
+              rm -f $HOME/one $HOME/two
+              salloc -Q -N2 -w n1,n2 --ch-image=launcher-job sh -c '
+                srun -N1 -w n1 cat /etc/version && touch $HOME/one
+                until [ -e $HOME/two ]; do sleep 0.1; done
+                srun -N2 cat /etc/version'
+              """);
+      Cluster.await(
+          "the first node runs it", () -> Cluster.as("alice", "test -e $HOME/one").exit() == 0);
+      Images.busybox("alice", "launcher-job", "echo new >$d/etc/version");
+      Cluster.as("alice", "layercake rm launcher-job").text();
+    } finally {
+      assertEquals(0, Cluster.cluster("launcher", "n2", "start").exit());
+    }
+    Cluster.as("alice", "touch $HOME/two").text();
+    Cluster.await("the job ends", () -> !job.isAlive());
+    String out = new String(readAll(job), java.nio.charset.StandardCharsets.UTF_8).strip();
+    assertEquals("old\nold\nold", out);
+  }
+
+  @Test
   void theHolderIsInTheJobsExternStep() {
     Process job = Cluster.start("alice", "srun -w n1 --ch-image=launcher sleep 1000");
     Cluster.await(

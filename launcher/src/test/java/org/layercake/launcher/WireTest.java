@@ -31,6 +31,20 @@ class WireTest {
   }
 
   @Test
+  void anEnvironmentGoesAsUtf8() {
+    assertEquals(
+        bytes("0000000c" + "42" + "0001" + "0007" + "413dc3a9e697a5"),
+        Wire.frame(new Reply.Entered(List.of("A=é日"))));
+  }
+
+  @Test
+  void aLineForPeopleMovesNoCursorAndTurnsNoText() {
+    assertEquals(
+        bytes("00000006" + "41" + "0003" + "613f3f"),
+        Wire.frame(new Reply.Progress("a\u202e\u0085")));
+  }
+
+  @Test
   void refusesALengthOutsideItsBounds() {
     assertThrows(ProtocolException.class, () -> Wire.frameLength(bytes("00000000")));
     assertThrows(ProtocolException.class, () -> Wire.frameLength(bytes("00010001")));
