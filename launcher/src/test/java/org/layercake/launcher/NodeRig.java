@@ -191,6 +191,7 @@ final class NodeRig {
             "--reuid=" + uid,
             "--clear-groups",
             "/usr/bin/python3",
+            "-u", // what it prints is waited for
             "-c",
             program,
             layout.socket().toString())

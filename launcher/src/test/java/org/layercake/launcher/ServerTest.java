@@ -16,7 +16,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
-@Timeout(120)
+// Of a thread of its own: no interrupt ends a read of what a process prints.
+@Timeout(value = 120, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class ServerTest {
   private static final JobKey JOB = new JobKey(42, NodeRig.NOBODY);
 
@@ -91,7 +92,7 @@ class ServerTest {
       Process flood =
           client(
               NodeRig.NOBODY,
-              "print('floods', flush=True)",
+              "print('floods')",
               "while True:",
               "    s = socket.socket(socket.AF_UNIX)",
               "    s.connect(path)",
@@ -124,7 +125,7 @@ class ServerTest {
             "for i in range(1030):",
             "    many.append(socket.socket(socket.AF_UNIX))",
             "    many[-1].connect(path)",
-            "print('shut out' if many[-1].recv(1) == b'' else 'in', flush=True)",
+            "print('shut out' if many[-1].recv(1) == b'' else 'in')",
             "time.sleep(1000)");
     assertEquals("shut out", hoarder.inputReader().readLine());
     node.externStep(42, true);
@@ -140,7 +141,7 @@ class ServerTest {
         client(
             NodeRig.NOBODY,
             "s.connect(path)",
-            "print('connected', flush=True)",
+            "print('connected')",
             "sys.stdin.readline()",
             "print(ask(hello + frame(0x13, struct.pack('>II', 7, 0) + text(spec))))");
     assertEquals("connected", user.inputReader().readLine());
@@ -200,7 +201,7 @@ class ServerTest {
     node.script(holder, "touch " + node.directory.resolve("starting") + "; exec sleep 1000");
     node.externStep(42, true);
     NodeRig.Launcher first = node.launcher().serve();
-    Process waits = client(NodeRig.NOBODY, "print(ask(enter), flush=True)");
+    Process waits = client(NodeRig.NOBODY, "print(ask(enter))");
     NodeRig.await("the holder starts", () -> Files.exists(node.directory.resolve("starting")));
     first.stop();
     assertEquals("gone", waits.inputReader().readLine());
