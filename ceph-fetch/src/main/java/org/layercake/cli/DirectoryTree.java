@@ -1,7 +1,6 @@
 package org.layercake.cli;
 
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
-import static java.nio.charset.StandardCharsets.UTF_8;
 import static java.nio.file.LinkOption.NOFOLLOW_LINKS;
 import static java.nio.file.StandardOpenOption.READ;
 
@@ -17,15 +16,12 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
-import java.nio.file.attribute.UserDefinedFileAttributeView;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.SortedMap;
-import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 
 /**
@@ -35,6 +31,9 @@ import java.util.concurrent.TimeUnit;
 final class DirectoryTree {
   private static final int TYPE = 0170000; // inode(7)
   private static final int COPY_BYTES = 1 << 17;
+
+  /** Not the owner and group: their names are looked up, at a server perhaps, for each file. */
+  private static final String STATUS = "unix:mode,nlink,dev,ino,size,lastModifiedTime";
 
   /** A name of a directory, as bytes, and where it is. */
   private record Name(String bytes, Path path) {}
@@ -46,10 +45,12 @@ final class DirectoryTree {
   private final Map<Identity, String> linked = new HashMap<>();
   private final ByteBuffer buffer = ByteBuffer.allocate(COPY_BYTES);
   private final PackStream out;
+  private final String root; // its path, as bytes
   private final Path leftOut;
 
-  private DirectoryTree(PackStream out, Path leftOut) {
+  private DirectoryTree(PackStream out, Path root, Path leftOut) {
     this.out = out;
+    this.root = allBytes(root);
     this.leftOut = leftOut;
   }
 
@@ -62,8 +63,9 @@ final class DirectoryTree {
    *     people
    */
   static FileTree pack(Path directory, Path leftOut, PackStream out) throws IOException {
-    DirectoryTree reading = new DirectoryTree(out, leftOut.toRealPath());
-    reading.readDirectory(directory.toRealPath(), "");
+    Path root = directory.toRealPath();
+    DirectoryTree reading = new DirectoryTree(out, root, leftOut.toRealPath());
+    reading.readDirectory(root, "");
     return reading.tree;
   }
 
@@ -95,7 +97,7 @@ final class DirectoryTree {
   }
 
   private void read(Path file, String path) throws IOException {
-    Map<String, Object> status = Files.readAttributes(file, "unix:*", NOFOLLOW_LINKS);
+    Map<String, Object> status = Files.readAttributes(file, STATUS, NOFOLLOW_LINKS);
     int mode = (int) status.get("mode");
     switch (mode & TYPE) {
       case 0040000 -> {
@@ -126,7 +128,7 @@ final class DirectoryTree {
             earlier == null ? link : earlier,
             isRead ? (long) status.get("size") : 0,
             isRead || type == TarReader.DIRECTORY
-                ? attributes(file)
+                ? ExtendedAttributes.ofUser(root + '/' + path)
                 : Collections.emptySortedMap());
     tree.admit(entry);
     FileTree.Node node = tree.add(entry, 0, 0);
@@ -164,34 +166,6 @@ final class DirectoryTree {
     } catch (IOException e) {
       throw new FileSystemException(file.toString(), null, e.getMessage());
     }
-  }
-
-  /** Those of the namespace {@code user}: others say something of this machine. */
-  private static SortedMap<String, String> attributes(Path file) throws IOException {
-    UserDefinedFileAttributeView view =
-        Files.getFileAttributeView(file, UserDefinedFileAttributeView.class, NOFOLLOW_LINKS);
-    List<String> names;
-    try {
-      names = view.list();
-    } catch (FileSystemException e) {
-      if (String.valueOf(e.getReason()).contains("not supported")) {
-        return Collections.emptySortedMap();
-      }
-      throw e;
-    }
-    if (names.isEmpty()) {
-      return Collections.emptySortedMap();
-    }
-    SortedMap<String, String> attributes = new TreeMap<>();
-    for (String name : names) {
-      ByteBuffer value = ByteBuffer.allocate(TarReader.MAX_ATTRIBUTE_BYTES);
-      view.read(name, value);
-      String key = "user." + name;
-      attributes.put(
-          new String(key.getBytes(UTF_8), ISO_8859_1),
-          new String(value.array(), 0, value.position(), ISO_8859_1));
-    }
-    return attributes;
   }
 
   private static String target(Path link) throws IOException {

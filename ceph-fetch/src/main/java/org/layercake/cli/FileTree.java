@@ -294,6 +294,14 @@ final class FileTree {
 
   private Node put(Node parent, String name, Inode inode) throws IOException {
     Node node = new Node(parent, name, inode);
+    if (name.length() > TarReader.MAX_NAME_BYTES) { // it may come from a link's target
+      throw new IOException(
+          "the name of \""
+              + node.path()
+              + "\" is longer than "
+              + TarReader.MAX_NAME_BYTES
+              + " bytes");
+    }
     Node old = parent.children.put(name, node);
     if (old != null && clash == Clash.REFUSE) {
       throw new IOException(

@@ -99,7 +99,21 @@ public final class Layercake implements Runnable {
     command.setParameterExceptionHandler((e, rest) -> usageError(session, e));
     command.setExecutionExceptionHandler((e, at, parsed) -> failed(session, e));
     command.setCaseInsensitiveEnumValuesAllowed(true);
-    return command.execute(args);
+    try {
+      return command.execute(args);
+    } catch (OutOfMemoryError e) {
+      return report(
+          session,
+          new StoreException(
+              INTERNAL,
+              "cannot go on: "
+                  + e
+                  + " (free memory or raise the limits that \"ulimit -a\" shows, or take a source of"
+                  + " fewer files)",
+              e));
+    } catch (Error e) { // picocli passes it on, and a stack trace helps nobody
+      return unexpected(session, e);
+    }
   }
 
   /**
@@ -148,6 +162,10 @@ public final class Layercake implements Runnable {
     if (e instanceof IOException io) {
       return report(session, ioFailure(io));
     }
+    return unexpected(session, e);
+  }
+
+  private static int unexpected(Session session, Throwable e) {
     return report(
         session,
         new StoreException(

@@ -141,7 +141,12 @@ final class PackStream {
     }
   }
 
+  /** Of a file or an attribute. A longer one would shift all that follows. */
   private void name(String name) throws IOException {
+    if (name.length() > TarReader.MAX_NAME_BYTES) {
+      throw new IOException(
+          "the name \"" + name + "\" is longer than " + TarReader.MAX_NAME_BYTES + " bytes");
+    }
     out.writeByte(name.length());
     out.write(name.getBytes(ISO_8859_1));
   }

@@ -104,6 +104,26 @@ class PackingTest extends CommandTest {
   }
 
   @Test
+  void namesOfAttributesAreAnyBytes() throws Exception {
+    Path tree = Files.createDirectory(work.resolve("tree"));
+    run(
+        "sh",
+        "-c",
+        "cd \"$0\"; echo x >f; setfattr -n $(printf 'user.\\377') -v 1 f;"
+            + " setfattr -n $(printf 'user.\\303\\251') -v 2 f; setfattr -n user.empty f",
+        tree.toString());
+    push(tree);
+    Path image = work.resolve("pulled.sqfs");
+    assertEquals(0, layercake("pull", "t", image.toString()), this::said);
+    Path unpacked = work.resolve("unpacked");
+    run("unsquashfs", "-quiet", "-no-progress", "-d", unpacked.toString(), image.toString());
+    String script = "cd \"$0\"; getfattr -d -m '^user[.]' f";
+    String attributes = new String(run("sh", "-c", script, tree.toString()), ISO_8859_1);
+    assertEquals(5, attributes.lines().count(), attributes);
+    assertEquals(attributes, new String(run("sh", "-c", script, unpacked.toString()), ISO_8859_1));
+  }
+
+  @Test
   void aFileThatIsLongerThanItSaidIsRefused() throws Exception {
     Path endless = Path.of("/proc/sys/kernel/random"); // files of 0 bytes, as they say
     assertRefused(endless, "has grown while it was read");

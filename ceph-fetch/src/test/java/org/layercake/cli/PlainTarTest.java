@@ -61,6 +61,14 @@ class PlainTarTest extends CommandTest {
     assertRefused(tar("-P --transform=s,^d,a/../../d, d"), "has \"..\" in its name");
   }
 
+  @Test
+  void namesOfALinksTargetThatAreTooLongAreRefused() throws Exception {
+    sh("rm -r *; ln -s $(printf 'n%.0s' $(seq 300)) d; echo x >f");
+    assertRefused(
+        tar("--transform='flags=r;s,^f$,d/f,' d f"),
+        "the name of \"" + "n".repeat(300) + "\" is longer than 255 bytes");
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {"gnu", "posix"})
   void sparseFilesAreRefused(String format) throws Exception {

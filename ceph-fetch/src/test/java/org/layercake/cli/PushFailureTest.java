@@ -99,6 +99,30 @@ class PushFailureTest extends CommandTest {
   }
 
   @Test
+  void tooLittleMemoryIs70AndOneLine() throws Exception {
+    environment.put("JAVA_TOOL_OPTIONS", "-Xmx24m -XX:+UseSerialGC");
+    String names = "import sys, tarfile\nt = tarfile.open(fileobj=sys.stdout.buffer, mode='w|')\n";
+    Path script =
+        Files.writeString(
+            work.resolve("names.py"),
+            names + "for i in range(300000): t.addfile(tarfile.TarInfo(f'd/{i}'))\n");
+    Process push =
+        javaPush("python3 " + script + " 2>/dev/null | \"$@\"")
+            .redirectErrorStream(true)
+            .redirectOutput(ProcessBuilder.Redirect.PIPE)
+            .start();
+    List<String> lines =
+        new String(push.getInputStream().readAllBytes(), UTF_8)
+            .lines()
+            .filter(line -> !line.matches("(Picked up|packing|pushing) .*"))
+            .toList();
+    assertEquals(70, push.waitFor(), lines::toString);
+    assertEquals(1, lines.size(), lines::toString);
+    assertTrue(
+        lines.get(0).matches("layercake: cannot go on: .*OutOfMemoryError.*"), lines::toString);
+  }
+
+  @Test
   void aFullDiskIs73() throws Exception {
     useLibrary(
         "pack",
