@@ -4,7 +4,8 @@
  * Reads all of a squashfs image: every inode, directory, block, fragment, link and attribute that
  * its root leads to. Says what it has found in one line, "names N bytes B sum H", by which whoever
  * packed the image knows that it holds what went in; docs/protocol.md says what H is made of. Exit
- * codes: 65 the image is damaged, 66 there is no such file, 70 and 74 it could not be read.
+ * codes: 65 the image is damaged, 66 there is no such file, 69 it has more than is read, 70 and 74
+ * it could not be read.
  */
 #define _GNU_SOURCE
 #include "die.h"
@@ -91,17 +92,40 @@ static void confine(void)
 #endif
 }
 
-static pid_t start(uint64_t bytes, unsigned number, unsigned walkers, struct share *share)
+/* How many walkers there are, from the parent to each of them: a byte. */
+static int settled[2];
+
+/* The walker waits until it is settled how many there are; -1: it cannot be started. */
+static pid_t start(uint64_t bytes, unsigned number, struct share *share)
 {
+	unsigned char walkers;
 	pid_t pid = fork();
 
-	if (pid < 0)
-		die(EXIT_INTERNAL, "cannot start a process: %s", strerror(errno));
-	if (pid > 0)
+	if (pid != 0)
 		return pid;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	close(settled[1]);
+	if (read(settled[0], &walkers, 1) != 1)
+		_exit(EXIT_INTERNAL); /* the parent has gone */
 	confine();
 	walk(bytes, number, walkers, share);
+}
+
+/* Starts as many walkers as are wanted, or as the limits of the user allow, at least one. */
+static unsigned start_all(uint64_t bytes, unsigned wanted, struct share *shares, pid_t *pids)
+{
+	unsigned char started = 0;
+
+	if (pipe2(settled, O_CLOEXEC) < 0)
+		die(EXIT_INTERNAL, "cannot make a pipe: %s", strerror(errno));
+	while (started < wanted && (pids[started] = start(bytes, started, &shares[started])) > 0)
+		started++;
+	if (started == 0)
+		die(EXIT_INTERNAL, "cannot start a process: %s", strerror(errno));
+	for (unsigned i = 0; i < started; i++)
+		if (write(settled[1], &started, 1) != 1)
+			die(EXIT_INTERNAL, "cannot write to a pipe: %s", strerror(errno));
+	return started;
 }
 
 static void await(pid_t pid, const struct share *share, const char *image)
@@ -130,13 +154,12 @@ int main(int argc, char **argv)
 	if (argc != 2)
 		die(EXIT_REQUEST, "usage: prove IMAGE_FILE");
 	open_image(argv[1], &bytes);
-	unsigned walkers = count_processors();
-	struct share *shares = mmap(NULL, walkers * sizeof(*shares), PROT_READ | PROT_WRITE,
+	unsigned wanted = count_processors();
+	struct share *shares = mmap(NULL, wanted * sizeof(*shares), PROT_READ | PROT_WRITE,
 				    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (shares == MAP_FAILED)
 		die(EXIT_INTERNAL, "no memory");
-	for (unsigned i = 0; i < walkers; i++)
-		pids[i] = start(bytes, i, walkers, &shares[i]);
+	unsigned walkers = start_all(bytes, wanted, shares, pids);
 	for (unsigned i = 0; i < walkers; i++) {
 		await(pids[i], &shares[i], argv[1]);
 		all.sum += shares[i].sum;

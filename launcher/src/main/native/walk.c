@@ -79,6 +79,13 @@ static _Noreturn void fail(int code, const char *cause)
 	_exit(code);
 }
 
+/* Of the whole image, wherever the walk is. */
+static _Noreturn void fail_beyond(const char *cause)
+{
+	here.path[0] = '\0';
+	fail(EXIT_BEYOND, cause);
+}
+
 static _Noreturn void fail_as_read(void)
 {
 	if (image_errno != 0)
@@ -164,7 +171,8 @@ static uint32_t read_attribute(struct attribute *attribute)
 
 	here.attribute_bytes += attribute->value_bytes;
 	if (here.attribute_bytes > ATTRIBUTE_BYTES_MAX)
-		fail(EXIT_DAMAGED, "the attributes up to here are more than 64 GiB");
+		fail_beyond(
+		    "its attributes are more than 64 GiB, which is more than can be proved");
 	if (!squash_metadata(&here.image, &attribute->value, value, attribute->value_bytes))
 		fail_as_read();
 	uint32_t crc = crc32c(0, attribute->name, strlen(attribute->name) + 1);
@@ -277,7 +285,8 @@ static void read_mark(struct frame *frame)
 static void enter(const struct inode *inode)
 {
 	if (here.depth == DEPTH_MAX)
-		fail(EXIT_DAMAGED, "directories are too deep");
+		fail(EXIT_BEYOND,
+		     "it is deeper than 4,096 directories, which is deeper than can be proved");
 	struct frame *frame = &here.frames[here.depth];
 	if (!squash_list(&here.image, inode, 0, &frame->directory))
 		fail_as_read();
@@ -308,7 +317,7 @@ static void visit(const struct entry *entry)
 	struct inode inode;
 
 	if (++here.share->names > NAMES_MAX)
-		fail(EXIT_DAMAGED, "the image has more than 2,200,000 files");
+		fail_beyond("it has more than 2,200,000 names, which is more than can be proved");
 	if (!squash_inode(&here.image, entry->inode, &inode))
 		fail_as_read();
 	if (entry->type != (inode.mode & S_IFMT) || entry->number != inode.number)
@@ -319,7 +328,8 @@ static void visit(const struct entry *entry)
 		here.load[owner] += inode.size;
 		here.share->bytes += inode.size;
 		if (here.share->bytes > BYTES_MAX)
-			fail(EXIT_DAMAGED, "the files up to here are more than 2 TiB");
+			fail_beyond(
+			    "its files are more than 2 TiB, which is more than can be proved");
 	}
 	if (owner == here.number)
 		read_content(&inode);
@@ -333,7 +343,8 @@ static void visit(const struct entry *entry)
 static void append(const struct entry *entry, size_t at)
 {
 	if (at > PATH_MAX_BYTES)
-		fail(EXIT_DAMAGED, "the path is longer than 65,536 bytes");
+		fail(EXIT_BEYOND, "its files have paths of more than 65,536 bytes, which is more "
+				  "than can be proved");
 	here.path[at] = '/';
 	memcpy(here.path + at + 1, entry->name, entry->name_bytes + 1);
 }
@@ -386,7 +397,7 @@ static void begin(uint64_t file_bytes)
 	    !squash_inode(&here.image, here.image.super.root, &root))
 		fail_as_read();
 	if (here.image.super.inodes > NAMES_MAX)
-		fail(EXIT_DAMAGED, "the image has more than 2,200,000 files");
+		fail_beyond("it has more than 2,200,000 inodes, which is more than can be proved");
 	here.seen = allocate(here.image.super.inodes / 8 + 1);
 	count_inode(&root);
 	read_attributes(&root);

@@ -8,6 +8,8 @@ import io
 import os
 import random
 import re
+import resource
+import shutil
 import signal
 import stat
 import struct
@@ -21,6 +23,7 @@ from pathlib import Path
 
 BUILD = Path("build")
 BLOCK = 128 << 10
+NOBODY_ELSE = 54321  # a user without other processes
 
 
 def make_crc_table():
@@ -185,6 +188,26 @@ class WholeImages(WithDirectory):
         one = {next(iter(os.sched_getaffinity(0)))}
         result = prove(self.image, preexec_fn=lambda: os.sched_setaffinity(0, one))
         self.assertEqual(tree.line(), result.stdout.decode())
+
+    @unittest.skipIf(len(os.sched_getaffinity(0)) < 2, "one processor has one process")
+    def test_a_limit_of_processes_is_kept(self):
+        tree = colourful_tree()
+        self.pack_tar(tree)
+        program = self.directory / "prove"
+        shutil.copy(BUILD / "prove", program)
+        self.directory.chmod(0o755)
+
+        def limit(processes):
+            resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
+            os.setresgid(NOBODY_ELSE, NOBODY_ELSE, NOBODY_ELSE)
+            os.setresuid(NOBODY_ELSE, NOBODY_ELSE, NOBODY_ELSE)
+
+        for processes, code, line in ((2, 0, tree.line()), (1, 70, "")):
+            with self.subTest(processes):
+                result = subprocess.run([program, self.image], capture_output=True, timeout=120,
+                                        preexec_fn=lambda: limit(processes))
+                self.assertEqual((code, line), (result.returncode, result.stdout.decode()), result)
+        self.assertIn(b"cannot start a process", result.stderr)
 
     def test_an_empty_image_has_no_names(self):
         self.pack_tar(Tree())
@@ -367,6 +390,23 @@ class DamagedImages(WithDirectory):
 
 
 class Refusals(WithDirectory):
+    def assert_beyond(self, cause):
+        result = prove(self.image)
+        self.assertEqual((69, b""), (result.returncode, result.stdout), result)
+        self.assertEqual(f'prove: cannot read "{self.image}": {cause}, which is more than can be proved\n',
+                         result.stderr.decode())
+
+    def test_files_of_too_many_bytes_are_not_called_damaged(self):
+        source = self.directory / "source"
+        source.mkdir()
+        (source / "0").touch()
+        os.truncate(source / "0", 1 << 30)
+        for i in range(1, 2049):
+            os.link(source / "0", source / f"{i}")
+        subprocess.run(["mksquashfs", source, self.image, "-quiet", "-no-progress", "-b", "1M"],
+                       check=True, stdout=subprocess.DEVNULL)
+        self.assert_beyond("its files are more than 2 TiB")
+
     def test_a_missing_file_is_66(self):
         result = prove(self.image)
         self.assertEqual(66, result.returncode)

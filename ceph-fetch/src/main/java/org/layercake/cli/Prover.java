@@ -19,6 +19,7 @@ import org.layercake.store.StoreException;
  */
 final class Prover {
   private static final int MAX_LINE_BYTES = 1024;
+  private static final int BEYOND = 69; // prove.c: more than it reads
 
   private final Program prove;
   private final Path image;
@@ -58,6 +59,11 @@ final class Prover {
     if (isDamaged && wanted.isEmpty()) {
       throw new StoreException(
           BAD_SOURCE, "cannot " + act + ": damaged: " + end.complaint() + " (" + remedy + ")");
+    }
+    if (end.code() == BEYOND && wanted.isEmpty()) {
+      throw new StoreException(
+          BAD_SOURCE,
+          "cannot " + act + ": " + end.complaint() + " (make two images of it, or a smaller one)");
     }
     if (!end.isGood() && !isDamaged) {
       throw end.failure(act, Optional.of(scratch));

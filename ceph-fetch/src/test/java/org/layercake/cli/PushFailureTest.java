@@ -238,6 +238,22 @@ class PushFailureTest extends CommandTest {
   }
 
   @Test
+  void anImageBeyondWhatCanBeProvedIsNotCalledDamaged() throws Exception {
+    Path hole = Files.write(tree.resolve("hole"), new byte[0]);
+    run("truncate", "-s", "1G", hole.toString());
+    for (int i = 0; i < 2048; i++) {
+      Files.createLink(tree.resolve("link" + i), hole);
+    }
+    Path image = squashed("gzip");
+    assertRefused(
+        image,
+        "cannot read \""
+            + image
+            + "\": its files are more than 2 TiB, which is more than can be proved (make two");
+    assertTrue(!said().contains("damaged"), this::said);
+  }
+
+  @Test
   void verifyFindsAnImageThatWasDamagedWhenItWasStored() throws Exception {
     Path image = squashed("zstd");
     byte[] bytes = Files.readAllBytes(image);
