@@ -150,7 +150,7 @@ public record Manifest(String chunker, long size, ImageConfig config, List<Chunk
       throws MalformedException, IOException {
     Hashed bytes = new Hashed(in);
     Manifest manifest;
-    try (JsonParser json = JSON.createParser(bytes)) {
+    try (JsonParser json = parser(bytes)) {
       manifest = read(new StrictReader(json));
     } catch (IOException | IllegalArgumentException e) {
       bytes.rethrow();
@@ -163,6 +163,11 @@ public record Manifest(String chunker, long size, ImageConfig config, List<Chunk
       throw new MalformedException("it is not in the canonical encoding", false, null);
     }
     return manifest;
+  }
+
+  /** It leaves the stream open: what follows the end, or a fault, is digested, too. */
+  private static JsonParser parser(Hashed bytes) throws IOException {
+    return JSON.createParser(bytes).disable(JsonParser.Feature.AUTO_CLOSE_SOURCE);
   }
 
   /** A stream that is digested while it is read, at most {@link #MAX_BYTES} of it. */
@@ -183,20 +188,21 @@ public record Manifest(String chunker, long size, ImageConfig config, List<Chunk
 
     @Override
     public int read(byte[] target, int from, int length) throws IOException {
-      int read = readOrFail(target, from, length);
-      if (read > 0) {
-        sha256.update(target, from, read);
-        count += read;
-      }
+      int read = readAny(target, from, length);
       if (count > MAX_BYTES) {
         throw new IOException("it is longer than " + MAX_BYTES + " bytes");
       }
       return read;
     }
 
-    private int readOrFail(byte[] target, int from, int length) throws IOException {
+    private int readAny(byte[] target, int from, int length) throws IOException {
       try {
-        return in.read(target, from, length);
+        int read = in.read(target, from, length);
+        if (read > 0) {
+          sha256.update(target, from, read);
+          count += read;
+        }
+        return read;
       } catch (IOException e) {
         failure = e;
         throw e;
@@ -210,10 +216,10 @@ public record Manifest(String chunker, long size, ImageConfig config, List<Chunk
       }
     }
 
-    /** Of all the bytes, as far as there may be any. */
+    /** Of all the bytes; of more than there may be, another than theirs. */
     Digest digest() throws IOException {
       byte[] rest = new byte[8 << 10];
-      while (count <= MAX_BYTES && read(rest, 0, rest.length) >= 0) {}
+      while (count <= MAX_BYTES && readAny(rest, 0, rest.length) >= 0) {}
       return Digest.of(sha256);
     }
   }

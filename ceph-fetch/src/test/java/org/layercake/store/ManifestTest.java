@@ -8,6 +8,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.layercake.store.StoreContract.assertKind;
 
 import java.io.ByteArrayInputStream;
+import java.io.FilterInputStream;
+import java.io.InputStream;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -190,6 +192,31 @@ class ManifestTest {
     assertTrue(refusal(damaged, bytes).isDamaged());
     assertTrue(refusal(malformed, bytes).isDamaged());
     assertFalse(refusal(malformed, malformed).isDamaged());
+  }
+
+  /** A file answers no more after its close. */
+  @Test
+  void damageIsToldBehindItToo() {
+    byte[] bytes = ("{}" + " ".repeat(100_000)).getBytes(UTF_8);
+    InputStream closing =
+        new FilterInputStream(new ByteArrayInputStream(bytes)) {
+          @Override
+          public void close() {
+            in = InputStream.nullInputStream();
+          }
+        };
+    assertFalse(
+        assertThrows(
+                Manifest.MalformedException.class, () -> Manifest.read(closing, Digest.of(bytes)))
+            .isDamaged());
+  }
+
+  @Test
+  void whatIsTooLongIsMalformedWhereverItsFaultIs() {
+    for (String start : new String[] {"{}", ""}) {
+      byte[] bytes = (start + " ".repeat(Manifest.MAX_BYTES + 1)).getBytes(UTF_8);
+      refusal(bytes, bytes);
+    }
   }
 
   private static Manifest.MalformedException refusal(byte[] found, byte[] stored) {

@@ -560,6 +560,15 @@ public abstract class StoreContract {
   }
 
   @Test
+  void largeDamagedManifestKeepsTheChunksOfItsDomainToo() throws Exception {
+    Digest digest = push(file("image", random(1 << 20, 27)), "deb:12").digest();
+    objects.overwrite(domain, ImageStore.manifestObject(digest), direct(random(100_000, 28)));
+    String message = collect(images, true).problem().orElseThrow().getMessage();
+    assertTrue(message.contains("is damaged: "), message);
+    assertKind(StoreException.Kind.CORRUPT, () -> images.resolve(ImageName.parse("deb:12"), user));
+  }
+
+  @Test
   void manifestThatWasStoredMalformedKeepsTheChunksOfItsDomainToo() throws Exception {
     byte[] hostile = bytes("{\"layercake\":2}");
     Digest digest = Digest.of(hostile);
