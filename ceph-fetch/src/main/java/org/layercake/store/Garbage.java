@@ -9,7 +9,7 @@ import java.util.Optional;
  * @param objects that were removed: manifests and chunks
  * @param bytes that were removed
  * @param waitingBytes that no tag needs either, and whose grace is not over
- * @param problem why no chunk was removed; empty when all went well
+ * @param problem why not all was removed that could be; empty when all went well
  */
 public record Garbage(
     String domain,

@@ -1,8 +1,10 @@
 package org.layercake.store;
 
 import static org.layercake.store.StoreException.Kind.CORRUPT;
+import static org.layercake.store.StoreException.Kind.DENIED;
 import static org.layercake.store.StoreException.Kind.INTERNAL;
 import static org.layercake.store.StoreException.Kind.INVALID;
+import static org.layercake.store.StoreException.Kind.UNAVAILABLE;
 
 import java.time.Instant;
 import java.util.ArrayList;
@@ -75,9 +77,12 @@ final class GarbageCollector {
     ExecutorService workers = Daemons.pool(WORKERS, "gc");
     try {
       if (launchers != null) {
-        List<Swept> swept = collectRecords(launchers.records(), jobs, workers);
-        swept.addAll(collectProfiles(launchers.profiles(), listed.values(), workers));
-        result.add(sum(ImageStore.LAUNCHERS, swept));
+        Tally tally = new Tally(ImageStore.LAUNCHERS);
+        for (Swept swept : collectRecords(launchers.records(), jobs, workers)) {
+          tally.add(swept);
+        }
+        collectProfiles(launchers.profiles(), listed.values(), tally, workers);
+        result.add(tally.garbage());
       }
       for (var entry : listed.entrySet()) {
         String where = entry.getKey();
@@ -109,82 +114,187 @@ final class GarbageCollector {
   }
 
   /**
+   * Users write their domains: what is wrong with one of them is its own problem.
+   *
    * @param jobs what jobs run that may be requeued
    */
   private Garbage collect(String domain, Listed listed, Set<Digest> jobs, ExecutorService workers)
       throws StoreException {
+    Tally tally = new Tally(domain);
+    try {
+      collect(domain, listed, jobs, tally, workers);
+    } catch (StoreException e) {
+      tally.note(e);
+    }
+    return tally.garbage();
+  }
+
+  private void collect(
+      String domain, Listed listed, Set<Digest> jobs, Tally tally, ExecutorService workers)
+      throws StoreException {
     Map<Digest, String> tagged = tagged(domain);
-    jobs.forEach(image -> tagged.putIfAbsent(image, ""));
-    Needs needs = new Needs(domain);
-    Set<Digest> untagged = new HashSet<>(listed.manifests());
-    untagged.removeAll(tagged.keySet());
-    long images = 0;
-    long bytes = 0;
+    Needs needs = new Needs(domain, listed.manifests());
     for (Map.Entry<Digest, String> manifest : tagged.entrySet()) {
-      if (listed.manifests().contains(manifest.getKey())) {
-        needs.add(manifest.getKey(), manifest.getValue());
+      needs.add(manifest.getKey(), manifest.getValue());
+    }
+    for (Digest manifest : listed.manifests()) {
+      if (tagged.containsKey(manifest)) {
+        continue;
+      }
+      if (jobs.contains(manifest)) {
+        needs.add(manifest, "");
+      } else if (!sweepImage(domain, manifest, tally)) {
+        tally.waitingBytes += needs.add(manifest, "");
       }
     }
-    long waiting = 0;
-    for (Digest manifest : untagged) {
+    needs.settleAbsent(jobs);
+    if (needs.unknown.isPresent()) {
+      throw needs.unknown.get();
+    }
+    List<Callable<Swept>> tasks = new ArrayList<>();
+    for (Digest chunk : listed.chunks()) {
+      if (!needs.chunks.contains(chunk)) {
+        tasks.add(() -> sweep(domain, ImageStore.chunkObject(chunk), before));
+      }
+    }
+    all(tasks, tally, workers);
+  }
+
+  /** Whether it is gone. */
+  private boolean sweepImage(String domain, Digest manifest, Tally tally) throws StoreException {
+    try {
       Swept swept = sweep(domain, ImageStore.manifestObject(manifest), before);
-      images += swept.gone() ? 1 : 0;
+      tally.addImage(swept);
+      return swept.gone();
+    } catch (StoreException e) {
+      tally.note(e);
+      return false;
+    }
+  }
+
+  /** What became of a domain so far. */
+  private static final class Tally {
+    private final String domain;
+    private long images;
+    private long objects;
+    private long bytes;
+    private long waitingBytes;
+    private Optional<StoreException> problem = Optional.empty();
+
+    Tally(String domain) {
+      this.domain = domain;
+    }
+
+    void add(Swept swept) {
+      objects += swept.gone() ? 1 : 0;
       bytes += swept.bytes();
-      waiting += swept.waitingBytes();
-      if (!swept.gone()) {
-        waiting += needs.add(manifest, "");
+      waitingBytes += swept.waitingBytes();
+    }
+
+    void addImage(Swept swept) {
+      images += swept.gone() ? 1 : 0;
+      add(swept);
+    }
+
+    /** Keeps a failure with the domain, unless the next domain would meet the same. */
+    void note(StoreException failure) throws StoreException {
+      boolean isEverybodys = failure.kind() == UNAVAILABLE || failure.kind() == DENIED;
+      if (isEverybodys || Thread.currentThread().isInterrupted()) {
+        throw failure;
+      }
+      if (problem.isEmpty()) {
+        problem = Optional.of(failure);
       }
     }
-    List<Digest> unneeded =
-        needs.unknown.isPresent()
-            ? List.of()
-            : listed.chunks().stream().filter(chunk -> !needs.chunks.contains(chunk)).toList();
-    Garbage other = sum(domain, sweepChunks(domain, unneeded, workers));
-    return new Garbage(
-        domain,
-        images,
-        images + other.objects(),
-        bytes + other.bytes(),
-        waiting + other.waitingBytes(),
-        needs.unknown);
+
+    Garbage garbage() {
+      return new Garbage(domain, images, objects, bytes, waitingBytes, problem);
+    }
   }
 
   /**
    * What the manifests need that stay. Of one that cannot be read nobody knows: damage may be
-   * repaired, and a later version may read what this one cannot. So no chunk of its domain goes;
-   * the other domains, and manifests, do not depend on it.
+   * repaired, and a later version may read what this one cannot. Nor of one that is said not to be
+   * there, while something says that it should be. So no chunk of its domain goes; the other
+   * domains, and manifests, do not depend on it.
    */
   private final class Needs {
     private final String domain;
+    private final Set<Digest> listed;
     private final Set<Digest> chunks = new HashSet<>();
+    private final Set<Digest> absent = new HashSet<>();
     private Optional<StoreException> unknown = Optional.empty();
 
-    Needs(String domain) {
+    Needs(String domain, Set<Digest> listed) {
       this.domain = domain;
+      this.listed = listed;
     }
 
     /**
-     * Adds a manifest's, unless it has gone meanwhile, and returns the bytes that no other needs.
+     * Adds a manifest's, and returns the bytes that no other needs.
      *
      * @param tag that points to it, or empty
      */
     long add(Digest manifest, String tag) throws StoreException {
-      long bytes = 0;
       try {
-        Optional<Manifest> found = Manifests.read(store, domain, manifest);
-        for (Manifest.Chunk chunk : found.map(Manifest::chunks).orElse(List.of())) {
-          bytes += chunks.add(chunk.digest()) ? chunk.length() : 0;
+        Optional<Manifest> found = Manifests.readFromPrimary(store, domain, manifest);
+        if (found.isPresent()) {
+          return add(found.get());
         }
+        absent.add(manifest);
       } catch (Manifest.MalformedException e) {
-        if (unknown.isEmpty()) {
-          unknown = Optional.of(unreadable(manifest, tag, e));
+        note(manifest, tag, (e.isDamaged() ? "damaged: " : "malformed: ") + e.getMessage(), e);
+      } catch (StoreException e) {
+        if (e.kind() == UNAVAILABLE || e.kind() == DENIED) {
+          throw e;
         }
+        note(manifest, tag, "unreadable: " + e.getMessage(), e);
+      }
+      return 0;
+    }
+
+    private long add(Manifest manifest) {
+      long bytes = 0;
+      for (Manifest.Chunk chunk : manifest.chunks()) {
+        bytes += chunks.add(chunk.digest()) ? chunk.length() : 0;
       }
       return bytes;
     }
 
-    private StoreException unreadable(
-        Digest manifest, String tag, Manifest.MalformedException cause) {
+    /**
+     * Tells manifests that others have removed meanwhile, which need nothing, from those that the
+     * store has lost or does not show. Tags are listed anew: a manifest goes after its last tag.
+     */
+    void settleAbsent(Set<Digest> jobs) throws StoreException {
+      if (absent.isEmpty()) {
+        return;
+      }
+      Map<Digest, String> tagged = tagged(domain);
+      for (Digest manifest : Set.copyOf(absent)) {
+        boolean isWanted =
+            tagged.containsKey(manifest) || (listed.contains(manifest) && jobs.contains(manifest));
+        if (isWanted || store.trace(domain, ImageStore.manifestObject(manifest)).isPresent()) {
+          requireAgain(manifest, tagged.getOrDefault(manifest, ""));
+        }
+      }
+    }
+
+    /** It may have been pushed again meanwhile. */
+    private void requireAgain(Digest manifest, String tag) throws StoreException {
+      absent.remove(manifest);
+      add(manifest, tag);
+      if (absent.contains(manifest)) {
+        note(manifest, tag, "missing: the store says that it is not there", null);
+      }
+    }
+
+    private void note(Digest manifest, String tag, String state, Exception cause) {
+      if (unknown.isEmpty()) {
+        unknown = Optional.of(unknown(manifest, tag, state, cause));
+      }
+    }
+
+    private StoreException unknown(Digest manifest, String tag, String state, Exception cause) {
       String name = tag.replace('/', ':');
       String image = tag.isEmpty() ? "no tag points to" : ImageStore.owner(domain) + "/" + name;
       String nextMove =
@@ -200,8 +310,7 @@ final class GarbageCollector {
               + " needs, which "
               + (tag.isEmpty() ? image : "is " + image)
               + ", is unknown, since it is "
-              + (cause.isDamaged() ? "damaged: " : "malformed: ")
-              + cause.getMessage()
+              + state
               + " ("
               + nextMove
               + ")",
@@ -253,8 +362,8 @@ final class GarbageCollector {
   }
 
   /** A start profile is for an image, whoever has it; all domains have been listed. */
-  private List<Swept> collectProfiles(
-      Set<Digest> profiles, Collection<Listed> domains, ExecutorService workers)
+  private void collectProfiles(
+      Set<Digest> profiles, Collection<Listed> domains, Tally tally, ExecutorService workers)
       throws StoreException {
     Set<Digest> orphans = new HashSet<>(profiles);
     domains.forEach(domain -> orphans.removeAll(domain.manifests()));
@@ -262,17 +371,7 @@ final class GarbageCollector {
     for (Digest orphan : orphans) {
       tasks.add(() -> sweep(ImageStore.LAUNCHERS, ImageStore.profileObject(orphan), before));
     }
-    return all(tasks, workers);
-  }
-
-  /** Of objects that are no images. */
-  private static Garbage sum(String domain, List<Swept> swept) {
-    return new Garbage(
-        domain,
-        0,
-        swept.stream().filter(Swept::gone).count(),
-        swept.stream().mapToLong(Swept::bytes).sum(),
-        swept.stream().mapToLong(Swept::waitingBytes).sum());
+    all(tasks, tally, workers);
   }
 
   /** What tags point to, each with one of its tags. */
@@ -291,32 +390,53 @@ final class GarbageCollector {
     return tagged;
   }
 
-  private List<Swept> sweepChunks(String domain, List<Digest> chunks, ExecutorService workers)
+  /** Does all tasks, and tells the tally of each how it went. */
+  private static void all(List<Callable<Swept>> tasks, Tally tally, ExecutorService workers)
       throws StoreException {
-    List<Callable<Swept>> tasks = new ArrayList<>();
-    for (Digest chunk : chunks) {
-      tasks.add(() -> sweep(domain, ImageStore.chunkObject(chunk), before));
+    for (Future<Swept> result : done(tasks, workers)) {
+      try {
+        tally.add(get(result));
+      } catch (StoreException e) {
+        tally.note(e);
+      }
     }
-    return all(tasks, workers);
   }
 
+  /** Does all tasks; one that fails is the failure of all. */
   private static List<Swept> all(List<Callable<Swept>> tasks, ExecutorService workers)
       throws StoreException {
     List<Swept> results = new ArrayList<>();
+    for (Future<Swept> result : done(tasks, workers)) {
+      results.add(get(result));
+    }
+    return results;
+  }
+
+  private static List<Future<Swept>> done(List<Callable<Swept>> tasks, ExecutorService workers)
+      throws StoreException {
     try {
-      for (Future<Swept> result : workers.invokeAll(tasks)) {
-        results.add(result.get());
-      }
-      return results;
+      return workers.invokeAll(tasks);
     } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new StoreException(INTERNAL, "cannot collect: interrupted", e);
+      throw interrupted(e);
+    }
+  }
+
+  private static Swept get(Future<Swept> result) throws StoreException {
+    try {
+      return result.get();
+    } catch (InterruptedException e) {
+      throw interrupted(e);
     } catch (ExecutionException e) {
       if (e.getCause() instanceof StoreException failure) {
         throw failure;
       }
       throw new StoreException(INTERNAL, "cannot collect: " + e.getCause(), e);
     }
+  }
+
+  private static StoreException interrupted(InterruptedException e) {
+    Thread.currentThread().interrupt();
+    return new StoreException(INTERNAL, "cannot collect: interrupted", e);
   }
 
   private Swept sweep(String domain, String object, Instant before) throws StoreException {

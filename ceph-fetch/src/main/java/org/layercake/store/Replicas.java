@@ -155,7 +155,9 @@ final class Replicas {
     if (count >= 0) {
       return isRight.test(count) ? Outcome.RIGHT : Outcome.WRONG;
     }
-    LOG.warn("event=replica-unreadable place=\"{}\" errno={}", place, -count);
+    if (count != ENOENT) { // users may name what was never there
+      LOG.warn("event=replica-unreadable place=\"{}\" errno={}", place, -count);
+    }
     return count == ENOENT || count == EIO ? Outcome.WRONG : Outcome.UNANSWERED;
   }
 
