@@ -21,6 +21,7 @@ import org.layercake.store.StoreException;
  * @param containersPerJob how many different containers one job may have on this node
  * @param containersPerUser the same of all jobs of a user
  * @param siteMounts mounts of every container, skipped where the user cannot reach the source
+ * @param scontrol an absolute path, or a name that is looked for in the launcher's {@code PATH}
  */
 record Config(
     StoreConfig store,
@@ -36,7 +37,8 @@ record Config(
     int containersPerUser,
     boolean mountHome,
     List<Spec.Mount> siteMounts,
-    Path slurmSpoolDirectory) {
+    Path slurmSpoolDirectory,
+    String scontrol) {
 
   private static final Set<String> KEYS =
       Set.of(
@@ -55,7 +57,8 @@ record Config(
           "containers-per-user",
           "mount-home",
           "site-mounts",
-          "slurm-spool-directory");
+          "slurm-spool-directory",
+          "scontrol");
 
   /**
    * Reads a config file.
@@ -119,7 +122,16 @@ record Config(
             10_000),
         truth("mount-home", p.getProperty("mount-home", "true")),
         Spec.mounts(p.getProperty("site-mounts", "")),
-        Path.of(p.getProperty("slurm-spool-directory", "/var/spool/slurmd")));
+        Path.of(p.getProperty("slurm-spool-directory", "/var/spool/slurmd")),
+        program("scontrol", p.getProperty("scontrol", "scontrol")));
+  }
+
+  private static String program(String key, String text) {
+    if (text.isEmpty() || (text.contains("/") && !text.startsWith("/"))) {
+      throw new IllegalArgumentException(
+          key + " \"" + text + "\" is neither an absolute path nor the name of a program");
+    }
+    return text;
   }
 
   private static long bytes(String key, String text) {

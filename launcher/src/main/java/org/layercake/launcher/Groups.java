@@ -28,7 +28,7 @@ final class Groups {
 
   private Set<String> ask() {
     try {
-      String groups = Program.answer(TIMEOUT_SECONDS, "id", "-Gnz", "--", user);
+      String groups = Program.answer(TIMEOUT_SECONDS, "", "id", "-Gnz", "--", user).stdout();
       return Set.copyOf(List.of(groups.split("\0")));
     } catch (IOException e) {
       log.warn("event=groups-unknown user={} cause={}", user, e.getMessage());

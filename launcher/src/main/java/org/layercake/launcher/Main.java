@@ -58,7 +58,7 @@ public final class Main {
     ExecutorService workers = workers();
     CountDownLatch stopped = new CountDownLatch(1);
     Systemd systemd = new Systemd(System.getenv());
-    Slurm slurm = new Slurm("scontrol");
+    Slurm slurm = new Slurm(config.scontrol());
     OptionalInt given = systemd.listeningSocket();
     try (Images images = new Images(config, layout, slurm)) {
       Jobs jobs = new Jobs(config, layout, images, workers);

@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 
@@ -21,7 +22,7 @@ import java.util.concurrent.TimeoutException;
  */
 final class Program {
   private static final int MAX_STDERR_BYTES = 8192;
-  private static final int PIPE_BYTES = 65_536; // pipe(7)
+  private static final int MAX_ANSWER_BYTES = 1 << 20;
 
   private static final int EXIT_SECONDS = 5;
 
@@ -110,26 +111,66 @@ final class Program {
   }
 
   /**
-   * What a program of the node prints, at most as much as fits into a pipe: so nobody has to read
-   * while it runs.
+   * What a program has answered.
    *
-   * @throws IOException when there is no such program, or it does not end in time
+   * @param stdout bytes as ISO 8859-1
+   * @param lastWords its last line on stderr
    */
-  static String answer(long timeoutSeconds, String... command)
+  record Answer(String stdout, int status, String lastWords) {}
+
+  /**
+   * Asks a program of the node. What it prints is read while it runs: a pipe holds little.
+   *
+   * @param start how a line must begin to be kept; the others take no room, however many
+   * @throws IOException when there is no such program, when it does not end in time, or when what
+   *     is to be kept is longer than a MiB
+   */
+  static Answer answer(long timeoutSeconds, String start, String... command)
       throws IOException, InterruptedException {
-    ProcessBuilder builder = new ProcessBuilder(command);
+    ProcessBuilder builder =
+        new ProcessBuilder(command).redirectInput(Path.of("/dev/null").toFile());
     builder.environment().putAll(Map.of("TZ", "UTC", "LC_ALL", "C"));
     builder.environment().remove("SLURM_TIME_FORMAT"); // scontrol(1)
     Process process = builder.start();
     try {
-      if (!process.waitFor(timeoutSeconds, TimeUnit.SECONDS)) {
-        throw new IOException(command[0] + " did not answer in " + timeoutSeconds + " s");
-      }
-      return new String(
-          process.getInputStream().readNBytes(PIPE_BYTES), StandardCharsets.ISO_8859_1);
+      FutureTask<Answer> answer = new FutureTask<>(() -> answer(process, start));
+      run(Path.of(command[0]).getFileName().toString(), answer);
+      return answer.get(timeoutSeconds, TimeUnit.SECONDS);
+    } catch (TimeoutException e) {
+      throw new IOException("no answer in " + timeoutSeconds + " s", e);
+    } catch (ExecutionException e) {
+      throw e.getCause() instanceof IOException cause ? cause : new IOException(e.getCause());
     } finally {
       process.destroyForcibly();
     }
+  }
+
+  private static Answer answer(Process process, String start)
+      throws IOException, InterruptedException {
+    String lines = lines(process.getInputStream(), start);
+    return new Answer(lines, process.waitFor(), lastLine(process.getErrorStream()));
+  }
+
+  private static String lines(InputStream stdout, String start) throws IOException {
+    StringBuilder kept = new StringBuilder();
+    int matched = 0; // how much of start the line has so far, or -1 when it begins otherwise
+    for (int c = stdout.read(); c >= 0; c = stdout.read()) {
+      if (matched == start.length()) {
+        kept.append((char) c);
+        matched = c == '\n' ? 0 : matched;
+      } else if (c == '\n') {
+        matched = 0;
+      } else if (matched >= 0 && c == start.charAt(matched)) {
+        matched++;
+        kept.append(matched == start.length() ? start : "");
+      } else {
+        matched = -1;
+      }
+      if (kept.length() > MAX_ANSWER_BYTES) {
+        throw new IOException("an answer of more than " + MAX_ANSWER_BYTES + " bytes");
+      }
+    }
+    return kept.toString();
   }
 
   /** Says which process it is, for a later launcher. */

@@ -33,17 +33,18 @@ final class Slurm {
   }
 
   /**
-   * Says in the log who ends a job's holders. With proctrack/cgroup Slurm ends all that is in the
-   * job's cgroup. With proctrack/linuxproc it knows only slurmstepd's own children, slurm.conf(5),
-   * and only we end holders: at the epilog, or when a launcher that missed it starts. What we do is
-   * the same in both cases; the administrator is told which it is.
+   * Says in the log who ends a job's holders, or that scontrol fails, so that an administrator sees
+   * it before a user does. With proctrack/cgroup Slurm ends all that is in the job's cgroup. With
+   * proctrack/linuxproc it knows only slurmstepd's own children, slurm.conf(5), and only we end
+   * holders: at the epilog, or when a launcher that missed it starts. What we do is the same in
+   * both cases; the administrator is told which it is.
    */
   void reportProctrack() {
     try {
       String type = value(config(), "ProctrackType").orElse("unknown");
       log.info("event=proctrack type={} holders-ended-by={}", type, endsHolders(type));
     } catch (IOException e) {
-      log.info("event=proctrack type=unknown cause={}", e.getMessage());
+      log.error("event=scontrol-failed scontrol={} cause={}", scontrol, e.getMessage());
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
@@ -68,23 +69,30 @@ final class Slurm {
           value(config(), "ClusterName").orElseThrow(() -> new IOException("no ClusterName in it"));
       return new JobRef(cluster, key.job(), key.uid(), () -> submitted(key.job()));
     } catch (IOException e) {
-      throw new StoreException(
-          StoreException.Kind.UNAVAILABLE,
-          "cannot learn the cluster's name from scontrol: "
-              + e.getMessage()
-              + " (try again, or tell the site)",
-          e);
+      throw failure("learn the cluster's name", e);
     }
+  }
+
+  private StoreException failure(String act, IOException cause) {
+    return new StoreException(
+        StoreException.Kind.UNAVAILABLE,
+        "cannot "
+            + act
+            + " from \""
+            + scontrol
+            + "\": "
+            + cause.getMessage()
+            + " (try again, or tell the site: see \"scontrol\" in launcher.conf)",
+        cause);
   }
 
   private Optional<Instant> submitted(long job) throws StoreException {
     try {
-      return submitted(job, ask("--oneliner", "show", "job", Long.toString(job)));
+      // For the last task of an array Slurm has its other tasks' lines, too, however many.
+      return submitted(
+          job, ask("JobId=" + job + " ", "--oneliner", "show", "job", Long.toString(job)));
     } catch (IOException e) {
-      throw new StoreException(
-          StoreException.Kind.UNAVAILABLE,
-          "cannot learn from scontrol when job " + job + " was submitted: " + e.getMessage(),
-          e);
+      throw failure("learn when job " + job + " was submitted", e);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new StoreException(StoreException.Kind.UNAVAILABLE, "interrupted", e);
@@ -132,18 +140,23 @@ final class Slurm {
   }
 
   private String askForConfig() throws IOException, InterruptedException {
-    String answer = ask("show", "config");
+    String answer = ask("", "show", "config");
     if (value(answer, "ClusterName").isEmpty()) {
       throw new IOException("it has not printed the configuration");
     }
     return answer;
   }
 
-  private String ask(String... words) throws IOException, InterruptedException {
+  private String ask(String start, String... words) throws IOException, InterruptedException {
     String[] command = new String[words.length + 1];
     command[0] = scontrol;
     System.arraycopy(words, 0, command, 1, words.length);
-    return Program.answer(TIMEOUT_SECONDS, command);
+    Program.Answer answer = Program.answer(TIMEOUT_SECONDS, start, command);
+    if (answer.status() != 0) {
+      String cause = answer.lastWords();
+      throw new IOException(cause.isEmpty() ? "exit status " + answer.status() : cause);
+    }
+    return answer.stdout();
   }
 
   /**

@@ -96,7 +96,6 @@ class ActivationTest {
         System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")));
     command.addAll(List.of(Main.class.getName(), node.config.toString()));
     ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
-    builder.environment().merge("PATH", directory.toString(), (path, ours) -> ours + ":" + path);
     Process systemd = builder.start();
     try {
       assertEquals("serves", lastLine(systemd, "serves"));

@@ -60,6 +60,7 @@ final class NodeRig {
             run-directory = %1$s/run
             library-directory = %1$s/lib
             slurm-spool-directory = %1$s/spool
+            scontrol = %1$s/scontrol
             ch-run = /bin/true
             instant-start = false
             """
@@ -121,7 +122,7 @@ final class NodeRig {
 
     private Launcher() throws Exception {
       Config read = Config.read(config);
-      this.images = new Images(read, layout, new Slurm(directory.resolve("scontrol").toString()));
+      this.images = new Images(read, layout, new Slurm(read.scontrol()));
       this.jobs = new Jobs(read, layout, images, workers);
       jobs.recover();
     }
