@@ -58,7 +58,7 @@ class StartScriptTest {
     List<String> settings =
         jvm(
             Path.of(System.getProperty("java.home"), "bin"),
-            "LANG=xx_XX.UTF-8 LC_TIME=xx_XX LC_ALL=C.UTF-8",
+            "LANG=xx_XX.UTF-8 LC_TIME=xx_XX LC_CTYPE=C.UTF-8",
             "-XshowSettings:properties -version");
     assertTrue(settings.contains("    sun.jnu.encoding = UTF-8"), settings::toString);
   }
