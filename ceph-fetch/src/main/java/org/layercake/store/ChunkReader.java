@@ -74,6 +74,12 @@ final class ChunkReader {
     final Window.Start start;
     final ObjectStore.PendingRead pending;
 
+    /** What a copy that has no such object has led to; of the thread that finishes the read. */
+    StoreException missing;
+
+    /** Whether a copy has the object, though not as it should be. */
+    boolean hasBadCopy;
+
     Read(
         int place,
         Manifest.Chunk chunk,
@@ -245,7 +251,7 @@ final class ChunkReader {
 
   private int await(Read read) throws StoreException {
     try {
-      int count = count(read.pending);
+      int count = count(read, read.pending);
       window.end(read.start, read.chunk.length(), System.nanoTime());
       return count;
     } finally {
@@ -254,15 +260,21 @@ final class ChunkReader {
     }
   }
 
-  /** What the store itself finds corrupt is like what comes and does not match. */
-  private int count(ObjectStore.PendingRead pending) throws StoreException {
+  /** What a copy lacks, or the store itself finds corrupt, is like what does not match. */
+  private int count(Read read, ObjectStore.PendingRead pending) throws StoreException {
     try {
-      return pending.await();
+      int count = pending.await();
+      read.hasBadCopy = true; // of a good one nobody asks
+      return count;
     } catch (StoreException e) {
-      if (e.kind() != CORRUPT) {
+      if (e.kind() == CORRUPT) {
+        LOG.warn("domain={} event=unreadable-copy cause={}", image.domain(), e.getMessage());
+        read.hasBadCopy = true;
+      } else if (e.kind() == NOT_FOUND && means.store.readsReplicas()) {
+        read.missing = e;
+      } else {
         throw e;
       }
-      LOG.warn("domain={} event=unreadable-copy cause={}", image.domain(), e.getMessage());
       return UNREADABLE;
     }
   }
@@ -290,18 +302,23 @@ final class ChunkReader {
 
   /** One copy may be bad where another is good: the primary one is asked for, then each other. */
   private void readAgain(Read read, ByteBuffer buffer) throws StoreException, IOException {
-    warn(read, "event=corrupt-copy next=primary");
-    if (storeIfRight(read, buffer, count(startRead(read.chunk, buffer, PRIMARY)))) {
+    warn(read, read.hasBadCopy ? "event=corrupt-copy next=primary" : "event=no-copy next=primary");
+    if (storeIfRight(read, buffer, count(read, startRead(read.chunk, buffer, PRIMARY)))) {
       return;
     }
     if (means.store.readsReplicas() && lost.get() < MOST_LOST) {
-      warn(read, "event=corrupt-primary next=replicas");
+      warn(
+          read,
+          read.hasBadCopy ? "event=corrupt-primary next=replicas" : "event=no-copy next=replicas");
       if (readReplicas(read, buffer)) {
         warn(read, "event=good-replica next=repair-the-pool");
         return;
       }
     }
     lost.incrementAndGet();
+    if (!read.hasBadCopy) {
+      throw read.missing; // by all copies
+    }
     throw new StoreException(
         CORRUPT,
         "cannot fetch image "
@@ -328,6 +345,7 @@ final class ChunkReader {
     if (failure.get() != null) {
       throw new CancellationException("the fetch has ended");
     }
+    read.hasBadCopy = true;
     means.verifying.acquireUninterruptibly();
     try {
       return matches(read, buffer, count);

@@ -132,6 +132,49 @@ class ChunkReaderTest {
     assertEquals(0, replicasRead.get());
   }
 
+  @Test
+  void copiesThatLackAChunkAreFollowedByTheOthers() throws Exception {
+    for (ObjectStore.Copy last : ObjectStore.Copy.values()) {
+      try (ImageStore store = store(true, new Lacking(last))) {
+        store.verify(image, done -> {});
+      }
+    }
+    assertEquals(chunks(), replicasRead.get(), "where the primary lacks it, too");
+  }
+
+  /** Copies up to one lack what is read. */
+  private record Lacking(ObjectStore.Copy last) implements Fate {
+    @Override
+    public boolean isGood(ObjectStore.Copy copy) throws StoreException {
+      if (copy.compareTo(last) <= 0) {
+        throw new StoreException(StoreException.Kind.NOT_FOUND, "no such object");
+      }
+      return true;
+    }
+
+    @Override
+    public boolean isGood(int replica) {
+      return true;
+    }
+  }
+
+  @Test
+  void chunkThatAllCopiesLackIsMissing() throws Exception {
+    Path chunk =
+        directory
+            .resolve(image.domain())
+            .resolve(ImageStore.chunkObject(image.manifest().chunks().get(1).digest()));
+    Files.delete(chunk);
+    for (boolean hasReplicas : new boolean[] {false, true}) {
+      try (ImageStore store = store(hasReplicas, copy -> true)) {
+        StoreException e =
+            assertKind(StoreException.Kind.CORRUPT, () -> store.verify(image, done -> {}));
+        assertTrue(e.getMessage().contains("a chunk is missing"), e.getMessage());
+      }
+      assertEquals(hasReplicas ? 1 : 0, reads.get(PRIMARY).getAndSet(0));
+    }
+  }
+
   /** Else one image that is damaged on purpose would have all its copies read for ever. */
   @Test
   void replicasOfAnImageThatHasLostMuchAreNotLookedForAnyMore() throws Exception {
@@ -418,8 +461,13 @@ class ChunkReaderTest {
     ByteBuffer target = (ByteBuffer) arguments[2];
     for (int replica = 0; replica < REPLICAS; replica++) {
       replicasRead.incrementAndGet();
-      int count =
-          store.startRead((String) arguments[0], (String) arguments[1], target, PRIMARY).await();
+      int count;
+      try {
+        count =
+            store.startRead((String) arguments[0], (String) arguments[1], target, PRIMARY).await();
+      } catch (StoreException e) {
+        continue; // not there, as for Replicas
+      }
       if (!fate.isGood(replica)) {
         target.put(0, (byte) ~target.get(0));
       }
