@@ -16,9 +16,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.HashMap;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -53,25 +51,6 @@ public final class ImageStore implements AutoCloseable {
    */
   public record Usage(List<Tagged> images, Map<Digest, Long> ownBytes, long usedBytes) {}
 
-  /** That a manifest is in one domain tells nothing to the readers of another. */
-  private record InDomain(String domain, Digest digest) {}
-
-  /** What tags of late pointed to: to parse the manifest of 8 GB takes 30 ms. */
-  private static final class Recent extends LinkedHashMap<InDomain, Manifest> {
-    private static final long serialVersionUID = 1;
-    private static final int MAX = 4;
-    private static final int MAX_CHUNKS = 20_000; // 0.7 MB in memory
-
-    Recent() {
-      super(2 * MAX, 0.75f, true);
-    }
-
-    @Override
-    protected boolean removeEldestEntry(Map.Entry<InDomain, Manifest> eldest) {
-      return size() > MAX;
-    }
-  }
-
   /** What a push does about chunks that are in the store already. */
   public enum Existing {
     TRUST,
@@ -104,7 +83,7 @@ public final class ImageStore implements AutoCloseable {
   private final ObjectStore store;
   private final InstantSource clock;
   private final ChunkWriter.Cutter cutter;
-  private final Map<InDomain, Manifest> recent = Collections.synchronizedMap(new Recent());
+  private final ManifestCache manifests = new ManifestCache();
   private final BufferPool buffers = new BufferPool(Window.MOST + WORKERS);
   private final ExecutorService readers = Daemons.asNeeded("read");
   private final ChunkReader.Means means;
@@ -241,7 +220,7 @@ public final class ImageStore implements AutoCloseable {
     }
     ImageName found = name.withOwner(record.owner());
     String domain = domain(record.owner());
-    Optional<Image> image = loadRecent(domain, found, record.digest());
+    Optional<Image> image = load(domain, found, record.digest());
     return image.orElseThrow(
         () ->
             new StoreException(
@@ -303,7 +282,7 @@ public final class ImageStore implements AutoCloseable {
       return Optional.empty();
     }
     Digest digest = tag.get().digest();
-    Optional<Image> image = loadRecent(domain, name, digest);
+    Optional<Image> image = load(domain, name, digest);
     if (image.isEmpty()) {
       throw new StoreException(
           CORRUPT,
@@ -318,25 +297,16 @@ public final class ImageStore implements AutoCloseable {
     return image;
   }
 
-  private Optional<Image> loadRecent(String domain, ImageName name, Digest digest)
-      throws StoreException {
-    InDomain key = new InDomain(domain, digest);
-    Manifest known = recent.get(key);
-    if (known != null) {
-      return Optional.of(new Image(domain, name, digest, known));
-    }
-    Optional<Image> image = load(domain, name, digest);
-    image
-        .map(Image::manifest)
-        .filter(manifest -> manifest.chunks().size() <= Recent.MAX_CHUNKS)
-        .ifPresent(manifest -> recent.put(key, manifest));
-    return image;
+  private Optional<Image> load(String domain, ImageName name, Digest digest) throws StoreException {
+    return manifests
+        .get(domain, digest, () -> read(domain, name, digest))
+        .map(manifest -> new Image(domain, name, digest, manifest));
   }
 
-  private Optional<Image> load(String domain, ImageName name, Digest digest) throws StoreException {
+  private Optional<Manifest> read(String domain, ImageName name, Digest digest)
+      throws StoreException {
     try {
-      return Manifests.read(store, domain, digest)
-          .map(manifest -> new Image(domain, name, digest, manifest));
+      return Manifests.read(store, domain, digest);
     } catch (Manifest.MalformedException e) {
       throw new StoreException(
           CORRUPT,

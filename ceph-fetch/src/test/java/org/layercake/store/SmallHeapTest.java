@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import java.io.BufferedOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.lang.ref.Reference;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.DigestOutputStream;
@@ -20,9 +21,8 @@ import java.util.function.IntFunction;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Hostile and large manifests in a heap like the launcher's, read by eight threads at once. */
+/** Hostile and large manifests in a heap like the launcher's, read by many threads at once. */
 class SmallHeapTest {
-  private static final int READERS = 8;
   private static final String START =
       "{\"layercake\":1,\"chunker\":\"x\",\"size\":%d,\"architecture\":\"x86_64\",\"environment\":[";
 
@@ -50,7 +50,25 @@ class SmallHeapTest {
     expected.add("name CORRUPT");
     write("deep", "", many(1, i -> "[".repeat(Manifest.MAX_BYTES)));
     expected.add("deep CORRUPT");
-    assertEquals(expected, readInASmallHeap(expected));
+    assertEquals(expected, readInASmallHeap(expected, 8));
+  }
+
+  @Test
+  void oneImageIsInMemoryOnceHoweverManyAskForItAtOnce() throws Exception {
+    write("largest", start(200_000L << 20), chunks(200_000, 1 << 20));
+    assertEquals(List.of("largest 200000"), readInASmallHeap(List.of("largest x"), 32));
+  }
+
+  @Test
+  void differentLargeManifestsInUseTogetherHaveABound() throws Exception {
+    List<String> expected = new ArrayList<>();
+    for (int i = 0; i < 12; i++) {
+      write("large" + i, start(200_000L << 20, i), chunks(200_000, 1 << 20));
+      expected.add("large" + i + (i < 5 ? " 200000" : " UNAVAILABLE"));
+    }
+    expected.add("small 1");
+    write("small", start(5), chunks(1, 5));
+    assertEquals(expected, readInASmallHeap(expected, 2));
   }
 
   private interface Content {
@@ -59,6 +77,10 @@ class SmallHeapTest {
 
   private static String start(long size) {
     return START.formatted(size) + "],";
+  }
+
+  private static String start(long size, int kind) {
+    return start(size).replace("\"x\"", "\"x" + kind + "\"");
   }
 
   private static String run(String rest) {
@@ -99,7 +121,7 @@ class SmallHeapTest {
     Files.write(tag, new Tag(digest, 5).bytes());
   }
 
-  private List<String> readInASmallHeap(List<String> expected) throws Exception {
+  private List<String> readInASmallHeap(List<String> expected, int readers) throws Exception {
     List<String> command =
         new ArrayList<>(
             List.of(
@@ -111,7 +133,8 @@ class SmallHeapTest {
                 "-cp",
                 System.getProperty("java.class.path"),
                 Reader.class.getName(),
-                store.toString()));
+                store.toString(),
+                Integer.toString(readers)));
     expected.forEach(line -> command.add(line.substring(0, line.indexOf(' '))));
     Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
     String said = new String(process.getInputStream().readAllBytes(), UTF_8);
@@ -126,22 +149,25 @@ class SmallHeapTest {
     public static void main(String[] args) throws Exception {
       InstantSource clock = InstantSource.system();
       ObjectStore objects = DirectoryStore.open(Path.of(args[0]), clock);
-      ExecutorService threads = Executors.newFixedThreadPool(READERS);
+      int readers = Integer.parseInt(args[1]);
+      ExecutorService threads = Executors.newFixedThreadPool(readers);
+      List<Image> inUse = new ArrayList<>();
       try (ImageStore images = new ImageStore(objects, clock, Chunker::cut)) {
-        for (String name : List.of(args).subList(1, args.length)) {
+        for (String name : List.of(args).subList(2, args.length)) {
           List<Future<Image>> reads = new ArrayList<>();
-          for (int i = 0; i < READERS; i++) {
+          for (int i = 0; i < readers; i++) {
             reads.add(threads.submit(() -> images.resolve(ImageName.parse(name), "alice")));
           }
-          System.out.println(name + " " + result(reads));
+          System.out.println(name + " " + result(reads, inUse));
         }
+        Reference.reachabilityFence(inUse);
       } finally {
         threads.shutdown();
       }
     }
 
-    /** All are held until the last is there. */
-    private static String result(List<Future<Image>> reads) throws Exception {
+    /** All are held until the end. */
+    private static String result(List<Future<Image>> reads, List<Image> inUse) throws Exception {
       List<Image> images = new ArrayList<>();
       String failure = "";
       for (Future<Image> read : reads) {
@@ -151,7 +177,8 @@ class SmallHeapTest {
           failure = ((StoreException) e.getCause()).kind().toString();
         }
       }
-      return images.size() == READERS
+      inUse.addAll(images);
+      return images.size() == reads.size()
           ? String.valueOf(images.get(0).manifest().chunks().size())
           : images.isEmpty() ? failure : images.size() + " and " + failure;
     }
