@@ -47,6 +47,7 @@ final class Server implements AutoCloseable {
   private final AtomicBoolean stopped = new AtomicBoolean();
   private final ThreadPoolExecutor users;
   private final ThreadPoolExecutor root;
+  private final Unread unread = new Unread();
   private final Set<Session> open = ConcurrentHashMap.newKeySet();
   private final Map<Long, Integer> waiting = new HashMap<>(); // by uid, guarded by itself
   private int waitingOfUsers; // guarded by waiting
@@ -155,11 +156,11 @@ final class Server implements AutoCloseable {
       UnixSocket.Peer peer = UnixSocket.peer(fd);
       long arrival = jobs.arrival();
       if (peer.uid() == 0) {
-        session = new Session(fd, peer, arrival, jobs, open::remove);
+        session = new Session(fd, peer, arrival, jobs, unread, open::remove);
         open.add(session);
         root.execute(session);
       } else if (admit(peer.uid())) {
-        session = new Session(fd, peer, arrival, jobs, ended -> leave(peer.uid(), ended));
+        session = new Session(fd, peer, arrival, jobs, unread, ended -> leave(peer.uid(), ended));
         open.add(session);
         users.execute(session);
       } else {

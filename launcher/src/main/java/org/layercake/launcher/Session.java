@@ -25,6 +25,7 @@ final class Session implements Runnable, AutoCloseable {
   private final UnixSocket.Peer peer;
   private final long arrival;
   private final Jobs jobs;
+  private final Unread unread;
   private final Consumer<Session> onEnd;
   private boolean open = true; // guarded by this
 
@@ -32,13 +33,21 @@ final class Session implements Runnable, AutoCloseable {
    * Takes over a connection, and closes it at the end.
    *
    * @param arrival of {@link Jobs#arrival}, when it was accepted
+   * @param unread memory for requests, of all sessions together
    * @param onEnd told last, once, whatever happened
    */
-  Session(int connection, UnixSocket.Peer peer, long arrival, Jobs jobs, Consumer<Session> onEnd) {
+  Session(
+      int connection,
+      UnixSocket.Peer peer,
+      long arrival,
+      Jobs jobs,
+      Unread unread,
+      Consumer<Session> onEnd) {
     this.connection = connection;
     this.peer = peer;
     this.arrival = arrival;
     this.jobs = jobs;
+    this.unread = unread;
     this.onEnd = onEnd;
   }
 
@@ -65,8 +74,11 @@ final class Session implements Runnable, AutoCloseable {
     UnixSocket.setSendTimeout(connection, SEND_MILLIS);
     long deadlineNanos = System.nanoTime() + REQUEST_NANOS;
     try {
-      Wire.requireHello(receive(deadlineNanos));
-      answer(Wire.request(receive(deadlineNanos)));
+      Wire.requireHello(receive(Wire.HELLO_BYTES, Wire.HELLO_BYTES, deadlineNanos));
+      Jobs.Place place = answer(request(deadlineNanos));
+      if (place != null) {
+        join(place);
+      }
     } catch (ProtocolException e) {
       log.warn("event=malformed uid={} cause={}", peer.uid(), e.getMessage());
       send(new Reply.Failed(Abort.USAGE, "malformed request: " + e.getMessage()));
@@ -78,14 +90,17 @@ final class Session implements Runnable, AutoCloseable {
     }
   }
 
-  private void answer(Request request) throws Abort, IOException, InterruptedException {
+  /**
+   * Returns what is to be waited for, or null when the request is answered. By then nothing has the
+   * request: thousands may wait.
+   */
+  private Jobs.Place answer(Request request) throws Abort, IOException, InterruptedException {
     if (request instanceof Request.Enter enter) {
-      hand(jobs.enter(new JobKey(enter.job(), peer.uid()), enter.spec(), arrival));
-      return;
+      JobKey job = new JobKey(enter.job(), peer.uid());
+      return new Jobs.Place(enter.job(), jobs.enter(job, enter.spec(), arrival), false);
     }
     if (request instanceof Request.Session session) {
-      join(jobs.ofSession(peer, session.job(), arrival));
-      return;
+      return jobs.ofSession(peer, session.job(), arrival);
     }
     if (peer.uid() != 0) {
       throw new Abort(Abort.NO_PERMISSION, "only root may ask this of the launcher");
@@ -95,7 +110,7 @@ final class Session implements Runnable, AutoCloseable {
     } else if (UnixSocket.hasHungUp(connection)) {
       // It has stopped waiting; its prolog or extern step, and perhaps its job, went on without us.
       log.info("event=client-gave-up job={}", request.job());
-      return;
+      return null;
     } else if (request instanceof Request.Register register) {
       jobs.register(new JobKey(register.job(), register.uid()), register.spec(), arrival);
     } else {
@@ -103,6 +118,7 @@ final class Session implements Runnable, AutoCloseable {
       jobs.start(new JobKey(start.job(), start.uid()), arrival);
     }
     send(new Reply.Ok());
+    return null;
   }
 
   private void join(Jobs.Place place) throws Abort, IOException, InterruptedException {
@@ -144,9 +160,22 @@ final class Session implements Runnable, AutoCloseable {
     }
   }
 
-  private ByteBuffer receive(long deadlineNanos) throws IOException, ProtocolException {
-    int length = Wire.frameLength(UnixSocket.receive(connection, Wire.HEADER_BYTES, deadlineNanos));
-    return UnixSocket.receive(connection, length, deadlineNanos);
+  private Request request(long deadlineNanos)
+      throws Abort, IOException, ProtocolException, InterruptedException {
+    return Wire.request(receive(1, Wire.MAX_REQUEST_BYTES, deadlineNanos));
+  }
+
+  private ByteBuffer receive(int least, int most, long deadlineNanos)
+      throws Abort, IOException, ProtocolException, InterruptedException {
+    ByteBuffer header = UnixSocket.receive(connection, Wire.HEADER_BYTES, deadlineNanos);
+    int length = Wire.frameLength(header, least, most);
+    UnixSocket.awaitData(connection, deadlineNanos);
+    unread.take(peer.uid(), length, deadlineNanos);
+    try {
+      return UnixSocket.receive(connection, length, deadlineNanos);
+    } finally {
+      unread.give(peer.uid(), length);
+    }
   }
 
   private void send(Reply reply) throws IOException {

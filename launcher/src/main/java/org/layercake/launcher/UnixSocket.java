@@ -36,6 +36,7 @@ final class UnixSocket {
   private static final int SO_DOMAIN = 39;
   private static final int SCM_RIGHTS = 1;
   private static final int SHUT_RDWR = 2;
+  private static final int MSG_PEEK = 2;
   private static final int MSG_NOSIGNAL = 0x4000;
   private static final int F_SETFD = 2;
   private static final int F_GETFL = 3;
@@ -193,21 +194,34 @@ final class UnixSocket {
     ByteBuffer received = ByteBuffer.allocate(length);
     byte[] piece = new byte[Math.min(length, PIECE_BYTES)];
     while (received.hasRemaining()) {
-      long leftMillis = (deadlineNanos - System.nanoTime()) / 1_000_000;
-      if (leftMillis <= 0) {
-        throw new IOException("peer was too slow");
-      }
-      check(setTimeout(fd, SO_RCVTIMEO, (int) leftMillis), "set", "SO_RCVTIMEO");
-      long n = LIBC.recv(fd, piece, Math.min(piece.length, received.remaining()), 0);
-      if (n == 0) {
-        throw new IOException("peer closed the connection");
-      }
-      if (n < 0 && errno() != EINTR) {
-        throw new IOException("receive: errno " + errno());
-      }
-      received.put(piece, 0, (int) Math.max(n, 0));
+      int n = receive(fd, piece, Math.min(piece.length, received.remaining()), 0, deadlineNanos);
+      received.put(piece, 0, n);
     }
     return received.flip();
+  }
+
+  /** Waits until the peer has sent something, which stays to be received; as {@link #receive}. */
+  static void awaitData(int fd, long deadlineNanos) throws IOException {
+    byte[] one = new byte[1];
+    while (receive(fd, one, 1, MSG_PEEK, deadlineNanos) == 0) {}
+  }
+
+  /** Returns 0 when a signal came. */
+  private static int receive(int fd, byte[] piece, int bytes, int flags, long deadlineNanos)
+      throws IOException {
+    long leftMillis = (deadlineNanos - System.nanoTime()) / 1_000_000;
+    if (leftMillis <= 0) {
+      throw new IOException("peer was too slow");
+    }
+    check(setTimeout(fd, SO_RCVTIMEO, (int) leftMillis), "set", "SO_RCVTIMEO");
+    long n = LIBC.recv(fd, piece, bytes, flags);
+    if (n == 0) {
+      throw new IOException("peer closed the connection");
+    }
+    if (n < 0 && errno() != EINTR) {
+      throw new IOException("receive: errno " + errno());
+    }
+    return (int) Math.max(n, 0);
   }
 
   /** Sends all of {@code data}; descriptors, if any, travel with its first byte. */

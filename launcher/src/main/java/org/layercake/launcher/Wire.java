@@ -18,6 +18,12 @@ final class Wire {
   static final int MAX_FRAME_BYTES = 65_536;
   static final int MAX_SPEC_BYTES = 16_384;
 
+  /** Type and payload of a HELLO. */
+  static final int HELLO_BYTES = 3;
+
+  /** Type and payload of the longest request: numbers, and a spec. */
+  static final int MAX_REQUEST_BYTES = MAX_SPEC_BYTES + 16;
+
   private static final int HELLO = 0x01;
   private static final int REGISTER = 0x10;
   private static final int START = 0x11;
@@ -35,12 +41,14 @@ final class Wire {
   /**
    * The length field of a frame.
    *
+   * @param least what the frame that may come now has at least
+   * @param most what it has at most
    * @return bytes that follow the header: type and payload
    */
-  static int frameLength(ByteBuffer header) throws ProtocolException {
+  static int frameLength(ByteBuffer header, int least, int most) throws ProtocolException {
     long length = Integer.toUnsignedLong(header.getInt());
-    if (length < 1 || length > MAX_FRAME_BYTES) {
-      throw new ProtocolException("frame of " + length + " bytes (1 to " + MAX_FRAME_BYTES + ")");
+    if (length < least || length > most) {
+      throw new ProtocolException("frame of " + length + " bytes (" + least + " to " + most + ")");
     }
     return (int) length;
   }
