@@ -160,8 +160,8 @@ class SmallHeapTest {
           }
           System.out.println(name + " " + result(reads, inUse));
         }
-        Reference.reachabilityFence(inUse);
       } finally {
+        Reference.reachabilityFence(inUse);
         threads.shutdown();
       }
     }
