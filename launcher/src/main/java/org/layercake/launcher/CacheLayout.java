@@ -3,13 +3,14 @@ package org.layercake.launcher;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static java.nio.file.LinkOption.NOFOLLOW_LINKS;
 
+import java.io.BufferedOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -218,21 +219,24 @@ final class CacheLayout {
   }
 
   /** Writes {@link #manifest}. */
-  void writeManifest(ImageKey key, byte[] bytes) throws IOException {
-    byte[] line = (key + "\n").getBytes(UTF_8);
-    byte[] all = Arrays.copyOf(line, line.length + bytes.length);
-    System.arraycopy(bytes, 0, all, line.length, bytes.length);
-    Files.write(manifest(key), all);
+  void writeManifest(ImageKey key, Manifest manifest) throws IOException {
+    try (OutputStream out = new BufferedOutputStream(Files.newOutputStream(manifest(key)))) {
+      out.write((key + "\n").getBytes(UTF_8));
+      manifest.writeTo(out);
+    }
   }
 
-  /** Reads what {@link #writeManifest} wrote. */
+  /** Reads what {@link #writeManifest} wrote, a piece at a time: it may have 16 MB. */
   Manifest readManifest(ImageKey key) throws IOException, StoreException {
-    byte[] all = Files.readAllBytes(manifest(key));
-    int line = (key + "\n").getBytes(UTF_8).length;
-    if (all.length < line) {
-      throw new IOException("the manifest of " + key + " is cut short");
+    try (InputStream in = Files.newInputStream(manifest(key))) {
+      in.skipNBytes((key + "\n").getBytes(UTF_8).length);
+      return Manifest.read(in, key.digest());
+    } catch (IOException | RuntimeException e) {
+      throw e;
+    } catch (Exception e) {
+      throw new StoreException(
+          StoreException.Kind.CORRUPT, "cannot read the manifest of " + key + " on this node", e);
     }
-    return Manifest.parse(Arrays.copyOfRange(all, line, all.length));
   }
 
   private Path manifests() {

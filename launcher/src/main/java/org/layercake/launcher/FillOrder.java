@@ -4,13 +4,12 @@ import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Collection;
 import java.util.Collections;
-import java.util.Iterator;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.OptionalInt;
-import java.util.Set;
+import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.IntPredicate;
 import java.util.function.LongSupplier;
+import java.util.stream.IntStream;
 import org.layercake.store.Filler;
 
 /**
@@ -44,11 +43,11 @@ final class FillOrder {
   private final BitSet taken = new BitSet(); // of these
   private final BitSet waitedFor = new BitSet();
   private final BitSet copied = new BitSet(); // to be copied
-  private final Set<Integer> urgent = new LinkedHashSet<>();
-  private final Set<Integer> start = new LinkedHashSet<>();
-  private final Set<Integer> likely = new LinkedHashSet<>();
-  private final Set<Integer> rest = new LinkedHashSet<>();
-  private final Set<Integer> restCopied = new LinkedHashSet<>();
+  private final ChunkQueue urgent = new ChunkQueue();
+  private final ChunkQueue start = new ChunkQueue();
+  private final ChunkQueue likely = new ChunkQueue();
+  private final ChunkQueue rest = new ChunkQueue();
+  private final ChunkQueue restCopied = new ChunkQueue();
   private boolean copiesKnown;
   private boolean hurried;
   private final long begunNanos;
@@ -76,12 +75,21 @@ final class FillOrder {
    */
   void beginAnew() {
     taken.clear();
-    List<Integer> shuffled = new ArrayList<>(missing.stream().boxed().toList());
-    Collections.shuffle(shuffled);
     rest.clear();
-    rest.addAll(shuffled);
+    restCopied.clear();
+    IntStream.of(shuffled(missing.stream().toArray())).forEach(rest::add);
     keepCopiesApart();
     waitedFor.stream().forEach(urgent::add);
+  }
+
+  private static int[] shuffled(int[] chunks) {
+    for (int i = chunks.length - 1; i > 0; i--) {
+      int other = ThreadLocalRandom.current().nextInt(i + 1);
+      int chunk = chunks[i];
+      chunks[i] = chunks[other];
+      chunks[other] = chunk;
+    }
+    return chunks;
   }
 
   /** What a start will read, in that order. */
@@ -90,7 +98,7 @@ final class FillOrder {
     for (int i = 0; i < mixed.size(); i += SHUFFLED_TOGETHER) {
       Collections.shuffle(mixed.subList(i, Math.min(i + SHUFFLED_TOGETHER, mixed.size())));
     }
-    start.addAll(mixed);
+    mixed.forEach(start::add);
   }
 
   /** Somebody waits for all of it: the rest has no bounds any more. */
@@ -124,14 +132,7 @@ final class FillOrder {
   }
 
   private void keepCopiesApart() {
-    restCopied.clear();
-    for (Iterator<Integer> all = rest.iterator(); all.hasNext(); ) {
-      int chunk = all.next();
-      if (copied.get(chunk)) {
-        all.remove();
-        restCopied.add(chunk);
-      }
-    }
+    rest.moveTo(restCopied, copied::get);
   }
 
   /** This chunk cannot be copied after all. */
@@ -147,8 +148,7 @@ final class FillOrder {
   void copyNothing() {
     copiesKnown = true;
     copied.clear();
-    rest.addAll(restCopied);
-    restCopied.clear();
+    rest.takeAll(restCopied);
   }
 
   /** The chunk to copy now; empty if there is none and will be none. */
@@ -193,19 +193,10 @@ final class FillOrder {
   }
 
   /** Takes the first of them that is of this kind, missing, and not taken. */
-  private OptionalInt take(Set<Integer> chunks, IntPredicate kind) {
-    for (Iterator<Integer> all = chunks.iterator(); all.hasNext(); ) {
-      int chunk = all.next();
-      boolean open = missing.get(chunk) && !taken.get(chunk);
-      if (!open || kind.test(chunk)) {
-        all.remove();
-      }
-      if (open && kind.test(chunk)) {
-        taken.set(chunk);
-        return OptionalInt.of(chunk);
-      }
-    }
-    return OptionalInt.empty();
+  private OptionalInt take(ChunkQueue chunks, IntPredicate kind) {
+    OptionalInt next = chunks.take(chunk -> missing.get(chunk) && !taken.get(chunk), kind);
+    next.ifPresent(taken::set);
+    return next;
   }
 
   /** This chunk is there, or given up. */

@@ -30,6 +30,12 @@ final class ImageCache implements AutoCloseable {
   private static final int MAX_OTHERS = 32;
 
   /**
+   * Chunks of the images on their way, together, at some 60 bytes of memory each: three of the
+   * largest.
+   */
+  private static final int MAX_CHUNKS_ON_THE_WAY = 600_000;
+
+  /**
    * How much of the node the images may take.
    *
    * @param budgetBytes all images together
@@ -94,6 +100,7 @@ final class ImageCache implements AutoCloseable {
   private final ImageFill.Pace pace;
   private final ImageFill.Stores stores;
   private final Runnable afterFetch;
+  private final int maxChunks;
   // All guarded by this, which is held over local files' names and sizes and never while waiting.
   private final CachedImages cached;
   private final Leases leases = new Leases();
@@ -116,11 +123,23 @@ final class ImageCache implements AutoCloseable {
       ImageFill.Pace pace,
       ImageFill.Stores stores,
       Runnable afterFetch) {
+    this(layout, limits, pace, stores, afterFetch, MAX_CHUNKS_ON_THE_WAY);
+  }
+
+  /** As above, with a bound of its own on the chunks of the images on their way. */
+  ImageCache(
+      CacheLayout layout,
+      Limits limits,
+      ImageFill.Pace pace,
+      ImageFill.Stores stores,
+      Runnable afterFetch,
+      int maxChunks) {
     this.layout = layout;
     this.limits = limits;
     this.pace = pace;
     this.stores = stores;
     this.afterFetch = afterFetch;
+    this.maxChunks = maxChunks;
     this.cached = new CachedImages(layout);
   }
 
@@ -249,7 +268,27 @@ final class ImageCache implements AutoCloseable {
     }
   }
 
+  private void requireFewChunks(int chunks, long uid) throws Abort {
+    long all = chunks;
+    long his = chunks;
+    for (ImageFill fill : filling.values()) {
+      all += fill.chunks();
+      his += Long.valueOf(uid).equals(fillers.get(fill.key())) ? fill.chunks() : 0;
+    }
+    int most = maxChunks / 3 * 2; // others are left some
+    if (all > maxChunks || his > most) {
+      throw new Abort(
+          Abort.UNAVAILABLE,
+          String.format(
+              "cannot fetch the image now: it has %d chunks, and with it %d would be on their way to"
+                  + " this node, %d of them for you, but %d and %d are the most (try again when other"
+                  + " images are there, or on another node)",
+              chunks, all, his, maxChunks, most));
+    }
+  }
+
   private ImageFill begin(Image image, long uid) throws Abort {
+    requireFewChunks(image.manifest().chunks().size(), uid);
     makeRoom(image.manifest().size());
     ImageFill fill;
     try {

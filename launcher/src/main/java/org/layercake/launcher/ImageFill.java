@@ -74,7 +74,7 @@ final class ImageFill implements Filler {
   private final long createdNanos = System.nanoTime();
   private final StartRecord startRecord = new StartRecord();
   private volatile Runnable call = () -> {};
-  private volatile Image image; // null until it was asked for again after a restart
+  private volatile Image image; // null until asked for again after a restart, and at the end
 
   // All guarded by this.
   private final FillMap map;
@@ -181,6 +181,10 @@ final class ImageFill implements Filler {
 
   synchronized long bytes() {
     return map.bytes();
+  }
+
+  int chunks() {
+    return map.chunks();
   }
 
   synchronized long bytesMissing() {
@@ -536,7 +540,7 @@ final class ImageFill implements Filler {
       }
     }
     file.force(true);
-    layout.writeManifest(key, image.manifest().bytes());
+    layout.writeManifest(key, image.manifest());
     return true;
   }
 
@@ -595,6 +599,8 @@ final class ImageFill implements Filler {
       closeAll(readers, file, map);
     }
     call.run();
+    call = () -> {};
+    image = null;
   }
 
   /** Removes the files of a fill that nobody goes on with. */

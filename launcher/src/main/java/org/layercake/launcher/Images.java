@@ -78,12 +78,13 @@ final class Images implements AutoCloseable {
       progress.accept("looking up " + spec.image() + " in " + config.store().place());
       ImageStore images = store();
       Image image = resolve(images, spec.image(), user, job);
+      List<String> environment = environment(image); // the chunks are the fill's alone
       FetchProgress listener =
           new FetchProgress(
               spec.image() + " from " + config.store().place(), image.manifest().size(), progress);
       ImageCache.Lease lease = cache.lease(image, job.uid(), !config.instantStart(), listener);
       progress.accept("mounting " + spec.image());
-      return mount(environment(image), lease);
+      return mount(environment, lease);
     } catch (StoreException e) {
       throw Abort.of(e);
     }

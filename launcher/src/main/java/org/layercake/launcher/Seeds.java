@@ -24,6 +24,12 @@ import org.slf4j.LoggerFactory;
 final class Seeds {
   private static final Logger log = LoggerFactory.getLogger(Seeds.class);
 
+  /** To look for more, at some 200 bytes of memory each, costs more than it saves. */
+  private static final int MAX_CHUNKS = 50_000;
+
+  /** Looks for one image at a time. */
+  private static final Object LOOKING = new Object();
+
   /** Where a chunk is. */
   private record Place(Path file, long offset) {}
 
@@ -42,16 +48,24 @@ final class Seeds {
    */
   static Seeds find(CacheLayout layout, Manifest wanted, List<ImageKey> others) {
     Seeds seeds = new Seeds(wanted);
+    if (!others.isEmpty() && wanted.chunks().size() <= MAX_CHUNKS) {
+      synchronized (LOOKING) {
+        seeds.look(layout, others);
+      }
+    }
+    return seeds;
+  }
+
+  private void look(CacheLayout layout, List<ImageKey> others) {
     Map<Digest, List<Integer>> open = new HashMap<>();
     for (int i = 0; i < wanted.chunks().size(); i++) {
       open.computeIfAbsent(wanted.chunks().get(i).digest(), d -> new ArrayList<>()).add(i);
     }
     for (ImageKey other : others) {
       if (!open.isEmpty()) {
-        seeds.look(layout, other, open);
+        look(layout, other, open);
       }
     }
-    return seeds;
   }
 
   private void look(CacheLayout layout, ImageKey other, Map<Digest, List<Integer>> open) {

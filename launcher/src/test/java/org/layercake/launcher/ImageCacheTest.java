@@ -111,6 +111,31 @@ class ImageCacheTest {
     assertEquals(1, fetches.get());
   }
 
+  @Timeout(60)
+  @Test
+  void imagesOnTheirWayHaveABoundOnTheirChunks() throws Exception {
+    Image first = push("one", content(1));
+    Image second = push("two", content(2));
+    int most = 3 * Math.max(chunks(first), chunks(second));
+    ImageCache bounded =
+        new ImageCache(layout, LIMITS, PACE, this::awaitStore, () -> {}, most / 2 + 2);
+    bounded.open();
+    ExecutorService askers = Executors.newFixedThreadPool(1);
+    Future<ImageCache.Lease> lease = askers.submit(() -> bounded.lease(first, UID, true, d -> {}));
+    NodeRig.await("it is on its way", () -> !bounded.isQuiet());
+    Abort refused = assertThrows(Abort.class, () -> bounded.lease(second, UID, true, d -> {}));
+    assertEquals(Abort.UNAVAILABLE, refused.exitCode());
+    mayFetch.countDown();
+    lease.get().close();
+    bounded.lease(second, UID, true, d -> {}).close();
+    askers.shutdown();
+    bounded.close();
+  }
+
+  private static int chunks(Image image) {
+    return image.manifest().chunks().size();
+  }
+
   @Test
   void everyWaiterHearsOfAFetch() throws Exception {
     Image image = push("one", content(1));
@@ -236,7 +261,7 @@ class ImageCacheTest {
     lease(push("one", content(1))).close();
     Image second = push("two", content(2));
     Files.write(layout.staging(ImageKey.of(second)), content(2));
-    layout.writeManifest(ImageKey.of(second), second.manifest().bytes());
+    layout.writeManifest(ImageKey.of(second), second.manifest());
     layout.prepare();
     assertEquals(2, files(), "image and manifest of the first");
   }
