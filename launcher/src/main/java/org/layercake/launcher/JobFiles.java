@@ -3,11 +3,13 @@ package org.layercake.launcher;
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
 
 import java.io.IOException;
-import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.FileAttribute;
+import java.nio.file.attribute.FileTime;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
@@ -21,17 +23,20 @@ import org.slf4j.LoggerFactory;
 final class JobFiles {
   private static final Logger log = LoggerFactory.getLogger(JobFiles.class);
 
+  private static final FileAttribute<?> NOTE_MODE =
+      PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("r--------"));
+
   private final CacheLayout layout;
 
   JobFiles(CacheLayout layout) {
     this.layout = layout;
   }
 
-  /** Writes the state of a job with a container, and its note. */
+  /** Writes the state of a job with a container, after its note: {@link #notedSince}. */
   void save(JobState state) throws IOException {
     Path staged = layout.stagedJob(state.job());
+    mark(layout.contained(state.job()), state.registeredSpec(), staged);
     state.write(layout.job(state.job()), staged);
-    mark(state.job());
   }
 
   void deleteState(JobKey job) {
@@ -51,11 +56,31 @@ final class JobFiles {
     }
   }
 
-  private void mark(JobKey job) throws IOException {
+  /** Writes the note that the prolog could not write, as note.c does. */
+  private static void mark(Path note, String spec, Path staged) throws IOException {
+    if (Files.exists(note) && (spec.isEmpty() || Files.size(note) > 0)) {
+      return;
+    }
+    Files.createFile(staged, NOTE_MODE);
     try {
-      Files.createFile(layout.contained(job));
-    } catch (FileAlreadyExistsException e) {
-      log.trace("event=marked job={}", job.job());
+      Files.writeString(staged, spec, ISO_8859_1);
+      Files.move(staged, note, StandardCopyOption.ATOMIC_MOVE);
+    } finally {
+      Files.deleteIfExists(staged);
+    }
+  }
+
+  /**
+   * The spec that the job's prolog left since a launcher last saved the job's state: that of a job
+   * that was requeued. Empty when there is none.
+   */
+  String notedSince(JobKey job) throws Abort {
+    String spec = noted(job);
+    try {
+      FileTime seen = Files.getLastModifiedTime(layout.job(job));
+      return Files.getLastModifiedTime(layout.contained(job)).compareTo(seen) > 0 ? spec : "";
+    } catch (IOException e) {
+      return spec; // no launcher has seen it
     }
   }
 

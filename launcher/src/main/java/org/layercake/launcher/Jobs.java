@@ -42,6 +42,19 @@ final class Jobs {
       this.knownSinceSeconds = knownSinceSeconds;
     }
 
+    /** Takes the spec that a prolog left for a launcher that did not hear of it. */
+    private void announce(String noted, long arrival) {
+      registeredSpec = noted;
+      registered = arrival;
+      sawExternStep = false;
+      knownSinceSeconds = Libc.uptimeSeconds();
+    }
+
+    /** Whether it may still be in its prolog, before its extern step. */
+    private boolean mayBeInProlog() {
+      return !sawExternStep && knownSinceSeconds + PROLOG_SECONDS >= Libc.uptimeSeconds();
+    }
+
     private boolean isIdle() {
       return registeredSpec.isEmpty() && containers.isEmpty();
     }
@@ -77,7 +90,8 @@ final class Jobs {
   private final Executor workers;
   private final Map<JobKey, Job> jobs = new ConcurrentHashMap<>();
   private final Releases releases = new Releases();
-  private final AtomicLong arrivals = new AtomicLong();
+  // What an earlier launcher left counts as 0, and what ends it as 1.
+  private final AtomicLong arrivals = new AtomicLong(1);
   private final Object admission = new Object(); // held while containers are counted and one added
 
   Jobs(Config config, CacheLayout layout, Images images, Executor workers) {
@@ -242,6 +256,45 @@ final class Jobs {
    */
   void release(long jobId, long arrival) {
     releases.add(jobId, arrival); // before the table is read: whoever registers sees either
+    for (JobKey key : keysOf(jobId)) {
+      withJob(key, job -> endOlder(key, job, arrival, job.registered > arrival))
+          .forEach(Container::close);
+    }
+  }
+
+  /**
+   * The same for a release of which nobody knows how old it is, since its client waits no more or
+   * there was none. Meanwhile the job may have been requeued and be here again: then only what is
+   * left of its first run ends, and its note stays, so that no task of it runs on the host.
+   *
+   * @param arrival of the request
+   */
+  void releaseLate(long jobId, long arrival) {
+    if (hasExternStep(jobId)) {
+      log.info("event=release-outdated job={}", jobId);
+      return;
+    }
+    releases.add(jobId, arrival);
+    for (JobKey key : keysOf(jobId)) {
+      withJob(key, job -> endFirstRun(key, job, arrival)).forEach(Container::close);
+    }
+  }
+
+  private List<Container> endFirstRun(JobKey key, Job job, long arrival) {
+    try {
+      String spec = files.notedSince(key);
+      if (!spec.isEmpty()) {
+        job.announce(spec, arrival());
+      }
+    } catch (Abort e) {
+      log.error("event=notes-unreadable job={}", key.job(), e);
+      return List.of();
+    }
+    boolean inProlog = !job.registeredSpec.isEmpty() && job.mayBeInProlog();
+    return endOlder(key, job, arrival, inProlog || job.registered > arrival);
+  }
+
+  private Set<JobKey> keysOf(long jobId) {
     Set<JobKey> keys = new HashSet<>(jobs.keySet());
     try {
       keys.addAll(files.notes());
@@ -249,16 +302,13 @@ final class Jobs {
       log.error("event=notes-unreadable job={}", jobId, e); // containers end all the same
     }
     keys.removeIf(key -> key.job() != jobId);
-    for (JobKey key : keys) {
-      withJob(key, job -> endOlder(key, job, arrival)).forEach(Container::close);
-    }
+    return keys;
   }
 
-  private List<Container> endOlder(JobKey key, Job job, long arrival) {
+  private List<Container> endOlder(JobKey key, Job job, long arrival, boolean outlived) {
     List<Container> ended =
         job.containers.values().stream().filter(c -> c.arrival() < arrival).toList();
     ended.forEach(container -> job.containers.remove(container.spec().text(), container));
-    boolean outlived = job.registered > arrival;
     if (!outlived) {
       job.registeredSpec = "";
     }
@@ -292,6 +342,7 @@ final class Jobs {
     job.registeredSpec = state.registeredSpec();
     job.user = state.user();
     job.sawExternStep = !state.containers().isEmpty();
+    takeUpNewerNote(key, job);
     for (JobState.Running running : state.containers()) {
       try {
         Container container = found(key, job, running);
@@ -313,6 +364,17 @@ final class Jobs {
         "event=recover job={} uid={} containers={}", key.job(), key.uid(), job.containers.size());
   }
 
+  private void takeUpNewerNote(JobKey key, Job job) {
+    try {
+      String spec = files.notedSince(key);
+      if (!spec.isEmpty()) {
+        job.announce(spec, arrival());
+      }
+    } catch (Abort e) {
+      log.error("event=notes-unreadable job={}", key.job(), e);
+    }
+  }
+
   private Container found(JobKey key, Job job, JobState.Running running)
       throws Abort, InterruptedException {
     Holder holder;
@@ -322,14 +384,25 @@ final class Jobs {
       log.info("event=holder-gone job={} pid={}", key.job(), running.holder().pid());
       return null;
     }
-    Images.Mounted image = images.mountedBefore(running.image(), running.environment(), key.uid());
-    if (image == null) {
-      log.warn("event=image-gone job={} image={}", key.job(), running.image());
-      holder.close();
-      return null;
+    Images.Mounted image = null;
+    Container container = null;
+    try {
+      Spec spec = Spec.parse(running.spec());
+      image = images.mountedBefore(running.image(), running.environment(), key.uid());
+      if (image == null) {
+        log.warn("event=image-gone job={} image={}", key.job(), running.image());
+        return null;
+      }
+      container = Container.found(key, spec, job.user, config, image, holder, keeper(key, job));
+      return container;
+    } finally {
+      if (container == null) {
+        holder.close();
+      }
+      if (container == null && image != null) {
+        image.close();
+      }
     }
-    Spec spec = Spec.parse(running.spec());
-    return Container.found(key, spec, job.user, config, image, holder, keeper(key, job));
   }
 
   /**
@@ -359,7 +432,7 @@ final class Jobs {
       return;
     }
     Job job = new Job(Libc.uptimeSeconds());
-    job.registeredSpec = spec;
+    job.announce(spec, arrival());
     jobs.put(key, job);
     save(key, job);
   }
@@ -484,19 +557,18 @@ final class Jobs {
   private void releaseIfEnded(JobKey key, long arrival) {
     if (jobs.containsKey(key) && !hasExternStep(key.job())) {
       log.info("event=ended-without-epilog job={}", key.job());
-      release(key.job(), arrival);
+      releaseLate(key.job(), arrival);
     }
   }
 
   /** Ends jobs whose epilog never came, as when the launcher was down at that moment. */
   private void releaseEndedJobs() {
     long arrival = arrival(); // before it is asked whether they are there
-    long now = Libc.uptimeSeconds();
     jobs.forEach(
         (key, job) -> {
           boolean prologIsOver;
           synchronized (job) {
-            prologIsOver = job.sawExternStep || job.knownSinceSeconds + PROLOG_SECONDS < now;
+            prologIsOver = !job.mayBeInProlog();
           }
           if (prologIsOver) {
             releaseIfEnded(key, arrival);

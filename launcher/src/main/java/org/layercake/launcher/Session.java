@@ -105,9 +105,12 @@ final class Session implements Runnable, AutoCloseable {
     if (peer.uid() != 0) {
       throw new Abort(Abort.NO_PERMISSION, "only root may ask this of the launcher");
     }
-    if (request instanceof Request.Release release) {
+    boolean gaveUp = UnixSocket.hasHungUp(connection);
+    if (request instanceof Request.Release release && gaveUp) {
+      jobs.releaseLate(release.job(), arrival);
+    } else if (request instanceof Request.Release release) {
       jobs.release(release.job(), arrival);
-    } else if (UnixSocket.hasHungUp(connection)) {
+    } else if (gaveUp) {
       // It has stopped waiting; its prolog or extern step, and perhaps its job, went on without us.
       log.info("event=client-gave-up job={}", request.job());
       return null;

@@ -7,8 +7,13 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.FileTime;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
@@ -220,6 +225,101 @@ class JobsTest {
     Files.writeString(node.layout.contained(JOB), NodeRig.SPEC);
     jobs.release(42, jobs.arrival());
     assertFalse(Files.exists(node.layout.contained(JOB)));
+  }
+
+  @Test
+  void aReleaseWhoseClientGaveUpLeavesARequeuedJobsNote() throws Exception {
+    NodeRig.Launcher first = node.launcher();
+    node.externStep(42, true);
+    first.jobs.register(JOB, NodeRig.SPEC, first.jobs.arrival());
+    Holder holder = first.jobs.enter(JOB, "", first.jobs.arrival()).start().get();
+    first.stop();
+    node.externStep(42, false);
+    leaveNote("image=site/small;root=1");
+    Jobs jobs = node.launcher().jobs;
+    jobs.releaseLate(42, jobs.arrival());
+    assertEquals("image=site/small;root=1", Files.readString(node.layout.contained(JOB)));
+    NodeRig.await("the first run's holder ends", () -> !holder.id().isRunning());
+    jobs.releaseLate(42, jobs.arrival());
+    node.externStep(42, true);
+    assertTrue(jobs.enter(JOB, "", jobs.arrival()).spec().root());
+  }
+
+  @Test
+  void aLateReleaseLeavesANoteThatThisLauncherDidNotSee() throws Exception {
+    Jobs jobs = node.launcher().jobs;
+    jobs.register(JOB, NodeRig.SPEC, jobs.arrival());
+    node.externStep(42, true);
+    Holder holder = jobs.enter(JOB, "", jobs.arrival()).start().get();
+    long release = jobs.arrival();
+    jobs.releaseLate(42, release);
+    assertTrue(holder.id().isRunning());
+    node.externStep(42, false);
+    leaveNote("image=site/small;root=1");
+    jobs.releaseLate(42, release);
+    NodeRig.await("the first run's holder ends", () -> !holder.id().isRunning());
+    assertTrue(Files.exists(node.layout.contained(JOB)));
+    assertTrue(jobs.enter(JOB, "", jobs.arrival()).spec().root());
+  }
+
+  @Test
+  void aLateReleaseEndsAJobThatIsNotHere() throws Exception {
+    Jobs jobs = node.launcher().jobs;
+    leaveNote(NodeRig.SPEC);
+    jobs.register(JOB, NodeRig.SPEC, jobs.arrival());
+    node.externStep(42, true);
+    Holder holder = jobs.enter(JOB, "", jobs.arrival()).start().get();
+    node.externStep(42, false);
+    jobs.releaseLate(42, jobs.arrival());
+    NodeRig.await("the holder ends", () -> !holder.id().isRunning());
+    assertFalse(Files.exists(node.layout.contained(JOB)));
+    assertEquals(0, states());
+  }
+
+  @Test
+  void aNoteThatThePrologCouldNotLeaveIsWritten() throws Exception {
+    Jobs jobs = node.launcher().jobs;
+    Files.createFile(node.layout.contained(JOB));
+    jobs.register(JOB, NodeRig.SPEC, jobs.arrival());
+    assertEquals(NodeRig.SPEC, Files.readString(node.layout.contained(JOB)));
+    assertEquals(
+        "r--------",
+        PosixFilePermissions.toString(Files.getPosixFilePermissions(node.layout.contained(JOB))));
+  }
+
+  @Test
+  void aContainerWhoseSpecIsDamagedIsEnded() throws Exception {
+    NodeRig.Launcher first = node.launcher();
+    Holder holder = first.jobs.enter(known(), NodeRig.SPEC, first.jobs.arrival()).start().get();
+    first.stop();
+    Path state = node.layout.job(JOB);
+    String text = Files.readString(state);
+    Files.writeString(state, text.replace("image\\=site/small", "image\\=no\\=such"));
+    Jobs unused = node.launcher().jobs;
+    NodeRig.await("the holder ends", () -> !holder.id().isRunning());
+    assertEquals(0, states());
+  }
+
+  /** As a job's prolog does it, later than all that was saved. */
+  private void leaveNote(String spec) throws Exception {
+    Path staged = Files.writeString(node.layout.contained().resolve(".42"), spec);
+    Path state = node.layout.job(JOB);
+    if (Files.exists(state)) {
+      NodeRig.await("the clock goes on", () -> touched(staged).compareTo(touched(state)) > 0);
+    }
+    Files.move(staged, node.layout.contained(JOB), StandardCopyOption.REPLACE_EXISTING);
+  }
+
+  /** The time of a file; that of the first is set anew, by the kernel's clock. */
+  private static FileTime touched(Path file) {
+    try {
+      if (file.getFileName().toString().startsWith(".")) {
+        Files.writeString(file, Files.readString(file));
+      }
+      return Files.getLastModifiedTime(file);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   @Test
