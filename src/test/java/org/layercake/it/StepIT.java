@@ -110,8 +110,8 @@ class StepIT {
 
   @Test
   void theTaskIsInItsStepsCgroup() {
-    String bare = Cluster.as("alice", "srun cat /proc/self/cgroup").text();
-    String inside = srun("", "cat /proc/self/cgroup").text();
+    String bare = Cluster.as("alice", "srun -w n1 cat /proc/self/cgroup").text();
+    String inside = srun("-w n1", "cat /proc/self/cgroup").text();
     assertEquals(withoutJob(bare), withoutJob(inside));
     assertTrue(inside.contains("step_0"), inside);
   }

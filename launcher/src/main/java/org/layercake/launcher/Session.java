@@ -81,6 +81,7 @@ final class Session implements Runnable, AutoCloseable {
       }
     } catch (ProtocolException e) {
       log.warn("event=malformed uid={} cause={}", peer.uid(), e.getMessage());
+      UnixSocket.discard(connection);
       send(new Reply.Failed(Abort.USAGE, "malformed request: " + e.getMessage()));
     } catch (Abort e) {
       send(new Reply.Failed(e.exitCode(), e.getMessage()));

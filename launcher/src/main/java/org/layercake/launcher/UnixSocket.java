@@ -37,6 +37,7 @@ final class UnixSocket {
   private static final int SCM_RIGHTS = 1;
   private static final int SHUT_RDWR = 2;
   private static final int MSG_PEEK = 2;
+  private static final int MSG_DONTWAIT = 0x40;
   private static final int MSG_NOSIGNAL = 0x4000;
   private static final int F_SETFD = 2;
   private static final int F_GETFL = 3;
@@ -204,6 +205,18 @@ final class UnixSocket {
   static void awaitData(int fd, long deadlineNanos) throws IOException {
     byte[] one = new byte[1];
     while (receive(fd, one, 1, MSG_PEEK, deadlineNanos) == 0) {}
+  }
+
+  /**
+   * Drops what has come already, up to what a request may have: who closes a connection with bytes
+   * unread resets it, and the peer may lose the reply; unix(7).
+   */
+  static void discard(int fd) {
+    byte[] piece = new byte[PIECE_BYTES];
+    long n = 1;
+    for (int dropped = 0; n > 0 && dropped < Wire.MAX_FRAME_BYTES; dropped += (int) n) {
+      n = LIBC.recv(fd, piece, piece.length, MSG_DONTWAIT);
+    }
   }
 
   /** Returns 0 when a signal came. */
