@@ -312,17 +312,18 @@ static const char *spec_of_prolog(uint32_t *job, uint32_t *uid)
 }
 
 /* Nobody waits for what the launcher says here; `matters` is whether the job has a container. */
-static void tell_launcher(const char *act, uint32_t job, bool matters,
+static bool tell_launcher(const char *act, uint32_t job, bool matters,
 			  const struct lc_frames *request, int timeout_millis)
 {
 	struct lc_error error;
 
 	if (lc_tell(socket_path, request, false, timeout_millis, &error) == 0)
-		return;
+		return true;
 	if (matters)
 		slurm_error("layercake: cannot %s job %u: %s", act, job, error.text);
 	else
 		slurm_verbose("layercake: cannot %s job %u: %s", act, job, error.text);
+	return false;
 }
 
 /* --- in the task --- */
@@ -607,6 +608,8 @@ int slurm_spank_job_epilog(spank_t spank, int argc, char **argv)
 	if (read_arguments(argc, argv) < 0)
 		return 0;
 	lc_frames_release(&request, job);
-	tell_launcher("release", job, spec != NULL, &request, EPILOG_MILLIS);
+	/* The next launcher must not take it for a job in its prolog. */
+	if (!tell_launcher("release", job, spec != NULL, &request, EPILOG_MILLIS))
+		lc_remove_note(run_directory, job, uid);
 	return 0;
 }

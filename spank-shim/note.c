@@ -74,3 +74,13 @@ int lc_leave_note(const char *run_directory, uint32_t job, uint32_t uid, const c
 	bool written = write(fd, spec, length) == (ssize_t)length;
 	return close(fd) == 0 && written ? rename(staged, note) : -1;
 }
+
+void lc_remove_note(const char *run_directory, uint32_t job, uint32_t uid)
+{
+	char note[PATH_MAX];
+	int length =
+	    snprintf(note, sizeof(note), "%s/" DIRECTORY "/%u.%u", run_directory, job, uid);
+
+	if (length > 0 && (size_t)length < sizeof(note))
+		(void)unlink(note);
+}

@@ -26,4 +26,7 @@ enum lc_note lc_find_note(const char *run_directory, uint32_t job, uint32_t uid)
  */
 int lc_leave_note(const char *run_directory, uint32_t job, uint32_t uid, const char *spec);
 
+/* For the epilog of a job that the launcher could not be told of. */
+void lc_remove_note(const char *run_directory, uint32_t job, uint32_t uid);
+
 #endif
