@@ -208,7 +208,7 @@ final class UnixSocket {
   }
 
   /**
-   * Drops what has come already, up to what a request may have: who closes a connection with bytes
+   * Drops what has come already, up to what a request may have. Closing a connection with bytes
    * unread resets it, and the peer may lose the reply; unix(7).
    */
   static void discard(int fd) {
