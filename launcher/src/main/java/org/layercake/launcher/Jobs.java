@@ -281,13 +281,7 @@ final class Jobs {
   }
 
   private List<Container> endFirstRun(JobKey key, Job job, long arrival) {
-    try {
-      String spec = files.notedSince(key);
-      if (!spec.isEmpty()) {
-        job.announce(spec, arrival());
-      }
-    } catch (Abort e) {
-      log.error("event=notes-unreadable job={}", key.job(), e);
+    if (!takeUpNewerNote(key, job)) {
       return List.of();
     }
     boolean inProlog = !job.registeredSpec.isEmpty() && job.mayBeInProlog();
@@ -364,14 +358,17 @@ final class Jobs {
         "event=recover job={} uid={} containers={}", key.job(), key.uid(), job.containers.size());
   }
 
-  private void takeUpNewerNote(JobKey key, Job job) {
+  /** False when it cannot be read whether there is one. */
+  private boolean takeUpNewerNote(JobKey key, Job job) {
     try {
       String spec = files.notedSince(key);
       if (!spec.isEmpty()) {
         job.announce(spec, arrival());
       }
+      return true;
     } catch (Abort e) {
       log.error("event=notes-unreadable job={}", key.job(), e);
+      return false;
     }
   }
 
