@@ -90,6 +90,9 @@ final class Libc {
     int close(int fd);
 
     @ssize_t
+    long read(int fd, @Out byte[] buffer, @size_t long length);
+
+    @ssize_t
     long write(int fd, @In byte[] buffer, @size_t long length);
 
     long syscall(long number, long first, long second, long third, long fourth);
@@ -123,6 +126,11 @@ final class Libc {
   /** Writes one byte, or nothing where that would wait. */
   static void writeByte(int fd) {
     LIBC.write(fd, new byte[1], 1);
+  }
+
+  /** Returns the number of bytes, 0 at the end, negative on failure; read(2). */
+  static int read(int fd, byte[] buffer) {
+    return (int) LIBC.read(fd, buffer, buffer.length);
   }
 
   /** The same as {@link #open}; -1 when it cannot be opened. */

@@ -1,11 +1,11 @@
 package org.layercake.launcher;
 
-import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.lang.ProcessBuilder.Redirect;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -28,10 +28,13 @@ final class Program {
 
   private final Process process;
   private final ProcessId id;
+  private final ProgramOutput output;
 
-  private Program(Process process, ProcessId id) {
+  private Program(Process process, ProcessId id, ProgramOutput output) {
     this.process = process;
     this.id = id;
+    this.output = output;
+    CompletableFuture<Void> unused = process.onExit().thenRun(output::end);
   }
 
   /**
@@ -55,59 +58,82 @@ final class Program {
       List<String> command, String word, long timeoutMillis, Redirect stdin)
       throws Abort, InterruptedException {
     String name = Path.of(command.get(0)).getFileName().toString();
-    ProcessBuilder builder = new ProcessBuilder(command).directory(Path.of("/").toFile());
-    builder.redirectInput(stdin);
-    builder.environment().clear();
-    Process process;
-    try {
-      process = builder.start();
-    } catch (IOException e) {
-      throw new Abort(
-          Abort.MISCONFIGURED,
-          "cannot start " + name + ": " + e.getMessage() + " (tell the site: reinstall LayerCake)",
-          e);
-    }
+    ProgramOutput output = null;
+    Process process = null;
     boolean started = false;
     try {
-      Program program = awaitWord(name, process, word, timeoutMillis);
+      output = ProgramOutput.open();
+      process = process(command, stdin, output);
+      output.started();
+      Program program = awaitWord(name, process, output, word, timeoutMillis);
       started = true;
       return program;
+    } catch (IOException e) {
+      throw notStarted(command.get(0), name, e);
     } finally {
-      if (!started) {
-        process.destroyForcibly(); // whatever happened: nobody would know of it
+      if (!started) { // whatever happened: nobody would know of it
+        if (process != null) {
+          process.destroyForcibly();
+        }
+        if (output != null) {
+          output.close();
+        }
       }
     }
   }
 
-  private static Program awaitWord(String name, Process process, String word, long timeoutMillis)
+  private static Abort notStarted(String program, String name, IOException cause) {
+    boolean isThere = Files.isExecutable(Path.of(program));
+    return new Abort(
+        isThere ? Abort.INTERNAL : Abort.MISCONFIGURED,
+        "cannot start "
+            + name
+            + ": "
+            + cause.getMessage()
+            + (isThere ? " (try again)" : " (tell the site: reinstall LayerCake)"),
+        cause);
+  }
+
+  private static Process process(List<String> command, Redirect stdin, ProgramOutput output)
+      throws IOException {
+    ProcessBuilder builder = new ProcessBuilder(command).directory(Path.of("/").toFile());
+    builder.redirectInput(stdin).redirectOutput(output.redirect()).redirectErrorStream(true);
+    builder.environment().clear();
+    return builder.start();
+  }
+
+  private static Program awaitWord(
+      String name, Process process, ProgramOutput output, String word, long timeoutMillis)
       throws Abort, InterruptedException {
+    ProcessId id;
     try {
-      ProcessId id = ProcessId.of(process.pid()); // at once: it may soon have failed and be gone
-      CompletableFuture<Boolean> said =
-          CompletableFuture.supplyAsync(() -> firstLineIs(process, word), task -> run(name, task));
-      if (said.get(timeoutMillis, TimeUnit.MILLISECONDS)) {
-        return new Program(process, id);
+      id = ProcessId.of(process.pid()); // at once: it may soon have failed and be gone
+    } catch (IOException e) {
+      throw failure(name, process, output);
+    }
+    try {
+      if (output.await(word, process, timeoutMillis)) {
+        return new Program(process, id, output);
       }
-      throw failure(name, process);
+    } catch (IOException e) {
+      throw new Abort(Abort.INTERNAL, name + " said " + e.getMessage(), e);
     } catch (TimeoutException e) {
       throw new Abort(
           Abort.INTERNAL,
           name + " was not ready after " + timeoutMillis + " ms (see the launcher's log)",
           e);
-    } catch (IOException e) {
-      throw failure(name, process);
-    } catch (ExecutionException e) {
-      throw new Abort(Abort.INTERNAL, "cannot read from " + name + ": " + e.getCause(), e);
     }
+    throw failure(name, process, output);
   }
 
-  /** Lets a tentative program outlive us. */
+  /** Lets a tentative program outlive us, whom nobody needs to hear any more. */
   void keep() {
     try (OutputStream stdin = process.getOutputStream()) {
       stdin.write('\n');
     } catch (IOException e) {
       // It has ended already, as whoever uses it will find.
     }
+    output.close();
   }
 
   /**
@@ -187,9 +213,10 @@ final class Program {
     return process.waitFor(EXIT_SECONDS, TimeUnit.SECONDS) ? process.exitValue() : 0;
   }
 
-  /** What the program last wrote on stderr, once it has ended. */
+  /** What the program last said, once it has ended. */
   String lastWords() {
-    return lastLine(process.getErrorStream());
+    output.end();
+    return output.lastLine();
   }
 
   private static void run(String name, Runnable task) {
@@ -198,32 +225,15 @@ final class Program {
     thread.start();
   }
 
-  private static boolean firstLineIs(Process process, String word) {
-    // Never closed here: closing our end would kill a program that still writes to it.
-    BufferedReader stdout = process.inputReader(StandardCharsets.ISO_8859_1);
-    try {
-      char[] line = new char[word.length()];
-      int got = 0;
-      while (got < line.length) {
-        int n = stdout.read(line, got, line.length - got);
-        if (n < 0) {
-          return false;
-        }
-        got += n;
-      }
-      return new String(line).equals(word);
-    } catch (IOException e) {
-      return false;
-    }
-  }
-
-  private static Abort failure(String name, Process process) throws InterruptedException {
+  private static Abort failure(String name, Process process, ProgramOutput output)
+      throws InterruptedException {
     if (!process.waitFor(EXIT_SECONDS, TimeUnit.SECONDS)) {
       process.destroyForcibly();
     }
-    String line = lastLine(process.getErrorStream());
-    String words = line.startsWith(name + ": ") ? line.substring(name.length() + 2) : line;
     int code = process.waitFor();
+    output.end();
+    String line = output.lastLine();
+    String words = line.startsWith(name + ": ") ? line.substring(name.length() + 2) : line;
     // ch-run up to 0.38 says 1 for all of its own failures.
     boolean ours = code >= 64 && code <= 78;
     return new Abort(
