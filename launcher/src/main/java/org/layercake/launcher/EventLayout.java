@@ -7,6 +7,7 @@ import java.time.Instant;
 import java.time.ZoneId;
 import java.time.format.DateTimeFormatter;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.function.LongSupplier;
 
@@ -14,7 +15,8 @@ import java.util.function.LongSupplier;
  * The launcher's log: time, level, {@code event=NAME}, fields, one line each. What users write can
  * neither look like a field or a line of its own nor fill the disk: a value with blanks is quoted,
  * nothing invisible is in a line, and of one user's lines of one kind there are {@value #BURST} at
- * once and then one in ten seconds, with {@code suppressed=} and how many there were between.
+ * once and then one in ten seconds, with {@code suppressed=} and how many there were between. The
+ * same holds for lines without a user about one image or domain, of which some tell of each chunk.
  *
  * <p>Public because logback makes it, by launcher-logback.xml.
  */
@@ -29,9 +31,12 @@ public final class EventLayout extends LayoutBase<ILoggingEvent> {
   private static final DateTimeFormatter TIME =
       DateTimeFormatter.ofPattern("yyyy-MM-dd'T'HH:mm:ss.SSSXXX").withZone(ZoneId.systemDefault());
   private static final String PLACE = "{}";
-  private static final String UID = "uid=" + PLACE;
+  private static final String UID = "uid=";
 
-  /** Lines of one kind and user. */
+  /** Fields that say whose a line is; the first that it has counts. */
+  private static final List<String> OWNERS = List.of(UID, "image=", "domain=");
+
+  /** Lines of one kind and owner. */
   private static final class Kind {
     private long paidUntilNanos; // each line costs so many; guarded by kinds
     private long suppressed; // guarded by kinds
@@ -81,13 +86,13 @@ public final class EventLayout extends LayoutBase<ILoggingEvent> {
 
   /** How many lines like it were left out before; -1 when this one is to be, too. */
   private long admit(ILoggingEvent event) {
-    String uid = uid(event);
-    if (uid.isEmpty() || uid.equals("0")) {
+    String owner = owner(event);
+    if (owner.isEmpty() || owner.equals(UID + 0)) {
       return 0;
     }
     long now = nanos.getAsLong();
     synchronized (kinds) {
-      Kind kind = kinds.computeIfAbsent(uid + " " + event.getMessage(), k -> new Kind());
+      Kind kind = kinds.computeIfAbsent(owner + " " + event.getMessage(), k -> new Kind());
       if (kind.paidUntilNanos - now <= 0 || kind.paidUntilNanos == 0) {
         kind.paidUntilNanos = now; // all of the burst is free again
       }
@@ -102,11 +107,19 @@ public final class EventLayout extends LayoutBase<ILoggingEvent> {
     }
   }
 
-  /** The value of the field uid as the program wrote it, whatever text is in others. */
-  private static String uid(ILoggingEvent event) {
+  /** The field as the program wrote it, whatever text is in others; empty without one. */
+  private static String owner(ILoggingEvent event) {
+    return OWNERS.stream()
+        .map(field -> field(event, field))
+        .filter(field -> !field.isEmpty())
+        .findFirst()
+        .orElse("");
+  }
+
+  private static String field(ILoggingEvent event, String field) {
     String message = event.getMessage();
     Object[] values = event.getArgumentArray();
-    int at = message.indexOf(UID);
+    int at = message.indexOf(field + PLACE);
     if (at < 0 || values == null) {
       return "";
     }
@@ -114,7 +127,7 @@ public final class EventLayout extends LayoutBase<ILoggingEvent> {
     for (int i = message.indexOf(PLACE); i >= 0 && i < at; i = message.indexOf(PLACE, i + 1)) {
       which++;
     }
-    return which < values.length ? String.valueOf(values[which]) : "";
+    return which < values.length ? field + values[which] : "";
   }
 
   private static void addMessage(StringBuilder line, ILoggingEvent event) {

@@ -79,6 +79,19 @@ class EventLayoutTest {
   }
 
   @Test
+  void linesOfTheChunksOfOneImageAreCountedAndNotWritten() {
+    int lines = 0;
+    for (int chunk = 0; chunk < 200_000; chunk++) {
+      lines += line("event=chunk-lost image={} chunk={}", "u.alice/a", chunk).isEmpty() ? 0 : 1;
+      lines += line("domain={} object={} {}", "u.alice", chunk, "event=copy").isEmpty() ? 0 : 1;
+    }
+    assertEquals(2 * EventLayout.BURST, lines);
+    assertEquals(
+        "WARN  event=chunk-lost image=u.alice/b chunk=0\n",
+        line("event=chunk-lost image={} chunk={}", "u.alice/b", 0));
+  }
+
+  @Test
   void rootsLinesAreAllThere() {
     for (int i = 0; i < 100; i++) {
       assertEquals("WARN  event=malformed uid=0\n", line("event=malformed uid={}", 0));
