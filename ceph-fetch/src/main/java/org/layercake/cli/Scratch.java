@@ -13,10 +13,10 @@ import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
-import java.nio.file.attribute.FileTime;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Map;
+import java.util.regex.Pattern;
 import org.layercake.store.StoreException;
 
 /**
@@ -27,10 +27,14 @@ import org.layercake.store.StoreException;
 final class Scratch implements AutoCloseable {
   private static final Path DEFAULT_LIBRARY = Path.of("/usr/lib/layercake");
   private static final String PREFIX = "layercake-";
-  private static final String LOCK = "lock";
 
-  /** One that is just being made has no lock yet. */
-  private static final Duration UNLOCKED = Duration.ofDays(1);
+  /** Users may give directories of their own such names, but not put this file into them. */
+  private static final String LOCK = ".layercake-scratch-lock";
+
+  private static final Pattern NAME = Pattern.compile(PREFIX + "[0-9]+");
+
+  /** After which it is a leftover where files cannot be locked. */
+  private static final Duration LIFE = Duration.ofDays(1);
 
   private final Path parent;
   private final Path library;
@@ -48,16 +52,16 @@ final class Scratch implements AutoCloseable {
     removeLeftovers();
   }
 
-  /** Nobody finds the file without the lock on it. Where nothing can be locked there is none. */
+  /** Nobody finds the file without the lock on it, unless files cannot be locked there. */
   private static FileChannel lock(Path directory) throws IOException {
     Path file = directory.resolve(LOCK + ".new");
     FileChannel channel = FileChannel.open(file, CREATE_NEW, WRITE);
     try {
       channel.lock();
-      Files.move(file, directory.resolve(LOCK), StandardCopyOption.ATOMIC_MOVE);
     } catch (IOException e) {
-      Files.delete(file);
+      // Its age has to do.
     }
+    Files.move(file, directory.resolve(LOCK), StandardCopyOption.ATOMIC_MOVE);
     return channel;
   }
 
@@ -105,7 +109,8 @@ final class Scratch implements AutoCloseable {
     Object owner = Files.getAttribute(directory, "unix:uid", NOFOLLOW_LINKS);
     try (DirectoryStream<Path> entries = Files.newDirectoryStream(parent, PREFIX + "*")) {
       for (Path entry : entries) {
-        if (!entry.equals(directory)) {
+        boolean mayBeOurs = NAME.matcher(entry.getFileName().toString()).matches();
+        if (mayBeOurs && !entry.equals(directory)) {
           removeIfDead(entry, owner);
         }
       }
@@ -124,17 +129,20 @@ final class Scratch implements AutoCloseable {
     }
   }
 
+  /** One without the lock is just being made, or is not ours; so it stays, whatever is in it. */
   private static boolean isDead(Path directory) throws IOException {
     Path lock = directory.resolve(LOCK);
     if (!Files.isRegularFile(lock, NOFOLLOW_LINKS)) {
-      FileTime changed = Files.getLastModifiedTime(directory, NOFOLLOW_LINKS);
-      return changed.toInstant().isBefore(Instant.now().minus(UNLOCKED));
+      return false;
     }
     try (FileChannel channel = FileChannel.open(lock, WRITE, NOFOLLOW_LINKS);
         FileLock held = channel.tryLock()) {
       return held != null;
     } catch (OverlappingFileLockException e) {
       return false;
+    } catch (IOException e) { // it cannot be locked, or has gone
+      Instant made = Files.getLastModifiedTime(lock, NOFOLLOW_LINKS).toInstant();
+      return made.isBefore(Instant.now().minus(LIFE));
     }
   }
 

@@ -25,6 +25,7 @@ import org.layercake.store.StoreConfig;
 
 /** Pushes in which something breaks: the tag stays where it was, and the cause is told. */
 class PushFailureTest extends CommandTest {
+  private static final String LOCK = ".layercake-scratch-lock";
   private Path tree;
 
   @BeforeEach
@@ -137,14 +138,16 @@ class PushFailureTest extends CommandTest {
   void whatAKilledPushHasLeftIsRemovedAndNothingElse() throws Exception {
     Path tmp = Path.of(environment.get("TMPDIR"));
     Path dead = Files.createDirectory(tmp.resolve("layercake-1"));
-    Files.createFile(dead.resolve("lock"));
+    Files.createFile(dead.resolve(LOCK));
     Files.writeString(dead.resolve("image.sqfs"), "half");
-    Path early = Files.createDirectory(tmp.resolve("layercake-2"));
-    Files.setLastModifiedTime(early, FileTime.from(Instant.parse("2020-01-01T00:00:00Z")));
+    Path users = Files.createDirectory(tmp.resolve("layercake-2"));
+    Files.createFile(users.resolve("lock"));
+    Files.setLastModifiedTime(users, FileTime.from(Instant.parse("2020-01-01T00:00:00Z")));
+    Path named = Files.createDirectory(tmp.resolve("layercake-images2"));
+    Files.createFile(named.resolve(LOCK));
     Path elsewhere = Files.createDirectory(work.resolve("elsewhere"));
-    Files.createFile(elsewhere.resolve("lock"));
+    Files.createFile(elsewhere.resolve(LOCK));
     Path link = Files.createSymbolicLink(tmp.resolve("layercake-3"), elsewhere);
-    Path starting = Files.createDirectory(tmp.resolve("layercake-4"));
     Path file = Files.createFile(tmp.resolve("layercake-5"));
     Path other = Files.createDirectory(tmp.resolve("somebody-else"));
     Process running = startedPush();
@@ -152,19 +155,21 @@ class PushFailureTest extends CommandTest {
     try {
       held = scratchOf(running, tmp);
       push(tree);
-      assertTrue(Files.exists(held.resolve("lock")), "it is in use");
+      assertTrue(Files.exists(held.resolve(LOCK)), "it is in use");
     } finally {
       running.destroyForcibly().waitFor();
     }
-    for (Path gone : List.of(dead, early)) {
-      assertTrue(Files.notExists(gone, LinkOption.NOFOLLOW_LINKS), gone.toString());
-    }
-    for (Path kept : List.of(link, elsewhere.resolve("lock"), starting, file, other)) {
+    assertTrue(Files.notExists(dead));
+    List<Path> all =
+        List.of(
+            users.resolve("lock"), named.resolve(LOCK), link, elsewhere.resolve(LOCK), file, other);
+    for (Path kept : all) {
       assertTrue(Files.exists(kept, LinkOption.NOFOLLOW_LINKS), kept.toString());
     }
     push(tree);
     assertTrue(Files.notExists(held), "its owner has been killed");
-    for (Path mine : List.of(link, starting, file, other)) {
+    for (Path mine :
+        List.of(users.resolve("lock"), users, named.resolve(LOCK), named, link, file, other)) {
       Files.delete(mine);
     }
   }
@@ -200,7 +205,7 @@ class PushFailureTest extends CommandTest {
     while (true) {
       try (var entries = Files.newDirectoryStream(tmp, "layercake-*[0-9][0-9][0-9]*")) {
         for (Path entry : entries) {
-          if (Files.exists(entry.resolve("lock"))) {
+          if (Files.exists(entry.resolve(LOCK))) {
             return entry;
           }
         }
