@@ -11,10 +11,12 @@ import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.file.DirectoryStream;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.regex.Pattern;
 import org.layercake.store.Image;
@@ -76,6 +78,7 @@ final class Pull extends StoreCommand implements Callable<Integer> {
     }
     String prefix = "." + target.getFileName() + ".";
     Path partial = target.resolveSibling(prefix + image.digest().hex().substring(0, 16) + PARTIAL);
+    requireOwn(partial);
     try (FileChannel channel = FileChannel.open(partial, CREATE, READ, WRITE, NOFOLLOW_LINKS);
         FileLock lock = channel.tryLock()) {
       if (lock == null) {
@@ -87,6 +90,30 @@ final class Pull extends StoreCommand implements Callable<Integer> {
       Files.move(partial, target, StandardCopyOption.ATOMIC_MOVE);
     }
     removeOthers(target.getParent(), prefix);
+  }
+
+  /**
+   * In a directory of others somebody may have made the file before, to get or change the image.
+   */
+  private static void requireOwn(Path partial) throws IOException, StoreException {
+    try {
+      Files.createFile(partial);
+      return;
+    } catch (FileAlreadyExistsException e) {
+      // By an interrupted pull of ours, or not.
+    }
+    Map<String, Object> found = Files.readAttributes(partial, "unix:uid,nlink", NOFOLLOW_LINKS);
+    boolean isOwn =
+        found.get("uid").equals(Files.getAttribute(Path.of("/proc/self"), "unix:uid"))
+            && found.get("nlink").equals(1)
+            && Files.isRegularFile(partial, NOFOLLOW_LINKS);
+    if (!isOwn) {
+      throw new StoreException(
+          FULL,
+          "cannot write "
+              + partial
+              + ": somebody else has made it, or it is a link (pull to a directory of your own)");
+    }
   }
 
   /** What interrupted pulls of other versions have left. */
