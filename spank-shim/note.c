@@ -26,7 +26,8 @@ static enum lc_note find_any_note(const char *directory, uint32_t uid)
 	errno = 0;
 	while (found == LC_NO_NOTE && (note = readdir(notes)) != NULL) {
 		const char *dot = strrchr(note->d_name, '.');
-		if (dot != NULL && strcmp(dot, suffix) == 0)
+		/* One that begins with a dot is not complete. */
+		if (dot != NULL && dot != note->d_name && strcmp(dot, suffix) == 0)
 			found = LC_NOTE_OF_STEPS;
 	}
 	int cause = errno;
@@ -72,7 +73,12 @@ int lc_leave_note(const char *run_directory, uint32_t job, uint32_t uid, const c
 	if (fd < 0)
 		return -1;
 	bool written = write(fd, spec, length) == (ssize_t)length;
-	return close(fd) == 0 && written ? rename(staged, note) : -1;
+	if (close(fd) == 0 && written && rename(staged, note) == 0)
+		return 0;
+	int cause = errno;
+	(void)unlink(staged);
+	errno = cause;
+	return -1;
 }
 
 void lc_remove_note(const char *run_directory, uint32_t job, uint32_t uid)

@@ -4,9 +4,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -51,6 +53,31 @@ static void test_an_empty_note_is_of_steps(void)
 	unlink(path);
 }
 
+static void test_a_note_that_cannot_be_written_leaves_nothing(void)
+{
+	const struct rlimit none = {0, RLIM_INFINITY};
+	struct rlimit before;
+	char staged[128];
+
+	snprintf(staged, sizeof(staged), "%s/.42", contained);
+	getrlimit(RLIMIT_FSIZE, &before);
+	signal(SIGXFSZ, SIG_IGN); /* a write fails with EFBIG then, as on a full disk with ENOSPC */
+	setrlimit(RLIMIT_FSIZE, &none);
+	CHECK(lc_leave_note(run, 42, 1001, "image=deb:12") < 0 && errno == EFBIG);
+	setrlimit(RLIMIT_FSIZE, &before);
+	CHECK(access(staged, F_OK) < 0 && access(path, F_OK) < 0);
+}
+
+static void test_a_note_that_is_being_written_is_nobodys(void)
+{
+	char staged[128];
+
+	snprintf(staged, sizeof(staged), "%s/.1001", contained);
+	close(open(staged, O_CREAT | O_WRONLY | O_CLOEXEC, 0400));
+	CHECK(lc_find_note(run, 0, 1001) == LC_NO_NOTE);
+	unlink(staged);
+}
+
 static void test_what_cannot_be_told_is_said_to_be_so(void)
 {
 	char deep[5000];
@@ -77,6 +104,8 @@ int main(void)
 	test_a_note_is_of_one_job_and_user();
 	test_a_requeued_job_replaces_its_note();
 	test_an_empty_note_is_of_steps();
+	test_a_note_that_cannot_be_written_leaves_nothing();
+	test_a_note_that_is_being_written_is_nobodys();
 	test_what_cannot_be_told_is_said_to_be_so();
 	rmdir(run);
 	return summary();
