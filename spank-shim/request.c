@@ -99,6 +99,9 @@ static int add_mount(struct lc_request *request, char **source, char **destinati
 	}
 	if (problem == NULL && strcmp(*destination, "/") == 0)
 		problem = "nothing can be mounted on the root directory";
+	if (problem == NULL && strncmp(*destination, "/proc", 5) == 0 &&
+	    ((*destination)[5] == '/' || (*destination)[5] == '\0'))
+		problem = "nothing can be mounted on /proc or below it";
 	for (size_t i = 0; problem == NULL && i < request->mount_count; i++)
 		if (strcmp(request->mounts[i].destination, *destination) == 0)
 			mount = &request->mounts[i];

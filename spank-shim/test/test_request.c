@@ -67,6 +67,8 @@ static void test_refused_mounts(void)
 	refused("/a:/", "root directory");
 	refused("/", "root directory");
 	refused("/a:///", "root directory");
+	refused("/a:/proc", "on /proc or below it");
+	refused("/proc/self/fd", "on /proc or below it");
 	refused("/a:/b:rx", "\"/a:/b:rx\": not SOURCE");
 	refused("/a:/b:ro:rw", "not SOURCE");
 	refused("/a:/b:/c", "not SOURCE");

@@ -200,6 +200,20 @@ static void open_sources(struct plan *plan)
 	return_identity();
 }
 
+/* The part of a path below a directory, or NULL if it is not below. */
+static const char *below(const char *path, const char *directory)
+{
+	size_t length = strlen(directory);
+
+	return strncmp(path, directory, length) == 0 && path[length] == '/' ? path + length : NULL;
+}
+
+/* ch-run executes what /proc/self/fd has, which must be ours. */
+static bool is_in_proc(const char *path)
+{
+	return strcmp(path, "/proc") == 0 || below(path, "/proc") != NULL;
+}
+
 /* Follows the destination inside the image, where it may be missing. */
 static void locate_in_image(int image, struct bind *bind)
 {
@@ -209,6 +223,9 @@ static void locate_in_image(int image, struct bind *bind)
 	if (error == 0 && place.path[0] == '\0')
 		refuse(bind, EXIT_REQUEST, "mount on", bind->destination,
 		       "it is the root directory of the image", "");
+	else if (error == 0 && is_in_proc(place.path))
+		refuse(bind, EXIT_REQUEST, "mount on", bind->destination,
+		       "nothing can be mounted on /proc or below it", "");
 	else if (error != 0 && error != ENOTDIR && error != ELOOP && error != ENAMETOOLONG)
 		die(EXIT_INPUT, "cannot look up \"%s\" in the image: %s", bind->destination,
 		    strerror(error));
@@ -216,14 +233,6 @@ static void locate_in_image(int image, struct bind *bind)
 		refuse(bind, EXIT_REQUEST, "mount on", bind->destination, strerror(error),
 		       " in the image");
 	memcpy(bind->inside, place.path, sizeof(bind->inside));
-}
-
-/* The part of a path below a directory, or NULL if it is not below. */
-static const char *below(const char *path, const char *directory)
-{
-	size_t length = strlen(directory);
-
-	return strncmp(path, directory, length) == 0 && path[length] == '/' ? path + length : NULL;
 }
 
 static void require_kind(struct bind *bind, const struct place *place)

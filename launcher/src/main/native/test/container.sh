@@ -103,6 +103,7 @@ make_images() {
 	ln -s /tmp "$root/sys"
 	ln -s "$work/bobs/file" "$root/etc/hosts"
 	ln -s loop "$root/loop"
+	ln -s /proc "$root/processes"
 	echo secret >"$root/shadow"
 	chmod 600 "$root/shadow"
 	make_image bare
@@ -273,6 +274,8 @@ test_bare_image() {
 	refused "a mount point below a file of the skeleton" 64 "/etc/passwd/x"
 	hold alice bare --mount rw "$work/proj" /etc/group
 	refused "a directory on a file of the skeleton" 64 "/etc/group"
+	hold alice bare --mount rw "$work/proj" /processes/self/fd
+	refused "a link of the image to /proc" 64 "nothing can be mounted on /proc"
 	hold alice bare --mount rw "$work/proj" /loop/x
 	refused "a link to itself" 64 "/loop/x"
 }
@@ -304,6 +307,10 @@ test_refusals() {
 	refused "destination below a file" 64 "/etc/file/x"
 	hold alice full --mount rw "$work/proj" /data/..
 	refused "destination is the root" 64 "/data/.."
+	hold alice full --mount rw "$work/proj" /proc
+	refused "destination is /proc" 64 "nothing can be mounted on /proc"
+	hold alice full --mount ro "$work/proj" /etc/../proc/self/fd
+	refused "destination is in /proc" 64 "nothing can be mounted on /proc"
 	hold zero full
 	refused "user with group 0" 77 "zero"
 	hold alice full --mount rw "$work/a%0Ab%1Bc" /data
