@@ -46,6 +46,8 @@ final class Libc {
   private static final int CLOCK_BOOTTIME = 7;
   private static final int PRIO_PROCESS = 0;
   private static final int PREFERRED_NICE = -10;
+  // Linux gives nice on to threads and programs, sched(7): users would get it that way.
+  private static final int SCHED_OTHER_AND_RESET_ON_FORK = 0x40000000;
 
   static final Native LIBC = LibraryLoader.create(Native.class).load("c");
   static final Runtime RUNTIME = Runtime.getRuntime(LIBC);
@@ -104,6 +106,8 @@ final class Libc {
     int clock_gettime(int clock, @Out long[] secondsAndNanos);
 
     int setpriority(int which, int who, int nice);
+
+    int sched_setscheduler(int pid, int policy, @In byte[] parameters);
   }
 
   /** An entry of the password database; home is bytes as the C library has them. */
@@ -199,9 +203,16 @@ final class Libc {
     return secondsAndNanos[0];
   }
 
-  /** Gives the calling thread a share of the processors before others of ours; setpriority(2). */
+  /**
+   * Gives the calling thread, but neither threads nor programs that it starts, a share of the
+   * processors before others of ours; setpriority(2), sched(7).
+   */
   static void prefer() {
-    LIBC.setpriority(PRIO_PROCESS, 0, PREFERRED_NICE); // on Linux 0 is this thread; may be refused
+    byte[] priority = new byte[Integer.BYTES]; // 0, the only one of SCHED_OTHER
+    // On Linux 0 is this thread. Either may be refused.
+    if (LIBC.sched_setscheduler(0, SCHED_OTHER_AND_RESET_ON_FORK, priority) == 0) {
+      LIBC.setpriority(PRIO_PROCESS, 0, PREFERRED_NICE);
+    }
   }
 
   private static String text(Pointer bytes) {

@@ -1,0 +1,42 @@
+package org.layercake.launcher;
+
+import static java.nio.charset.StandardCharsets.US_ASCII;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import java.util.concurrent.FutureTask;
+import org.junit.jupiter.api.Test;
+
+class LibcTest {
+  @Test
+  void whatAPreferredThreadStartsIsNotPreferred() throws Exception {
+    onThread(
+        () -> {
+          Libc.prefer();
+          assertEquals(-10, nice(Files.readString(Path.of("/proc/thread-self/stat"))));
+          assertEquals(
+              0, onThread(() -> nice(Files.readString(Path.of("/proc/thread-self/stat")))));
+          assertEquals(0, niceOfAProgram());
+          return null;
+        });
+  }
+
+  private static int niceOfAProgram() throws IOException {
+    Process program = new ProcessBuilder("cat", "/proc/self/stat").start();
+    return nice(new String(program.getInputStream().readAllBytes(), US_ASCII));
+  }
+
+  /** Field 19; proc(5). */
+  private static int nice(String stat) {
+    return Integer.parseInt(stat.substring(stat.lastIndexOf(')')).split(" ")[17]);
+  }
+
+  private static <T> T onThread(Callable<T> task) throws Exception {
+    FutureTask<T> result = new FutureTask<>(task);
+    new Thread(result).start();
+    return result.get();
+  }
+}
