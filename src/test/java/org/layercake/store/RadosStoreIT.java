@@ -25,7 +25,8 @@ class RadosStoreIT extends StoreContract {
       }
       odd("$(printf 'a\\377\\376b')", "v");
       odd("\303\251", "v");
-      assertEquals(42, store.listTags("u.odd", 100).size());
+      assertEquals(42, store.listTags("u.odd", 100).tags().size());
+      assertEquals(42, store.listTagNames("u.odd", 100).tags().size());
       odd("$(head -c 2000 /dev/zero | tr '\\0' z)", "v");
       StoreException e =
           assertKind(StoreException.Kind.CORRUPT, () -> store.listTags("u.odd", 100));

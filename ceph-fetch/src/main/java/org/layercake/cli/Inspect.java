@@ -11,6 +11,7 @@ import org.layercake.store.ImageConfig;
 import org.layercake.store.ImageName;
 import org.layercake.store.ImageStore;
 import org.layercake.store.Manifest;
+import org.layercake.store.Text;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -57,7 +58,7 @@ final class Inspect extends StoreCommand implements Callable<Integer> {
     out.println("chunks        " + manifest.chunks().size());
     out.println("architecture  " + manifest.config().architecture());
     for (String variable : manifest.config().environment()) {
-      out.println("environment   " + variable);
+      printUnlessEmpty(out, "environment   ", variable);
     }
     ImageConfig.Run run = manifest.config().run();
     printUnlessEmpty(out, "directory     ", run.directory());
@@ -68,10 +69,9 @@ final class Inspect extends StoreCommand implements Callable<Integer> {
         .forEach((name, value) -> printUnlessEmpty(out, "label         ", name + "=" + value));
   }
 
-  /** Text of whoever made the image: nothing that would move a terminal's cursor. */
   private static void printUnlessEmpty(PrintStream out, String title, String value) {
     if (!value.isEmpty()) {
-      out.println(title + value.replaceAll("\\p{IsControl}", "?"));
+      out.println(title + Text.clean(value)); // of whoever made the image
     }
   }
 

@@ -20,6 +20,7 @@ final class Json {
     printer.indentArraysWith(DefaultIndenter.SYSTEM_LINEFEED_INSTANCE);
     try (JsonGenerator out = new JsonFactory().createGenerator(target)) {
       out.disable(JsonGenerator.Feature.AUTO_CLOSE_TARGET);
+      out.setHighestNonEscapedChar(0x7e); // nothing that a terminal or an editor would obey
       out.setPrettyPrinter(printer);
       document.write(out);
     }

@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.concurrent.Callable;
 import org.layercake.store.ImageName;
 import org.layercake.store.ImageStore;
+import org.layercake.store.ImageStore.Listing;
 import org.layercake.store.ImageStore.Tagged;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -23,12 +24,13 @@ final class Ls extends StoreCommand implements Callable<Integer> {
   @Override
   public Integer call() throws Exception {
     try (ImageStore store = openStore()) {
-      List<Tagged> images = store.list(user());
+      Listing listing = store.list(user());
       if (json) {
-        Json.print(session().out(), out -> write(images, out));
+        Json.print(session().out(), out -> write(listing.images(), out));
       } else {
-        images.forEach(this::printLine);
+        listing.images().forEach(this::printLine);
       }
+      listing.requireComplete();
       return 0;
     }
   }

@@ -8,6 +8,7 @@ import me.tongfei.progressbar.ConsoleProgressBarConsumer;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
 import me.tongfei.progressbar.ProgressBarStyle;
+import org.layercake.store.Text;
 
 /** How far something is: a bar on a terminal, a line every few seconds elsewhere. */
 final class Progress implements AutoCloseable {
@@ -36,12 +37,12 @@ final class Progress implements AutoCloseable {
   }
 
   void say(String line) {
-    err.println(line);
+    err.println(Text.clean(line));
   }
 
   void begin(String newAct, long newTotal) {
     end();
-    act = newAct;
+    act = Text.clean(newAct);
     total = newTotal;
     lastLine = System.nanoTime();
     if (terminal) {

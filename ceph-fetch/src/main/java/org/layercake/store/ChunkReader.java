@@ -268,7 +268,7 @@ final class ChunkReader {
       return count;
     } catch (StoreException e) {
       if (e.kind() == CORRUPT) {
-        LOG.warn("domain={} event=unreadable-copy cause={}", image.domain(), e.getMessage());
+        LOG.warn("event=unreadable-copy domain={} cause={}", image.domain(), e.getMessage());
         read.hasBadCopy = true;
       } else if (e.kind() == NOT_FOUND && means.store.readsReplicas()) {
         read.missing = e;
@@ -302,16 +302,20 @@ final class ChunkReader {
 
   /** One copy may be bad where another is good: the primary one is asked for, then each other. */
   private void readAgain(Read read, ByteBuffer buffer) throws StoreException, IOException {
-    warn(read, read.hasBadCopy ? "event=corrupt-copy next=primary" : "event=no-copy next=primary");
+    warn(
+        read.hasBadCopy ? "event=corrupt-copy{} next=primary" : "event=no-copy{} next=primary",
+        read);
     if (storeIfRight(read, buffer, count(read, startRead(read.chunk, buffer, PRIMARY)))) {
       return;
     }
     if (means.store.readsReplicas() && lost.get() < MOST_LOST) {
       warn(
-          read,
-          read.hasBadCopy ? "event=corrupt-primary next=replicas" : "event=no-copy next=replicas");
+          read.hasBadCopy
+              ? "event=corrupt-primary{} next=replicas"
+              : "event=no-copy{} next=replicas",
+          read);
       if (readReplicas(read, buffer)) {
-        warn(read, "event=good-replica next=repair-the-pool");
+        warn("event=good-replica{} next=repair-the-pool", read);
         return;
       }
     }
@@ -354,12 +358,12 @@ final class ChunkReader {
     }
   }
 
-  private void warn(Read read, String event) {
+  /** The layout of the launcher's log counts lines by their form, so each event has one. */
+  private void warn(String form, Read read) {
     LOG.warn(
-        "domain={} object={} {}",
+        form.replace("{}", " domain={} object={}"),
         image.domain(),
-        ImageStore.chunkObject(read.chunk.digest()),
-        event);
+        ImageStore.chunkObject(read.chunk.digest()));
   }
 
   private static boolean matches(Read read, ByteBuffer buffer, int count) {

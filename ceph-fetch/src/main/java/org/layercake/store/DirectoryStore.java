@@ -392,6 +392,16 @@ final class DirectoryStore implements ObjectStore {
 
   @Override
   public void visitTags(String domain, TagVisitor visitor) throws StoreException {
+    visitTags(domain, visitor, true);
+  }
+
+  @Override
+  public void visitTagNames(String domain, TagVisitor visitor) throws StoreException {
+    visitTags(domain, visitor, false);
+  }
+
+  private void visitTags(String domain, TagVisitor visitor, boolean withValues)
+      throws StoreException {
     Path directory = path(domain, "t");
     try (Stream<Path> files = Files.walk(directory, 2)) {
       int count = 0;
@@ -400,12 +410,13 @@ final class DirectoryStore implements ObjectStore {
           throw new StoreException(
               CORRUPT, "cannot list " + directory + ": more than " + MAX_TAG_FILES + " files");
         }
-        if (Files.isRegularFile(file, NOFOLLOW_LINKS) && !visit(domain, file, visitor)) {
+        if (Files.isRegularFile(file, NOFOLLOW_LINKS)
+            && !visit(domain, file, visitor, withValues)) {
           return;
         }
       }
     } catch (NoSuchFileException e) {
-      LOG.trace("domain={} event=no-tags", domain);
+      LOG.trace("event=no-tags domain={}", domain);
     } catch (UncheckedIOException e) {
       throw failure(e.getCause(), "list tags", domain, "t");
     } catch (IOException e) {
@@ -413,9 +424,10 @@ final class DirectoryStore implements ObjectStore {
     }
   }
 
-  private boolean visit(String domain, Path file, TagVisitor visitor) throws StoreException {
+  private boolean visit(String domain, Path file, TagVisitor visitor, boolean withValue)
+      throws StoreException {
     String tag = path(domain, "t").relativize(file).toString();
-    Optional<byte[]> value = readTag(domain, tag);
+    Optional<byte[]> value = withValue ? readTag(domain, tag) : Optional.of(new byte[0]);
     return value.isEmpty() || visitor.visit(tag, value.get());
   }
 

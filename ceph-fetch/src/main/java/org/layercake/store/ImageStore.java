@@ -268,8 +268,17 @@ public final class ImageStore implements AutoCloseable {
   /** Who may run what has this name may run what its tags point to, not what else the owner has. */
   private boolean isTagged(String owner, ImageName name) throws StoreException {
     Digest digest = name.digest().orElseThrow();
-    return tags(owner, MAX_LISTED).stream()
-        .anyMatch(tag -> tag.name().name().equals(name.name()) && tag.digest().equals(digest));
+    for (ImageName tag : tagNames(owner, MAX_LISTED)) {
+      if (tag.name().equals(name.name()) && pointsTo(tag, digest)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private boolean pointsTo(ImageName tag, Digest digest) throws StoreException {
+    Optional<Tag> found = tagOf(store.readTag(domain(tag.owner().orElseThrow()), key(tag)));
+    return found.isPresent() && found.get().digest().equals(digest);
   }
 
   private Optional<Image> find(ImageName name) throws StoreException {
@@ -347,7 +356,7 @@ public final class ImageStore implements AutoCloseable {
 
   private List<ImageName> tagNames(String owner, int max) throws StoreException {
     List<ImageName> names = new ArrayList<>();
-    for (String key : store.listTags(domain(owner), max).keySet()) {
+    for (String key : store.listTagNames(domain(owner), max).tags().keySet()) {
       nameOfKey(owner, key).ifPresent(names::add);
     }
     return names;
@@ -551,16 +560,39 @@ public final class ImageStore implements AutoCloseable {
     return digest;
   }
 
-  /** The user's own images, then the site's, by name. */
-  public List<Tagged> list(String user) throws StoreException {
-    requireUser(user);
-    List<Tagged> all = new ArrayList<>(tags(user, MAX_LISTED));
-    all.addAll(tags(ImageName.SITE, MAX_LISTED));
-    return all;
+  /**
+   * Images by name.
+   *
+   * @param isComplete whether there are no more than these
+   */
+  public record Listing(List<Tagged> images, boolean isComplete) {
+    /** To be called when what there is has been shown. */
+    public void requireComplete() throws StoreException {
+      if (!isComplete) {
+        throw new StoreException(
+            CORRUPT,
+            "cannot list all images: more than "
+                + MAX_LISTED
+                + " entries, or "
+                + (ObjectStore.MAX_LISTED_BYTES >> 20)
+                + " MiB of them, are stored as tags of yours or of the site's (remove some)");
+      }
+    }
   }
 
-  private List<Tagged> tags(String owner, int max) throws StoreException {
-    SortedMap<String, byte[]> entries = store.listTags(domain(owner), max);
+  /** The user's own images, then the site's. */
+  public Listing list(String user) throws StoreException {
+    requireUser(user);
+    Listing own = tags(user);
+    Listing sites = tags(ImageName.SITE);
+    List<Tagged> all = new ArrayList<>(own.images());
+    all.addAll(sites.images());
+    return new Listing(all, own.isComplete() && sites.isComplete());
+  }
+
+  private Listing tags(String owner) throws StoreException {
+    ObjectStore.TagList listed = store.listTags(domain(owner), MAX_LISTED);
+    SortedMap<String, byte[]> entries = listed.tags();
     List<Tagged> tags = new ArrayList<>();
     for (Map.Entry<String, byte[]> entry : entries.entrySet()) {
       Optional<ImageName> name = nameOfKey(owner, entry.getKey());
@@ -576,7 +608,7 @@ public final class ImageStore implements AutoCloseable {
                 owner.equals(ImageName.SITE) ? Audience.ALL : audience(audience)));
       }
     }
-    return tags;
+    return new Listing(tags, listed.isComplete());
   }
 
   /** Who beside the user may run the user's own image of that name, whatever its tag. */
@@ -640,7 +672,7 @@ public final class ImageStore implements AutoCloseable {
   }
 
   private void requireTagged(String domain, ImageName name, String user) throws StoreException {
-    if (tags(user, MAX_LISTED).stream().noneMatch(tag -> tag.name().name().equals(name.name()))
+    if (tagNames(user, MAX_LISTED).stream().noneMatch(tag -> tag.name().equals(name.name()))
         && store.readTag(domain, audienceKey(name.name())).isEmpty()) {
       throw notFound(name, List.of(user));
     }
@@ -690,8 +722,10 @@ public final class ImageStore implements AutoCloseable {
 
   /** What the user's own images take; not what was removed and is still in the store. */
   public Usage usage(String user) throws StoreException {
-    List<Tagged> images =
-        list(user).stream().filter(image -> image.domain().equals(domain(user))).toList();
+    requireUser(user);
+    Listing listed = tags(user);
+    listed.requireComplete();
+    List<Tagged> images = listed.images();
     Map<Digest, Map<Digest, Integer>> chunks = new HashMap<>(); // of each image, by digest
     Map<Digest, Integer> holders = new HashMap<>(); // of each chunk
     Map<Digest, Integer> all = new HashMap<>();

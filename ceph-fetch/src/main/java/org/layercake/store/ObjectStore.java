@@ -9,6 +9,7 @@ import java.time.Instant;
 import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BiConsumer;
 import java.util.function.IntPredicate;
@@ -157,23 +158,48 @@ interface ObjectStore extends AutoCloseable {
   /** Shows the domain's tags, in any order, each once; none if there is no such domain. */
   void visitTags(String domain, TagVisitor visitor) throws StoreException;
 
+  /** The same with empty values: what users have written there takes no memory. */
+  void visitTagNames(String domain, TagVisitor visitor) throws StoreException;
+
   /**
-   * The domain's tags, sorted, at most {@code max} and {@link #MAX_LISTED_BYTES} together: users
-   * write them, and all are held.
+   * The domain's tags.
+   *
+   * @param tags sorted, with their values; at most as many as were wanted and {@link
+   *     #MAX_LISTED_BYTES} together: users write them, and all are held
+   * @param isComplete whether there are no more
    */
-  default SortedMap<String, byte[]> listTags(String domain, int max) throws StoreException {
+  record TagList(SortedMap<String, byte[]> tags, boolean isComplete) {}
+
+  /** The domain's first tags with their values. */
+  default TagList listTags(String domain, int max) throws StoreException {
+    return list(max, visitor -> visitTags(domain, visitor));
+  }
+
+  /** The same with empty values. */
+  default TagList listTagNames(String domain, int max) throws StoreException {
+    return list(max, visitor -> visitTagNames(domain, visitor));
+  }
+
+  /** One of the ways to visit tags. */
+  interface TagVisit {
+    void with(TagVisitor visitor) throws StoreException;
+  }
+
+  private static TagList list(int max, TagVisit visit) throws StoreException {
     TreeMap<String, byte[]> tags = new TreeMap<>();
     AtomicInteger room = new AtomicInteger(MAX_LISTED_BYTES);
-    visitTags(
-        domain,
+    AtomicBoolean isComplete = new AtomicBoolean(true);
+    visit.with(
         (tag, value) -> {
-          boolean fits = room.addAndGet(-tag.length() - value.length) >= 0;
+          boolean fits = tags.size() < max && room.addAndGet(-tag.length() - value.length) >= 0;
           if (fits) {
             tags.put(tag, value);
+          } else {
+            isComplete.set(false);
           }
-          return fits && tags.size() < max;
+          return fits;
         });
-    return tags;
+    return new TagList(tags, isComplete.get());
   }
 
   /** Little will be asked for a while; the next read ends that. */

@@ -90,6 +90,15 @@ public interface RadosNative {
       Pointer resultOut);
 
   @IgnoreError
+  void rados_read_op_omap_get_keys2(
+      Pointer op,
+      Pointer startAfter,
+      @u_int64_t long maxReturn,
+      Pointer iteratorOut,
+      Pointer moreOut,
+      Pointer resultOut);
+
+  @IgnoreError
   void rados_read_op_omap_get_vals_by_keys2(
       Pointer op,
       Pointer keys,

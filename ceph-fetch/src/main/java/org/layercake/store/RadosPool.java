@@ -464,6 +464,21 @@ final class RadosPool implements AutoCloseable {
       }
     }
 
+    /** The same with empty values, which are not read. */
+    int listKeys(String object, String after, int max, SortedMap<String, byte[]> result) {
+      Pointer more = Memory.allocateDirect(runtime, Long.BYTES, true);
+      Pointer start = bytes((after + "\0").getBytes(StandardCharsets.ISO_8859_1));
+      try {
+        return readEntries(
+            object,
+            result,
+            (op, iterator, status) ->
+                librados.rados_read_op_omap_get_keys2(op, start, max, iterator, more, status));
+      } finally {
+        Reference.reachabilityFence(start);
+      }
+    }
+
     private int readEntries(String object, Map<String, byte[]> result, EntryQuery query) {
       Pointer iteratorOut = Memory.allocateDirect(runtime, Long.BYTES, true);
       Pointer status = Memory.allocateDirect(runtime, Long.BYTES, true);

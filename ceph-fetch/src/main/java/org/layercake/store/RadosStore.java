@@ -26,6 +26,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.function.BiConsumer;
 import java.util.function.IntPredicate;
@@ -288,7 +289,7 @@ final class RadosStore implements ObjectStore {
     private synchronized boolean startAgain(int code) throws StoreException {
       if (!cancelled) {
         LOG.warn(
-            "domain={} object={} event=replica-failed errno={} next=primary",
+            "event=replica-failed domain={} object={} errno={} next=primary",
             domain,
             object,
             -code);
@@ -486,10 +487,24 @@ final class RadosStore implements ObjectStore {
 
   @Override
   public void visitTags(String domain, TagVisitor visitor) throws StoreException {
+    visit(domain, visitor, namespace(domain)::listEntries);
+  }
+
+  @Override
+  public void visitTagNames(String domain, TagVisitor visitor) throws StoreException {
+    visit(domain, visitor, namespace(domain)::listKeys);
+  }
+
+  /** Reads some entries after a key. */
+  private interface Page {
+    int read(String object, String after, int max, SortedMap<String, byte[]> result);
+  }
+
+  private void visit(String domain, TagVisitor visitor, Page pages) throws StoreException {
     String after = "";
     while (true) {
       TreeMap<String, byte[]> page = new TreeMap<>();
-      int code = namespace(domain).listEntries(TAGS, after, LIST_STEP, page);
+      int code = pages.read(TAGS, after, LIST_STEP, page);
       if (code == ENOENT) {
         return;
       }

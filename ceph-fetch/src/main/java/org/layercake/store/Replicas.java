@@ -123,8 +123,7 @@ final class Replicas {
       return outcome(
           read(there, domain, object, target, RadosPool.LOCALIZE_READS), isRight, location);
     } catch (RadosFailure e) {
-      LOG.warn(
-          "object={} event=replica-not-read place=\"{}\" cause={}", object, location, e.code());
+      LOG.warn("event=replica-not-read object={} place={} cause={}", object, location, e.code());
       return Outcome.UNANSWERED;
     }
   }
@@ -156,7 +155,7 @@ final class Replicas {
       return isRight.test(count) ? Outcome.RIGHT : Outcome.WRONG;
     }
     if (count != ENOENT) { // users may name what was never there
-      LOG.warn("event=replica-unreadable place=\"{}\" errno={}", place, -count);
+      LOG.warn("event=replica-unreadable place={} errno={}", place, -count);
     }
     return count == ENOENT || count == EIO ? Outcome.WRONG : Outcome.UNANSWERED;
   }
@@ -180,7 +179,7 @@ final class Replicas {
       }
       return new Placement(places);
     } catch (RadosFailure | IOException | NumberFormatException e) {
-      LOG.warn("object={} event=placement-unknown cause={}", object, e.getMessage());
+      LOG.warn("event=placement-unknown object={} cause={}", object, e.getMessage());
       return new Placement(List.of());
     }
   }

@@ -66,8 +66,8 @@ public final class StoreException extends Exception {
         || message.contains("File too large");
   }
 
-  /** Text from users and stores ends up in messages: no control character may reach a terminal. */
+  /** Text from users and stores ends up in messages. */
   private static String oneLine(String message) {
-    return message.replaceAll("\\p{IsControl}+", " ").strip();
+    return Text.clean(message.replaceAll("\\p{IsControl}+", " ").strip());
   }
 }

@@ -208,6 +208,56 @@ class LayercakeTest extends CommandTest {
   }
 
   @Test
+  void aFileThatIsNotOursIsNotPulledInto() throws Exception {
+    layercake("push", tree.toString(), "a");
+    Path directory = Files.createDirectory(work.resolve("shared"));
+    Path target = directory.resolve("a.sqfs");
+    layercake("inspect", "--json", "a");
+    String digest = printed().replaceAll("(?s).*\"sha256:([0-9a-f]{16}).*", "$1");
+    Path partial = directory.resolve(".a.sqfs." + digest + ".partial");
+    Path elsewhere = Files.createFile(work.resolve("elsewhere"));
+    Files.createLink(partial, elsewhere);
+    assertEquals(73, layercake("pull", "a", target.toString()), this::said);
+    assertTrue(said().contains(partial + ": somebody else has made it"), this::said);
+    assertEquals(0, Files.size(elsewhere));
+    Files.delete(partial);
+    Files.createSymbolicLink(partial, elsewhere);
+    assertEquals(73, layercake("pull", "a", target.toString()), this::said);
+    assertEquals(0, Files.size(elsewhere));
+    Files.delete(partial);
+    assertEquals(0, layercake("pull", "a", target.toString()), this::said);
+  }
+
+  @Test
+  void aListThatIsCutOffSaysSo() throws Exception {
+    layercake("push", tree.toString(), "a");
+    Path tags = work.resolve("store/u.alice/t/b");
+    Files.createDirectory(tags);
+    byte[] tag = Files.readAllBytes(work.resolve("store/u.alice/t/a/latest"));
+    for (int i = 0; i < 10_000; i++) {
+      Files.write(tags.resolve(Integer.toString(i)), tag);
+    }
+    for (String command : List.of("ls", "du")) {
+      assertEquals(74, layercake(command), this::said);
+      assertTrue(said().contains("cannot list all images: more than 10000 entries"), this::said);
+    }
+  }
+
+  @Test
+  void nothingInvisibleOfAnImageIsPrinted() throws Exception {
+    String odd = "a\u202e\u2028\u200b\u009bb";
+    Files.createDirectories(tree.resolve("ch"));
+    Files.writeString(tree.resolve("ch/environment"), "X=" + odd.replace("\u009b", "") + "\n");
+    assertEquals(0, layercake("push", tree.toString(), "a"), this::said);
+    layercake("inspect", "a");
+    assertTrue(printed().contains("environment   X=a???b\n"), this::said);
+    layercake("inspect", "--json", "a");
+    assertTrue(printed().contains("X=a\\u202E\\u2028\\u200Bb"), this::said);
+    layercake("push", work.resolve(odd).toString(), "b");
+    assertTrue(said().contains("/a??? b: no such file"), this::said);
+  }
+
+  @Test
   void shareSaysWithWhomAndUnshareTakesItBack() throws Exception {
     layercake("push", tree.toString(), "t:1");
     assertEquals(0, layercake("share", "t", "--with", "daemon,group:daemon"), this::said);

@@ -188,7 +188,7 @@ final class CollectionRace {
   }
 
   private void requireWhole() throws StoreException, IOException {
-    for (ImageStore.Tagged tag : quiet.list(user)) {
+    for (ImageStore.Tagged tag : quiet.list(user).images()) {
       if (tag.domain().equals(ImageStore.domain(user))) {
         quiet.verify(quiet.resolve(tag.name(), user), done -> {});
       }
@@ -196,7 +196,7 @@ final class CollectionRace {
   }
 
   private void requireEmptyInTheEnd() throws StoreException {
-    for (ImageStore.Tagged tag : quiet.list(user)) {
+    for (ImageStore.Tagged tag : quiet.list(user).images()) {
       if (tag.domain().equals(ImageStore.domain(user))) {
         quiet.remove(tag.name(), user);
       }

@@ -104,6 +104,12 @@ class Jostled implements ObjectStore {
   }
 
   @Override
+  public void visitTagNames(String domain, TagVisitor visitor) throws StoreException {
+    jostle.run();
+    store.visitTagNames(domain, visitor);
+  }
+
+  @Override
   public void close() {
     store.close();
   }

@@ -181,15 +181,21 @@ public abstract class StoreContract {
 
   @Test
   void tagsAreListedSortedAndBounded() throws Exception {
-    assertTrue(objects.listTags(domain, 10).isEmpty(), "a domain that does not exist");
+    assertTrue(objects.listTags(domain, 10).tags().isEmpty(), "a domain that does not exist");
     for (int i = 0; i < 30; i++) {
       objects.swapTag(
           domain, "deb/%02d".formatted(i), Optional.empty(), Optional.of(bytes("v" + i)));
     }
-    assertEquals(30, objects.listTags(domain, 100).size());
-    assertEquals("deb/00", objects.listTags(domain, 100).firstKey());
-    assertArrayEquals(bytes("v29"), objects.listTags(domain, 100).get("deb/29"));
-    assertEquals(7, objects.listTags(domain, 7).size());
+    assertEquals(30, objects.listTags(domain, 100).tags().size());
+    assertEquals("deb/00", objects.listTags(domain, 100).tags().firstKey());
+    assertArrayEquals(bytes("v29"), objects.listTags(domain, 100).tags().get("deb/29"));
+    assertTrue(objects.listTags(domain, 30).isComplete());
+    assertEquals(7, objects.listTags(domain, 7).tags().size());
+    assertFalse(objects.listTags(domain, 7).isComplete());
+    assertEquals(
+        objects.listTags(domain, 100).tags().keySet(),
+        objects.listTagNames(domain, 100).tags().keySet());
+    assertEquals(0, objects.listTagNames(domain, 100).tags().get("deb/29").length);
   }
 
   @Test
@@ -197,7 +203,8 @@ public abstract class StoreContract {
     for (int i = 0; i < 600; i++) {
       objects.swapTag(domain, "n/" + i, Optional.empty(), Optional.of(bytes("v")));
     }
-    assertEquals(600, objects.listTags(domain, 10_000).size());
+    assertEquals(600, objects.listTags(domain, 10_000).tags().size());
+    assertEquals(600, objects.listTagNames(domain, 10_000).tags().size());
   }
 
   @Test
@@ -206,8 +213,9 @@ public abstract class StoreContract {
     for (int i = 0; i < 300; i++) {
       objects.swapTag(domain, "n/" + i, Optional.empty(), Optional.of(large));
     }
-    long held =
-        objects.listTags(domain, 10_000).values().stream().mapToLong(value -> value.length).sum();
+    ObjectStore.TagList listed = objects.listTags(domain, 10_000);
+    long held = listed.tags().values().stream().mapToLong(value -> value.length).sum();
+    assertFalse(listed.isComplete());
     assertTrue(held > 3 << 20 && held <= ObjectStore.MAX_LISTED_BYTES, "held " + held);
   }
 
@@ -263,7 +271,7 @@ public abstract class StoreContract {
                 }));
     assertKind(
         StoreException.Kind.NOT_FOUND, () -> images.resolve(ImageName.parse("deb:12"), user));
-    assertTrue(images.list(user).stream().noneMatch(tag -> tag.domain().equals(domain)));
+    assertTrue(images.list(user).images().stream().noneMatch(tag -> tag.domain().equals(domain)));
     long rest = push(source, "deb:12").newBytes();
     assertTrue(rest > 0 && rest <= 30 << 20, "sent " + rest);
     assertEquals(
@@ -411,7 +419,7 @@ public abstract class StoreContract {
     objects.swapTag(domain, "stray", Optional.empty(), Optional.of(bytes("rubbish")));
     assertEquals(
         List.of(user + "/deb:12"),
-        images.list(user).stream()
+        images.list(user).images().stream()
             .filter(tag -> tag.domain().equals(domain))
             .map(tag -> tag.name().toString())
             .toList());
@@ -645,7 +653,7 @@ public abstract class StoreContract {
     assertKind(StoreException.Kind.DENIED, () -> images.resolveToRun(shared, "eve", group -> true));
     share(Audience.ALL);
     assertEquals(digest, images.resolveToRun(shared, "bob", group -> false).digest());
-    assertEquals(Audience.ALL, images.list(user).get(0).audience());
+    assertEquals(Audience.ALL, images.list(user).images().get(0).audience());
   }
 
   @Test

@@ -1,6 +1,7 @@
 package org.layercake.launcher;
 
 import org.layercake.store.StoreException;
+import org.layercake.store.Text;
 
 /**
  * A request that can not be carried out: what the client is told and exits with.

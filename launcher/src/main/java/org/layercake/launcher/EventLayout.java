@@ -10,6 +10,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.LongSupplier;
+import org.layercake.store.Text;
 
 /**
  * The launcher's log: time, level, {@code event=NAME}, fields, one line each. What users write can

@@ -5,6 +5,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.nio.ByteBuffer;
 import java.util.List;
+import org.layercake.store.Text;
 
 /**
  * Frames and fields of docs/protocol.md; the Java mirror of spank-shim/wire.c.
