@@ -31,7 +31,7 @@ class LibcTest {
 
   /** Field 19; proc(5). */
   private static int nice(String stat) {
-    return Integer.parseInt(stat.substring(stat.lastIndexOf(')')).split(" ")[17]);
+    return Integer.parseInt(stat.substring(stat.lastIndexOf(')')).split(" ", -1)[17]);
   }
 
   private static <T> T onThread(Callable<T> task) throws Exception {
