@@ -43,6 +43,11 @@ final class JobFiles {
     delete(layout.job(job));
   }
 
+  /** False, too, when that cannot be told. */
+  boolean hasNoNote(JobKey job) {
+    return Files.notExists(layout.contained(job));
+  }
+
   /** Removes the note of a job that has ended. */
   void deleteNote(JobKey job) {
     delete(layout.contained(job));

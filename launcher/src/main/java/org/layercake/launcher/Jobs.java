@@ -333,7 +333,7 @@ final class Jobs {
   private void recover(JobState state) throws InterruptedException {
     JobKey key = state.job();
     Job job = new Job(state.knownSinceSeconds());
-    job.registeredSpec = state.registeredSpec();
+    job.registeredSpec = endedUnheard(state) ? "" : state.registeredSpec();
     job.user = state.user();
     job.sawExternStep = !state.containers().isEmpty();
     takeUpNewerNote(key, job);
@@ -356,6 +356,13 @@ final class Jobs {
     }
     log.info(
         "event=recover job={} uid={} containers={}", key.job(), key.uid(), job.containers.size());
+  }
+
+  /** Whether its epilog found no launcher and took the note away, before there was a container. */
+  private boolean endedUnheard(JobState state) {
+    return state.containers().isEmpty()
+        && files.hasNoNote(state.job())
+        && !hasExternStep(state.job().job());
   }
 
   /** False when it cannot be read whether there is one. */

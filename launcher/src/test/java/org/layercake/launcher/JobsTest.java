@@ -220,6 +220,23 @@ class JobsTest {
   }
 
   @Test
+  void aJobWhoseEpilogTookItsNoteAwayIsNotTakenUp() throws Exception {
+    JobKey here = new JobKey(43, NodeRig.NOBODY);
+    NodeRig.Launcher first = node.launcher();
+    for (JobKey job : List.of(JOB, here)) {
+      first.jobs.register(job, NodeRig.SPEC, first.jobs.arrival());
+    }
+    first.stop();
+    node.externStep(43, true);
+    Files.delete(node.layout.contained(JOB));
+    Files.delete(node.layout.contained(here));
+    Jobs unused = node.launcher().jobs;
+    assertFalse(Files.exists(node.layout.job(JOB)));
+    assertFalse(Files.exists(node.layout.contained(JOB)));
+    assertTrue(Files.exists(node.layout.contained(here)), "its steps must find a container");
+  }
+
+  @Test
   void aReleaseRemovesTheNoteOfAJobThatNoLauncherKnew() throws Exception {
     Jobs jobs = node.launcher().jobs;
     Files.writeString(node.layout.contained(JOB), NodeRig.SPEC);
