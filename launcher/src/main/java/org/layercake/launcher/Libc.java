@@ -187,6 +187,7 @@ final class Libc {
         return Optional.of(new User(text(passwd.getPointer(0)), text(passwd.getPointer(32))));
       }
       if (NO_SUCH_USER.contains(errno)) {
+        close(open("/dev/null")); // or it had no descriptor: nss-systemd(8) says the same then
         return Optional.empty();
       }
       if (errno != ERANGE && errno != EINTR) {

@@ -2,15 +2,36 @@ package org.layercake.launcher;
 
 import static java.nio.charset.StandardCharsets.US_ASCII;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.FutureTask;
 import org.junit.jupiter.api.Test;
 
 class LibcTest {
+  /** A user of the node's files, as nobody need not be: nss-systemd(8). */
+  private static final long SYSTEM = 1;
+
+  @Test
+  void aUserIsUnknownOnlyIfTheNameServiceSaysSo() throws Exception {
+    assertTrue(Libc.user(SYSTEM).isPresent());
+    assertEquals(Optional.empty(), Libc.user(3_999_999_999L));
+    NodeRig.awaitWithoutDescriptors("it can read no file", LibcTest::itCannotTell);
+  }
+
+  private static boolean itCannotTell() {
+    try {
+      Optional<Libc.User> unused = Libc.user(SYSTEM);
+      return false;
+    } catch (IOException e) {
+      return true;
+    }
+  }
+
   @Test
   void whatAPreferredThreadStartsIsNotPreferred() throws Exception {
     onThread(

@@ -1,8 +1,11 @@
 package org.layercake.launcher;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assertions.fail;
 
+import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -205,6 +208,57 @@ final class NodeRig {
     String output = new String(process.getInputStream().readAllBytes(), UTF_8).strip();
     process.waitFor();
     return output;
+  }
+
+  /** Takes all descriptors that this process may still have; they are to be closed again. */
+  static List<Integer> takeAllDescriptors() throws Exception {
+    String pid = Long.toString(ProcessHandle.current().pid());
+    // Without pipes, which would be closed some time later.
+    Process limit =
+        new ProcessBuilder("prlimit", "--pid=" + pid, "--nofile=4096:").inheritIO().start();
+    assertEquals(0, limit.waitFor());
+    List<Integer> taken = takeFree();
+    assertTrue(taken.size() > 100);
+    return taken;
+  }
+
+  private static List<Integer> takeFree() {
+    List<Integer> taken = new ArrayList<>();
+    for (int fd = Libc.openOrNone("/dev/null"); fd >= 0; fd = Libc.openOrNone("/dev/null")) {
+      taken.add(fd);
+    }
+    return taken;
+  }
+
+  /** Awaits what is so without descriptors: what earlier tests had may still be given back. */
+  static void awaitWithoutDescriptors(String what, BooleanSupplier condition) throws Exception {
+    List<Integer> all = takeAllDescriptors();
+    try {
+      await(
+          what,
+          () -> {
+            all.addAll(takeFree());
+            return condition.getAsBoolean();
+          });
+    } finally {
+      all.forEach(Libc::close);
+    }
+  }
+
+  /** The files below a directory that this process has open, also such as were deleted. */
+  static List<String> open(Path below) {
+    List<String> open = new ArrayList<>();
+    for (File each : new File("/proc/self/fd").listFiles()) {
+      try {
+        String target = Files.readSymbolicLink(each.toPath()).toString();
+        if (target.startsWith(below.toString())) {
+          open.add(target);
+        }
+      } catch (IOException e) {
+        // It was the descriptor of the list.
+      }
+    }
+    return open;
   }
 
   static void await(String what, BooleanSupplier condition) throws InterruptedException {
