@@ -1,6 +1,7 @@
 package org.layercake.launcher;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -8,6 +9,8 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -72,6 +75,37 @@ class ProgramTest {
             Abort.class,
             () -> Program.start(List.of(directory.resolve("none").toString()), "ready", 1000));
     assertEquals(Abort.MISCONFIGURED, failure.exitCode());
+  }
+
+  @Test
+  void aProgramForWhichThereIsNoDescriptorIsToBeTriedAgain() throws Exception {
+    assertThrows(Abort.class, () -> start("exit 70")); // loads classes, which are files
+    NodeRig.awaitWithoutDescriptors("it is to be tried again", ProgramTest::isToBeTriedAgain);
+  }
+
+  private static boolean isToBeTriedAgain() {
+    try {
+      start("echo ready").handle().destroyForcibly();
+      return false;
+    } catch (Abort e) {
+      return e.exitCode() == Abort.INTERNAL && e.getMessage().endsWith("(try again)");
+    } catch (InterruptedException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  @Test
+  void anInterruptEndsAProgramThatIsNotReady() throws Exception {
+    FutureTask<Program> starting =
+        new FutureTask<>(() -> start("echo $$ >" + pids() + "; exec sleep 600"));
+    Thread thread = new Thread(starting);
+    thread.start();
+    NodeRig.await("it runs", () -> pids().toFile().length() > 0);
+    ProcessHandle program = beside().get(0);
+    thread.interrupt();
+    Exception failure = assertThrows(ExecutionException.class, starting::get);
+    assertInstanceOf(InterruptedException.class, failure.getCause());
+    program.onExit().get(LIMIT_MILLIS, TimeUnit.MILLISECONDS);
   }
 
   /** Runs beside the program, with its stdout and stderr, from before it fails. */

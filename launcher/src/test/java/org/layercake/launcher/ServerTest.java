@@ -134,49 +134,56 @@ class ServerTest {
   }
 
   @Test
-  void aLauncherWithoutDescriptorsWaitsForSome() throws Exception {
+  void aLauncherWithoutDescriptorsAnswersRootAndWaitsForSome() throws Exception {
     NodeRig.Launcher launcher = node.launcher().serve();
-    assertEquals(OK, ask(0, "register"));
+    String limit = "import signal; signal.alarm(30)";
     Process user =
         client(
             NodeRig.NOBODY,
-            "s.connect(path)",
-            "print('connected')",
+            limit,
+            "print('here')",
             "sys.stdin.readline()",
-            "print(ask(hello + frame(0x13, struct.pack('>II', 7, 0) + text(spec))))");
-    assertEquals("connected", user.inputReader().readLine());
+            "s.connect(path)",
+            "print('shut out' if s.recv(1) == b'' else 'in')",
+            "sys.stdin.readline()",
+            "print(ask(enter))");
+    assertEquals("here", user.inputReader().readLine());
     Process root =
-        client(0, "print(ask(register))", "sys.stdin.readline()", "print(ask(register))");
+        client(0, limit, "print(ask(release))", "sys.stdin.readline()", "print(ask(release))");
     assertEquals(OK, root.inputReader().readLine());
-    List<Integer> all = takeAllDescriptors();
+    List<Integer> all = NodeRig.takeAllDescriptors();
     try {
-      root.getOutputStream().write('\n');
-      root.getOutputStream().flush();
-      assertTrue(launcher.isServing());
-      Thread.sleep(
-          200); // out of descriptors, nothing can be asked of it: that it lives is shown below
+      goOn(user);
+      assertEquals("shut out", user.inputReader().readLine());
+      goOn(root);
+      assertEquals(OK, root.inputReader().readLine());
     } finally {
       all.forEach(Libc::close);
     }
-    user.getOutputStream().write('\n');
-    user.getOutputStream().flush();
+    goOn(user);
     assertEquals("4f", user.inputReader().readLine());
-    assertEquals(OK, ask(0, "register"));
     assertTrue(launcher.isServing());
   }
 
-  private static List<Integer> takeAllDescriptors() throws Exception {
-    long limit = 4096;
-    new ProcessBuilder(
-            "prlimit", "--pid=" + ProcessHandle.current().pid(), "--nofile=" + limit + ":")
-        .start()
-        .waitFor();
-    List<Integer> taken = new ArrayList<>();
-    for (int fd = Libc.openOrNone("/dev/null"); fd >= 0; fd = Libc.openOrNone("/dev/null")) {
-      taken.add(fd);
-    }
-    assertTrue(taken.size() > 100);
-    return taken;
+  private static void goOn(Process client) throws IOException {
+    client.getOutputStream().write('\n');
+    client.getOutputStream().flush();
+  }
+
+  @Test
+  void aRequestIsAsOldAsItsConnection() throws Exception {
+    node.launcher().serve();
+    assertEquals(
+        OK + "\n" + OK,
+        NodeRig.output(
+            client(
+                0,
+                "s.connect(path)",
+                "print(ask(release))",
+                "s.sendall(register)",
+                "print(answer(s))")));
+    assertFalse(Files.exists(node.layout.contained(JOB)));
+    assertFalse(Files.exists(node.layout.job(JOB)));
   }
 
   @Test
