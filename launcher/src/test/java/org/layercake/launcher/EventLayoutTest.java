@@ -1,13 +1,22 @@
 package org.layercake.launcher;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import ch.qos.logback.classic.Level;
 import ch.qos.logback.classic.Logger;
 import ch.qos.logback.classic.LoggerContext;
+import ch.qos.logback.classic.joran.JoranConfigurator;
 import ch.qos.logback.classic.spi.LoggingEvent;
+import ch.qos.logback.classic.util.LogbackMDCAdapter;
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 
 class EventLayoutTest {
@@ -22,6 +31,28 @@ class EventLayoutTest {
         new LoggingEvent(getClass().getName(), logger, Level.WARN, message, null, values);
     String line = layout.doLayout(event);
     return line.isEmpty() ? "" : line.substring(line.indexOf("WARN"));
+  }
+
+  @Test
+  void theLauncherLogsThroughIt() throws Exception {
+    String script = Files.readString(Path.of("src/main/dist/usr/sbin/layercake-launcher"));
+    Matcher file = Pattern.compile("\\s-Dlogback.configurationFile=(\\S+)").matcher(script);
+    assertTrue(file.find(), script);
+    LoggerContext context = new LoggerContext();
+    context.setMDCAdapter(new LogbackMDCAdapter());
+    JoranConfigurator configurator = new JoranConfigurator();
+    configurator.setContext(context);
+    configurator.doConfigure(getClass().getClassLoader().getResource(file.group(1)));
+    PrintStream stderr = System.err;
+    ByteArrayOutputStream written = new ByteArrayOutputStream();
+    System.setErr(new PrintStream(written, true, UTF_8));
+    try {
+      context.getLogger("test").warn("event=failed cause={}", "é\u202e uid=0");
+    } finally {
+      System.setErr(stderr);
+    }
+    String line = written.toString(UTF_8);
+    assertTrue(line.endsWith(" WARN  event=failed cause=\"é? uid=0\"\n"), line);
   }
 
   @Test
