@@ -6,10 +6,14 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.FileTime;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -17,6 +21,7 @@ import java.util.Properties;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -242,6 +247,19 @@ class ImageCacheTest {
   }
 
   @Test
+  void theTimesOfFilesDoNotSayWhatIsEvicted() throws Exception {
+    mayFetch.countDown();
+    Image first = push("one", content(1));
+    Image third = push("three", content(3));
+    lease(first).close();
+    lease(push("two", content(2))).close();
+    Files.setLastModifiedTime(
+        layout.image(ImageKey.of(first)), FileTime.from(Instant.now().plus(Duration.ofDays(1))));
+    lease(third).close();
+    assertFalse(Files.exists(layout.image(ImageKey.of(first))));
+  }
+
+  @Test
   void refusesAnImageForWhichLeasedImagesLeaveNoRoom() throws Exception {
     mayFetch.countDown();
     Image third = push("three", content(3));
@@ -253,6 +271,52 @@ class ImageCacheTest {
     first.close();
     lease(third).close();
     assertTrue(Files.exists(layout.image(second.key())));
+  }
+
+  @Test
+  void aFillThatCannotBeginOrGoOnKeepsNothingOpen() throws Exception {
+    Image image = push("one", content(1));
+    ImageKey key = ImageKey.of(image);
+    layout.writeFillSource(key, image.pinned().toString());
+    FillMap.create(layout.fillMap(key), image.manifest().chunks()).close();
+    Files.createFile(layout.staging(key));
+    assertThrows(IOException.class, () -> ImageFill.resume(layout, key, PACE), "it has no FIFOs");
+    assertEquals(List.of(), NodeRig.open(layout.cacheDirectory()));
+    Files.delete(layout.fillMap(key));
+    Files.createDirectory(layout.fillMap(key));
+    assertThrows(IOException.class, () -> ImageFill.begin(layout, image, PACE));
+    assertEquals(List.of(), NodeRig.open(layout.cacheDirectory()));
+  }
+
+  @Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD) // no interrupt ends a lock
+  @Test
+  void anImageServerThatIsSlowToStartKeepsNobodyWaiting() throws Exception {
+    mayFetch.countDown();
+    Image image = push("one", content(1));
+    ImageCache slow =
+        new ImageCache(layout, LIMITS, new ImageFill.Pace(1, 600), this::awaitStore, () -> {});
+    slow.open();
+    ImageCache.Lease reading = slow.lease(image, UID, false, done -> {});
+    CountDownLatch starts = new CountDownLatch(1);
+    CountDownLatch mayStart = new CountDownLatch(1);
+    ExecutorService starter = Executors.newSingleThreadExecutor();
+    Future<Program> server =
+        starter.submit(
+            () ->
+                reading.serve(
+                    (file, filling) -> {
+                      starts.countDown();
+                      mayStart.await();
+                      throw new Abort(Abort.INTERNAL, "no server here");
+                    }));
+    starts.await();
+    slow.lease(image, UID, true, done -> {}).close();
+    slow.lease(push("two", content(2)), UID, true, done -> {}).close();
+    assertFalse(server.isDone());
+    mayStart.countDown();
+    assertThrows(ExecutionException.class, server::get);
+    starter.shutdown();
+    slow.close();
   }
 
   @Test

@@ -6,9 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
+import java.lang.reflect.Proxy;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -190,6 +190,27 @@ class ImageMountsTest {
   }
 
   @Test
+  void anErrorEndsAMountForAllWhoWaitForIt() throws Exception {
+    ImageMounts poor = new ImageMounts(layout, outOfMemory(), List.of());
+    ImageCache.Lease lease = lease(push("one"));
+    for (int i = 0; i < 2; i++) { // the second must not wait for the first
+      assertThrows(OutOfMemoryError.class, () -> poor.mount(lease));
+    }
+    assertEquals(List.of(), left());
+  }
+
+  /** A program for whose command line there is no memory. */
+  private static Path outOfMemory() {
+    return (Path)
+        Proxy.newProxyInstance(
+            Path.class.getClassLoader(),
+            new Class<?>[] {Path.class},
+            (path, method, arguments) -> {
+              throw new OutOfMemoryError("no heap");
+            });
+  }
+
+  @Test
   void aFileThatIsNotSquashfsIsReportedAsDamaged() throws Exception {
     ImageName name = ImageName.parse("noimage");
     Image image = push(name, Files.write(directory.resolve("none"), new byte[1 << 20]));
@@ -272,23 +293,8 @@ class ImageMountsTest {
       slow.lease(push(other, 6), UID, true, NOBODY).close();
     }
     assertFalse(Files.exists(layout.image(ImageKey.of(image))), "it was evicted");
-    assertEquals(List.of(), deletedButOpen());
+    assertEquals(List.of(), NodeRig.open(layout.images()));
     slow.close();
-  }
-
-  private List<String> deletedButOpen() throws Exception {
-    List<String> open = new ArrayList<>();
-    for (File each : new File("/proc/self/fd").listFiles()) {
-      try {
-        String target = Files.readSymbolicLink(each.toPath()).toString();
-        if (target.startsWith(layout.images().toString())) {
-          open.add(target);
-        }
-      } catch (IOException e) {
-        // It was the descriptor of the list.
-      }
-    }
-    return open;
   }
 
   @Test
