@@ -2,11 +2,17 @@ package org.layercake.launcher;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertNotSame;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import ch.qos.logback.classic.Level;
+import ch.qos.logback.classic.Logger;
+import ch.qos.logback.classic.spi.ILoggingEvent;
+import ch.qos.logback.core.read.ListAppender;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -15,6 +21,8 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.FileTime;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
@@ -22,6 +30,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.slf4j.LoggerFactory;
 
 @Timeout(120)
 class JobsTest {
@@ -120,9 +129,7 @@ class JobsTest {
     Jobs jobs = node.launcher().jobs;
     node.externStep(42, true);
     Container container = jobs.enter(JOB, NodeRig.SPEC, jobs.arrival());
-    Exception failure =
-        assertThrows(Exception.class, () -> container.start().get(30, TimeUnit.SECONDS));
-    assertEquals(75, ((Abort) failure.getCause()).exitCode());
+    assertEquals(75, failure(container).exitCode());
     node.script(node.directory.resolve("scontrol"), "echo 'ClusterName = rig'");
     assertTrue(jobs.enter(JOB, NodeRig.SPEC, jobs.arrival()).start().get().id().isRunning());
   }
@@ -210,6 +217,14 @@ class JobsTest {
     JobKey job = new JobKey(41, NodeRig.NOBODY);
     assertEquals(
         "site/small:latest", jobs.enter(job, "", jobs.arrival()).spec().image().toString());
+  }
+
+  @Test
+  void aNoteThatIsRefusedStays() throws Exception {
+    node.externStep(42, true);
+    Files.writeString(node.layout.contained(JOB), "image=");
+    Jobs unused = node.launcher().jobs;
+    assertEquals("image=", Files.readString(node.layout.contained(JOB)));
   }
 
   @Test
@@ -315,6 +330,7 @@ class JobsTest {
     Jobs unused = node.launcher().jobs;
     NodeRig.await("the holder ends", () -> !holder.id().isRunning());
     assertEquals(0, states());
+    assertTrue(Files.exists(node.layout.contained(JOB)), "no task runs on the host instead");
   }
 
   /** As a job's prolog does it, later than all that was saved. */
@@ -345,9 +361,7 @@ class JobsTest {
     node.externStep(42, true);
     Files.createDirectory(node.layout.stagedJob(JOB)); // as if there were no room
     Container container = jobs.enter(JOB, NodeRig.SPEC, jobs.arrival());
-    Exception failure =
-        assertThrows(Exception.class, () -> container.start().get(30, TimeUnit.SECONDS));
-    assertEquals(Abort.CANNOT_CREATE, ((Abort) failure.getCause()).exitCode());
+    assertEquals(Abort.CANNOT_CREATE, failure(container).exitCode());
     NodeRig.await("no holder is left", () -> holders() == 0);
     Files.deleteIfExists(node.layout.stagedJob(JOB));
     assertNotSame(container, jobs.enter(JOB, NodeRig.SPEC, jobs.arrival()));
@@ -366,9 +380,95 @@ class JobsTest {
     node.externStep(42, true);
     node.script(node.directory.resolve("lib/holder"), "echo 'holder: no luck' >&2; exit 66");
     Container container = jobs.enter(JOB, NodeRig.SPEC, jobs.arrival());
+    assertEquals("no luck", failure(container).getMessage());
+  }
+
+  @Test
+  void aStepHearsThatTheNodeHasNoThreadForIt() throws Exception {
+    Executor none =
+        task -> {
+          throw new Error("unable to create native thread"); // JUnit ends at once with the real one
+        };
+    Jobs jobs = new Jobs(Config.read(node.config), node.layout, node.launcher().images, none);
+    node.externStep(42, true);
+    Abort failure = failure(jobs.enter(JOB, NodeRig.SPEC, jobs.arrival()));
+    assertEquals(Abort.UNAVAILABLE, failure.exitCode());
+    assertTrue(failure.getMessage().contains("no thread"), failure.getMessage());
+  }
+
+  @Test
+  void anErrorWhileAContainerIsNotedEndsIt() throws Exception {
+    NodeRig.Launcher launcher = node.launcher();
+    Container.Keeper poor =
+        new Container.Keeper() {
+          @Override
+          public void complete(Container container, Holder holder) {
+            throw new OutOfMemoryError("no heap");
+          }
+
+          @Override
+          public void failed(Container container, Throwable failure) {}
+        };
+    Config config = Config.read(node.config);
+    Spec spec = Spec.parse(NodeRig.SPEC);
+    Container container =
+        Container.prepare(JOB, spec, 1, config, launcher.images, launcher.workers, poor);
+    assertEquals(Abort.INTERNAL, failure(container).exitCode());
+    NodeRig.await("no holder is left", () -> holders() == 0);
+    container.close();
+  }
+
+  @Test
+  void anImageServerIsToJoinTheCgroupOfAllImageServers() throws Exception {
+    Path words = directory.resolve("words");
+    node.script(
+        directory.resolve("lib/imageserver"),
+        "echo \"$*\" >" + words + "; echo mounted; exec sleep 1000");
+    Jobs jobs = node.launcher().jobs;
+    jobs.enter(known(), NodeRig.SPEC, jobs.arrival()).start().get(30, TimeUnit.SECONDS);
+    String options =
+        String.join(" ", ImageMemory.options(Config.read(node.config).imageMemoryBytes()));
+    String given = Files.readString(words);
+    String file = node.layout.cacheDirectory().toString();
+    assertEquals(options, given.substring(0, given.indexOf(file)).strip());
+  }
+
+  @Test
+  void theLogHasATraceOfAFaultOfTheNodeAndNoneOfAUsersMistake() throws Exception {
+    ListAppender<ILoggingEvent> log = new ListAppender<>();
+    log.list = new CopyOnWriteArrayList<>();
+    log.start();
+    Logger logger = (Logger) LoggerFactory.getLogger(Jobs.class);
+    logger.addAppender(log);
+    try {
+      Jobs jobs = node.launcher().jobs;
+      node.externStep(42, true);
+      for (int status : List.of(Abort.NO_INPUT, Abort.MISCONFIGURED)) {
+        node.script(directory.resolve("lib/holder"), "exit " + status);
+        long before = failures(log).size();
+        Container unused = jobs.enter(JOB, NodeRig.SPEC, jobs.arrival());
+        NodeRig.await("the failure is logged", () -> failures(log).size() > before);
+      }
+    } finally {
+      logger.detachAppender(log);
+    }
+    ILoggingEvent mistake = failures(log).get(0);
+    ILoggingEvent fault = failures(log).get(1);
+    assertEquals(Level.INFO, mistake.getLevel());
+    assertNull(mistake.getThrowableProxy());
+    assertEquals(Level.ERROR, fault.getLevel());
+    assertNotNull(fault.getThrowableProxy());
+  }
+
+  private static List<ILoggingEvent> failures(ListAppender<ILoggingEvent> log) {
+    return log.list.stream().filter(e -> e.getMessage().startsWith("event=failed ")).toList();
+  }
+
+  /** Why it could not be had. */
+  private static Abort failure(Container container) {
     Exception failure =
         assertThrows(Exception.class, () -> container.start().get(30, TimeUnit.SECONDS));
-    assertEquals("no luck", failure.getCause().getMessage());
+    return (Abort) failure.getCause();
   }
 
   private static String spec(int n) {
