@@ -1,6 +1,6 @@
 /*
- * Where task_init puts a task, and that it ends one of which it cannot tell: plays slurmstepd,
- * whose functions the plugin gets from the program that loads it.
+ * Where task_init puts a task, that it ends one of which it cannot tell, and what an epilog leaves:
+ * plays slurmstepd, whose functions the plugin gets from the program that loads it.
  */
 #define _GNU_SOURCE
 #include "check.h"
@@ -100,11 +100,11 @@ void slurm_verbose(const char *format, ...)
 
 int slurm_spank_init(spank_t spank, int argc, char **argv);
 int slurm_spank_task_init(spank_t spank, int argc, char **argv);
+int slurm_spank_job_epilog(spank_t spank, int argc, char **argv);
 
-/* A launcher that refuses everything; to be killed. */
-static pid_t refuse(void)
+/* A launcher that has one answer to everything; to be ended. */
+static pid_t start_launcher(const char *answer, size_t size)
 {
-	static const char abort_frame[] = "\0\0\0\x06\x4f\x45\0\2no";
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	char request[256];
@@ -115,12 +115,20 @@ static pid_t refuse(void)
 	pid_t pid = fork();
 	while (pid == 0) {
 		int fd = accept(listener, NULL, NULL);
-		if (read(fd, request, sizeof(request)) < 7 || write(fd, abort_frame, 10) != 10)
+		if (read(fd, request, sizeof(request)) < 7 ||
+		    write(fd, answer, size) != (ssize_t)size)
 			_exit(1);
 		close(fd);
 	}
 	close(listener);
 	return pid;
+}
+
+static void end_launcher(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	unlink(socket_argument + strlen("socket="));
 }
 
 /* Returns the exit code of a task that ended in the hook, ON_HOST or FAILED_TO_END. */
@@ -157,16 +165,14 @@ static void test_a_task_without_container_runs_on_the_host(void)
 
 static void test_a_task_of_a_job_with_a_note_is_not_on_the_host(void)
 {
-	pid_t launcher = refuse();
+	pid_t launcher = start_launcher("\0\0\0\x06\x4f\x45\0\2no", 10);
 
 	CHECK(lc_leave_note(run, 42, getuid(), "image=deb:12") == 0);
 	CHECK(start_task() == UNREACHABLE && strcmp(said, "layercake: no\n") == 0);
 	spec = ""; /* --ch-image=none */
 	CHECK(start_task() == ON_HOST);
 	spec = NULL;
-	kill(launcher, SIGKILL);
-	waitpid(launcher, NULL, 0);
-	unlink(socket_argument + strlen("socket="));
+	end_launcher(launcher);
 }
 
 static void test_a_note_that_cannot_be_looked_up_ends_the_task(void)
@@ -199,10 +205,24 @@ static void test_a_task_that_cannot_be_told_ends(void)
 	missing = (spank_item_t)-1;
 }
 
+static void test_an_epilog_takes_the_note_away_when_there_is_no_launcher_to_do_it(void)
+{
+	char uid[16], *arguments[] = {socket_argument};
+	pid_t launcher = start_launcher("\0\0\0\1\x40", 5);
+
+	snprintf(uid, sizeof(uid), "%u", getuid());
+	setenv("SLURM_JOB_ID", "42", 1);
+	setenv("SLURM_JOB_UID", uid, 1);
+	CHECK(lc_leave_note(run, 42, getuid(), "image=deb:12") == 0);
+	CHECK(slurm_spank_job_epilog(NULL, 1, arguments) == 0);
+	CHECK(lc_find_note(run, 42, getuid()) == LC_NOTE_OF_JOB);
+	end_launcher(launcher);
+	CHECK(slurm_spank_job_epilog(NULL, 1, arguments) == 0);
+	CHECK(lc_find_note(run, 42, getuid()) == LC_NO_NOTE);
+}
+
 int main(void)
 {
-	char note[96];
-
 	if (!CHECK(mkdtemp(run) != NULL))
 		return summary();
 	snprintf(contained, sizeof(contained), "%s/contained", run);
@@ -211,8 +231,7 @@ int main(void)
 	test_a_task_of_a_job_with_a_note_is_not_on_the_host();
 	test_a_note_that_cannot_be_looked_up_ends_the_task();
 	test_a_task_that_cannot_be_told_ends();
-	snprintf(note, sizeof(note), "%s/42.%u", contained, getuid());
-	unlink(note);
+	test_an_epilog_takes_the_note_away_when_there_is_no_launcher_to_do_it();
 	rmdir(contained);
 	rmdir(run);
 	return summary();
