@@ -146,6 +146,24 @@ class ActivationTest {
   }
 
   @Test
+  void systemdStartsTheNextLauncherHoweverOftenOneEnds() throws Exception {
+    String unit =
+        Files.readString(
+            Path.of("src/main/dist/usr/lib/systemd/system/layercake-launcher.service"));
+    // Elsewhere systemd ignores them: systemd.unit(5), systemd.service(5).
+    assertTrue(section(unit, "Unit").contains("StartLimitIntervalSec=0"), unit);
+    assertTrue(section(unit, "Service").contains("Restart=always"), unit);
+  }
+
+  private static List<String> section(String unit, String name) {
+    return unit.lines()
+        .dropWhile(line -> !line.equals("[" + name + "]"))
+        .skip(1)
+        .takeWhile(line -> !line.startsWith("["))
+        .toList();
+  }
+
+  @Test
   void withoutSystemdThereIsNoSocketAndNobodyToTell() throws Exception {
     Systemd none = new Systemd(Map.of("LISTEN_PID", "1", "LISTEN_FDS", "1"));
     assertTrue(none.listeningSocket().isEmpty());
