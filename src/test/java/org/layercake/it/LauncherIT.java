@@ -1,9 +1,12 @@
 package org.layercake.it;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -12,6 +15,10 @@ import org.junit.jupiter.api.Test;
 
 /** What a node keeps while jobs run, and that it keeps nothing after them. */
 class LauncherIT {
+  // A step that runs on the host by mistake prints another.
+  private static final String WHERE = "cat /etc/os-release";
+  private static final String IN_IMAGE = "ID=layercake-launcher";
+
   @BeforeAll
   static void pushImages() {
     Images.busybox("alice", "launcher", "");
@@ -32,15 +39,17 @@ class LauncherIT {
 
   @Test
   void aSecondStepFetchesMountsAndStartsNothing() {
-    String out =
+    List<String> lines =
         Cluster.as(
                 "alice",
-                "salloc -Q -N1 -w n1 --ch-image=launcher sh -c 'for i in 1 2; do srun readlink"
-                    + " /proc/self/ns/mnt; done'")
-            .text();
-    List<String> namespaces = out.lines().toList();
-    assertEquals(2, namespaces.size());
-    assertEquals(namespaces.get(0), namespaces.get(1));
+                "salloc -Q -N1 -w n1 --ch-image=launcher sh -c 'echo $SLURM_JOB_ID; for i in 1 2;"
+                    + " do srun readlink /proc/self/ns/mnt; done'")
+            .lines();
+    assertEquals(3, lines.size(), lines::toString);
+    assertEquals(lines.get(1), lines.get(2));
+    assertNotEquals(Cluster.on("n1", "readlink /proc/self/ns/mnt").text(), lines.get(1));
+    String ready = "grep -c 'event=ready job=" + lines.get(0) + " '";
+    assertEquals("1", Cluster.on("n1", ready + " /var/log/layercake-launcher.log").text());
   }
 
   @Test
@@ -103,14 +112,16 @@ class LauncherIT {
                               .text()
                               .contains(Images.digest("alice", "launcher")));
                 },
-                "srun cat /etc/os-release")
+                "srun " + WHERE)
             .text();
-    assertEquals("ID=layercake-launcher", out);
+    assertEquals(IN_IMAGE, out);
   }
 
   @Test
   void afterTheLastJobThereIsNoHolderNoMountAndNoState() {
-    Cluster.as("alice", "srun -N2 --ch-image=launcher true").text();
+    assertEquals(
+        List.of(IN_IMAGE, IN_IMAGE),
+        Cluster.as("alice", "srun -N2 --ch-image=launcher " + WHERE).lines());
     for (String node : List.of("n1", "n2")) {
       Cluster.await(
           "no holder on " + node, () -> Cluster.on(node, "pgrep -x layercake-pause").exit() == 1);
@@ -146,8 +157,8 @@ class LauncherIT {
     assertEquals(0, Cluster.cluster("launcher", "n1", "start").exit());
     String first = Cluster.as("alice", "cat $HOME/first; touch $HOME/go").text();
     Cluster.await("the job ends", () -> !job.isAlive());
-    String out = new String(readAll(job), java.nio.charset.StandardCharsets.UTF_8).strip();
-    assertTrue(out.endsWith(first), first + " then " + out);
+    assertNotEquals(Cluster.on("n1", "readlink /proc/self/ns/mnt").text(), first);
+    assertEquals(List.of(first), printed(job));
     Cluster.await(
         "no holder is left", () -> Cluster.on("n1", "pgrep -x layercake-pause").exit() == 1);
   }
@@ -155,7 +166,7 @@ class LauncherIT {
   @Test
   void aStepThatFindsNoLauncherWaitsForTheNext() {
     assertEquals(0, Cluster.cluster("launcher", "n1", "stop").exit());
-    Process job = Cluster.start("alice", "srun -w n1 --ch-image=launcher echo ran");
+    Process job = Cluster.start("alice", "srun -w n1 --ch-image=launcher " + WHERE);
     try {
       Cluster.await(
           "the task waits", () -> Cluster.on("n1", "pgrep -f 'slurmstepd: .*\\.0]'").exit() == 0);
@@ -164,6 +175,7 @@ class LauncherIT {
     }
     Cluster.await("the step ends", () -> !job.isAlive());
     assertEquals(0, job.exitValue());
+    assertEquals(List.of(IN_IMAGE), printed(job));
   }
 
   @Test
@@ -171,29 +183,37 @@ class LauncherIT {
     Images.busybox("alice", "launcher-slow", "head -c 30000000 /dev/urandom >$d/bytes");
     Cluster.withSlowWholeFetch(
         () -> {
-          Process job =
-              Cluster.start("alice", "srun -w n1 --ch-image=launcher-slow cat /etc/os-release");
+          Process job = Cluster.start("alice", "srun -w n1 --ch-image=launcher-slow " + WHERE);
           String staging = "du -s /var/cache/layercake/staging | awk '{ exit $1 < 2000 }'";
           Cluster.await("part of it is there", () -> Cluster.on("n1", staging).exit() == 0);
           assertEquals(0, Cluster.cluster("launcher", "n1", "kill").exit());
           assertEquals(0, Cluster.cluster("launcher", "n1", "start").exit());
           Cluster.await("the step ends", () -> !job.isAlive());
           assertEquals(0, job.exitValue());
+          assertEquals(List.of("ID=layercake-launcher-slow"), printed(job));
         });
   }
 
   @Test
   void aStepThatWaitsWhenTheLauncherIsStoppedAsksTheNext() {
     Images.busybox("alice", "launcher-upgrade", "head -c 30000000 /dev/urandom >$d/bytes");
+    Cluster.as("alice", "rm -f $HOME/upgrade").text();
     Cluster.withSlowWholeFetch(
         () -> {
-          Process job = Cluster.start("alice", "srun -w n1 --ch-image=launcher-upgrade echo ran");
-          String staging = "du -s /var/cache/layercake/staging | awk '{ exit $1 < 2000 }'";
-          Cluster.await("part of it is there", () -> Cluster.on("n1", staging).exit() == 0);
+          String step = "srun -w n1 --ch-image=launcher-upgrade " + WHERE;
+          Process job = Cluster.start("alice", step + " >$HOME/upgrade 2>&1");
+          // Only waiting tasks are told of the fetch, which the job's prolog has begun.
+          Cluster.await(
+              "the step waits",
+              () -> Cluster.as("alice", "grep -q fetching $HOME/upgrade").exit() == 0);
           assertEquals(0, Cluster.cluster("launcher", "n1", "stop").exit());
+          assertTrue(job.isAlive());
           assertEquals(0, Cluster.cluster("launcher", "n1", "start").exit());
           Cluster.await("the step ends", () -> !job.isAlive());
           assertEquals(0, job.exitValue());
+          assertEquals(
+              "ID=layercake-launcher-upgrade",
+              Cluster.as("alice", "grep ^ID= $HOME/upgrade").text());
         });
   }
 
@@ -222,8 +242,7 @@ class LauncherIT {
     }
     Cluster.as("alice", "touch $HOME/two").text();
     Cluster.await("the job ends", () -> !job.isAlive());
-    String out = new String(readAll(job), java.nio.charset.StandardCharsets.UTF_8).strip();
-    assertEquals("old\nold\nold", out);
+    assertEquals(List.of("old", "old", "old"), printed(job));
   }
 
   @Test
@@ -247,7 +266,7 @@ class LauncherIT {
     }
     Cluster.as("alice", "srun -w n1 " + Protocol.raw("0000000301000100000009110000002a00000000"))
         .text();
-    Cluster.as("alice", "srun -w n1 --ch-image=launcher true").text();
+    assertEquals(IN_IMAGE, Cluster.as("alice", "srun -w n1 --ch-image=launcher " + WHERE).text());
   }
 
   @Test
@@ -276,7 +295,7 @@ class LauncherIT {
             "while os.path.exists(os.path.expanduser(\"~/flooded\")): time.sleep(0.1)");
     Process alices = Cluster.start("alice", "rm -f ~/flooded; srun -w n1 " + flood);
     Cluster.await("alice floods", () -> Cluster.as("alice", "test -e ~/flooded").exit() == 0);
-    Cluster.as("bob", "srun -w n1 --ch-image=launcher true").text();
+    assertEquals(IN_IMAGE, Cluster.as("bob", "srun -w n1 --ch-image=launcher " + WHERE).text());
     Cluster.as("alice", "rm ~/flooded").text();
     Cluster.await("alice's job ends", () -> !alices.isAlive());
   }
@@ -288,10 +307,12 @@ class LauncherIT {
         Cluster.as("alice", "srun -w n1 " + Protocol.enter(4000000, "image=launcher")).text());
   }
 
-  private static byte[] readAll(Process process) {
+  /** What the steps of a job that has ended printed, without the lines of srun and plugin. */
+  private static List<String> printed(Process job) {
     try {
-      return process.getInputStream().readAllBytes();
-    } catch (java.io.IOException e) {
+      String out = new String(job.getInputStream().readAllBytes(), UTF_8);
+      return out.lines().filter(line -> !line.matches("(layercake|srun): .*")).toList();
+    } catch (IOException e) {
       throw new AssertionError(e);
     }
   }
