@@ -130,12 +130,13 @@ class Filling:
 
 
 class Server:
-    def __init__(self, mount, *arguments, options=()):
+    def __init__(self, mount, *arguments, options=(), under=()):
         self.mount = Path(mount)
         self.mount.mkdir(exist_ok=True)
         self.errors = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
-            [str(BUILD / "imageserver"), *options, arguments[0], str(mount), *map(str, arguments[1:])],
+            [*under, str(BUILD / "imageserver"), *options, arguments[0], str(mount),
+             *map(str, arguments[1:])],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.errors)
         self.said = self.process.stdout.readline()
 
@@ -227,9 +228,9 @@ class Streaming(unittest.TestCase):
     def setUp(self):
         self.work = Path(tempfile.mkdtemp(dir=self.top))
 
-    def serving(self, filling, limit=60):
+    def serving(self, filling, limit=60, under=()):
         return Server(self.work / "mount", filling.file, filling.map, filling.wanted,
-                      filling.arrived, limit)
+                      filling.arrived, limit, under=under)
 
     def test_complete_image_is_served_as_it_is(self):
         with Server(self.work / "mount", str(self.image)) as server:
@@ -457,6 +458,21 @@ class Streaming(unittest.TestCase):
             for task in (process / "task").iterdir():
                 flags = int((task / "stat").read_text().rpartition(")")[2].split()[6])
                 self.assertEqual(flags & io_flusher, io_flusher if may else 0)
+
+    def test_memory_of_one_server_is_limited(self):
+        with Server(self.work / "mount", str(self.image)) as server:
+            limits = Path(f"/proc/{server.process.pid}/limits").read_text()
+            self.assertRegex(limits, r"Max data size +201326592 +201326592 ")
+            self.assertRegex(limits, r"Max core file size +0 +0 ")
+
+    def test_without_memory_for_its_chunks_a_server_says_so_and_ends(self):
+        blank = self.work / "blank"
+        blank.write_bytes(bytes(256 << 10))
+        filling = Filling(self.work / "filling", blank, low=1, high=1)
+        with self.serving(filling, under=("prlimit", f"--data={4 << 20}")) as server:
+            self.assertEqual(server.process.wait(10), 70)
+            self.assertEqual(server.words(),
+                             "imageserver: cannot remember 262144 chunks: no memory\n")
 
     def test_server_joins_the_cgroup_it_is_given(self):
         """In whatever hierarchy there is; a plain file stands in where there is none."""
