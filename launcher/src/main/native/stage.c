@@ -39,8 +39,9 @@ static const struct skeleton {
     {"/etc/machine-id", S_IFREG | 0444, false},
 };
 
-/* ch-run binds these from the host, whatever the image has there. */
-static const char *const host_trees[] = {"/dev", "/proc", "/sys", "/tmp"};
+/* ch-run binds these from the host, whatever the image has there. Also /proc, which takes no mount.
+ */
+static const char *const host_trees[] = {"/dev", "/sys", "/tmp"};
 
 static void make_dir(const char *path, mode_t mode)
 {

@@ -303,7 +303,9 @@ final class ChunkReader {
   /** One copy may be bad where another is good: the primary one is asked for, then each other. */
   private void readAgain(Read read, ByteBuffer buffer) throws StoreException, IOException {
     warn(
-        read.hasBadCopy ? "event=corrupt-copy{} next=primary" : "event=no-copy{} next=primary",
+        read.hasBadCopy
+            ? "event=corrupt-copy domain={} object={} next=primary"
+            : "event=no-copy domain={} object={} next=primary",
         read);
     if (storeIfRight(read, buffer, count(read, startRead(read.chunk, buffer, PRIMARY)))) {
       return;
@@ -311,11 +313,11 @@ final class ChunkReader {
     if (means.store.readsReplicas() && lost.get() < MOST_LOST) {
       warn(
           read.hasBadCopy
-              ? "event=corrupt-primary{} next=replicas"
-              : "event=no-copy{} next=replicas",
+              ? "event=corrupt-primary domain={} object={} next=replicas"
+              : "event=no-copy domain={} object={} next=replicas",
           read);
       if (readReplicas(read, buffer)) {
-        warn("event=good-replica{} next=repair-the-pool", read);
+        warn("event=good-replica domain={} object={} next=repair-the-pool", read);
         return;
       }
     }
@@ -360,10 +362,7 @@ final class ChunkReader {
 
   /** The layout of the launcher's log counts lines by their form, so each event has one. */
   private void warn(String form, Read read) {
-    LOG.warn(
-        form.replace("{}", " domain={} object={}"),
-        image.domain(),
-        ImageStore.chunkObject(read.chunk.digest()));
+    LOG.warn(form, image.domain(), ImageStore.chunkObject(read.chunk.digest()));
   }
 
   private static boolean matches(Read read, ByteBuffer buffer, int count) {

@@ -391,17 +391,7 @@ final class DirectoryStore implements ObjectStore {
   }
 
   @Override
-  public void visitTags(String domain, TagVisitor visitor) throws StoreException {
-    visitTags(domain, visitor, true);
-  }
-
-  @Override
-  public void visitTagNames(String domain, TagVisitor visitor) throws StoreException {
-    visitTags(domain, visitor, false);
-  }
-
-  private void visitTags(String domain, TagVisitor visitor, boolean withValues)
-      throws StoreException {
+  public void visitTags(String domain, TagPart part, TagVisitor visitor) throws StoreException {
     Path directory = path(domain, "t");
     try (Stream<Path> files = Files.walk(directory, 2)) {
       int count = 0;
@@ -410,8 +400,7 @@ final class DirectoryStore implements ObjectStore {
           throw new StoreException(
               CORRUPT, "cannot list " + directory + ": more than " + MAX_TAG_FILES + " files");
         }
-        if (Files.isRegularFile(file, NOFOLLOW_LINKS)
-            && !visit(domain, file, visitor, withValues)) {
+        if (Files.isRegularFile(file, NOFOLLOW_LINKS) && !visit(domain, file, part, visitor)) {
           return;
         }
       }
@@ -424,10 +413,10 @@ final class DirectoryStore implements ObjectStore {
     }
   }
 
-  private boolean visit(String domain, Path file, TagVisitor visitor, boolean withValue)
+  private boolean visit(String domain, Path file, TagPart part, TagVisitor visitor)
       throws StoreException {
     String tag = path(domain, "t").relativize(file).toString();
-    Optional<byte[]> value = withValue ? readTag(domain, tag) : Optional.of(new byte[0]);
+    Optional<byte[]> value = part == TagPart.NAME ? Optional.of(new byte[0]) : readTag(domain, tag);
     return value.isEmpty() || visitor.visit(tag, value.get());
   }
 

@@ -379,6 +379,7 @@ final class GarbageCollector {
     Map<Digest, String> tagged = new HashMap<>();
     store.visitTags(
         domain,
+        ObjectStore.TagPart.NAME_AND_VALUE,
         (key, value) -> {
           Tag.read(value).ifPresent(tag -> tagged.putIfAbsent(tag.digest(), key));
           return tagged.size() <= MAX_TAGGED;

@@ -356,7 +356,8 @@ public final class ImageStore implements AutoCloseable {
 
   private List<ImageName> tagNames(String owner, int max) throws StoreException {
     List<ImageName> names = new ArrayList<>();
-    for (String key : store.listTagNames(domain(owner), max).tags().keySet()) {
+    for (String key :
+        store.listTags(domain(owner), ObjectStore.TagPart.NAME, max).tags().keySet()) {
       nameOfKey(owner, key).ifPresent(names::add);
     }
     return names;
@@ -591,7 +592,8 @@ public final class ImageStore implements AutoCloseable {
   }
 
   private Listing tags(String owner) throws StoreException {
-    ObjectStore.TagList listed = store.listTags(domain(owner), MAX_LISTED);
+    ObjectStore.TagList listed =
+        store.listTags(domain(owner), ObjectStore.TagPart.NAME_AND_VALUE, MAX_LISTED);
     SortedMap<String, byte[]> entries = listed.tags();
     List<Tagged> tags = new ArrayList<>();
     for (Map.Entry<String, byte[]> entry : entries.entrySet()) {

@@ -155,11 +155,15 @@ interface ObjectStore extends AutoCloseable {
     boolean visit(String tag, byte[] value) throws StoreException;
   }
 
-  /** Shows the domain's tags, in any order, each once; none if there is no such domain. */
-  void visitTags(String domain, TagVisitor visitor) throws StoreException;
+  /** What of tags is read. */
+  enum TagPart {
+    /** The value is empty: what users have written there takes no memory. */
+    NAME,
+    NAME_AND_VALUE
+  }
 
-  /** The same with empty values: what users have written there takes no memory. */
-  void visitTagNames(String domain, TagVisitor visitor) throws StoreException;
+  /** Shows the domain's tags, in any order, each once; none if there is no such domain. */
+  void visitTags(String domain, TagPart part, TagVisitor visitor) throws StoreException;
 
   /**
    * The domain's tags.
@@ -170,26 +174,14 @@ interface ObjectStore extends AutoCloseable {
    */
   record TagList(SortedMap<String, byte[]> tags, boolean isComplete) {}
 
-  /** The domain's first tags with their values. */
-  default TagList listTags(String domain, int max) throws StoreException {
-    return list(max, visitor -> visitTags(domain, visitor));
-  }
-
-  /** The same with empty values. */
-  default TagList listTagNames(String domain, int max) throws StoreException {
-    return list(max, visitor -> visitTagNames(domain, visitor));
-  }
-
-  /** One of the ways to visit tags. */
-  interface TagVisit {
-    void with(TagVisitor visitor) throws StoreException;
-  }
-
-  private static TagList list(int max, TagVisit visit) throws StoreException {
+  /** The domain's first tags. */
+  default TagList listTags(String domain, TagPart part, int max) throws StoreException {
     TreeMap<String, byte[]> tags = new TreeMap<>();
     AtomicInteger room = new AtomicInteger(MAX_LISTED_BYTES);
     AtomicBoolean isComplete = new AtomicBoolean(true);
-    visit.with(
+    visitTags(
+        domain,
+        part,
         (tag, value) -> {
           boolean fits = tags.size() < max && room.addAndGet(-tag.length() - value.length) >= 0;
           if (fits) {

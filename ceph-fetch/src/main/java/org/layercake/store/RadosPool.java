@@ -450,30 +450,22 @@ final class RadosPool implements AutoCloseable {
     }
 
     /** Fills {@code result} with up to {@code max} entries after the given key. */
-    int listEntries(String object, String after, int max, SortedMap<String, byte[]> result) {
+    int listEntries(
+        String object,
+        String after,
+        ObjectStore.TagPart part,
+        int max,
+        SortedMap<String, byte[]> result) {
       Pointer more = Memory.allocateDirect(runtime, Long.BYTES, true);
       Pointer start = bytes((after + "\0").getBytes(StandardCharsets.ISO_8859_1));
+      EntryQuery query =
+          part == ObjectStore.TagPart.NAME
+              ? (op, entries, status) ->
+                  librados.rados_read_op_omap_get_keys2(op, start, max, entries, more, status)
+              : (op, entries, status) ->
+                  librados.rados_read_op_omap_get_vals2(op, start, "", max, entries, more, status);
       try {
-        return readEntries(
-            object,
-            result,
-            (op, iterator, status) ->
-                librados.rados_read_op_omap_get_vals2(op, start, "", max, iterator, more, status));
-      } finally {
-        Reference.reachabilityFence(start);
-      }
-    }
-
-    /** The same with empty values, which are not read. */
-    int listKeys(String object, String after, int max, SortedMap<String, byte[]> result) {
-      Pointer more = Memory.allocateDirect(runtime, Long.BYTES, true);
-      Pointer start = bytes((after + "\0").getBytes(StandardCharsets.ISO_8859_1));
-      try {
-        return readEntries(
-            object,
-            result,
-            (op, iterator, status) ->
-                librados.rados_read_op_omap_get_keys2(op, start, max, iterator, more, status));
+        return readEntries(object, result, query);
       } finally {
         Reference.reachabilityFence(start);
       }

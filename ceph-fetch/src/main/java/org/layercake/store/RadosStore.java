@@ -26,7 +26,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
-import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.function.BiConsumer;
 import java.util.function.IntPredicate;
@@ -486,25 +485,11 @@ final class RadosStore implements ObjectStore {
   }
 
   @Override
-  public void visitTags(String domain, TagVisitor visitor) throws StoreException {
-    visit(domain, visitor, namespace(domain)::listEntries);
-  }
-
-  @Override
-  public void visitTagNames(String domain, TagVisitor visitor) throws StoreException {
-    visit(domain, visitor, namespace(domain)::listKeys);
-  }
-
-  /** Reads some entries after a key. */
-  private interface Page {
-    int read(String object, String after, int max, SortedMap<String, byte[]> result);
-  }
-
-  private void visit(String domain, TagVisitor visitor, Page pages) throws StoreException {
+  public void visitTags(String domain, TagPart part, TagVisitor visitor) throws StoreException {
     String after = "";
     while (true) {
       TreeMap<String, byte[]> page = new TreeMap<>();
-      int code = pages.read(TAGS, after, LIST_STEP, page);
+      int code = namespace(domain).listEntries(TAGS, after, part, LIST_STEP, page);
       if (code == ENOENT) {
         return;
       }

@@ -261,9 +261,9 @@ class CollectionFaultsTest {
     }
 
     @Override
-    public void visitTags(String domain, TagVisitor visitor) throws StoreException {
+    public void visitTags(String domain, TagPart part, TagVisitor visitor) throws StoreException {
       fail(domain, "t");
-      super.visitTags(domain, visitor);
+      super.visitTags(domain, part, visitor);
     }
 
     @Override

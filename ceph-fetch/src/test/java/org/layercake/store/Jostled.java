@@ -98,15 +98,9 @@ class Jostled implements ObjectStore {
   }
 
   @Override
-  public void visitTags(String domain, TagVisitor visitor) throws StoreException {
+  public void visitTags(String domain, TagPart part, TagVisitor visitor) throws StoreException {
     jostle.run();
-    store.visitTags(domain, visitor);
-  }
-
-  @Override
-  public void visitTagNames(String domain, TagVisitor visitor) throws StoreException {
-    jostle.run();
-    store.visitTagNames(domain, visitor);
+    store.visitTags(domain, part, visitor);
   }
 
   @Override

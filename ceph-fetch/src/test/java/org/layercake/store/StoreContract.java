@@ -6,6 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.layercake.store.ObjectStore.TagPart.NAME;
+import static org.layercake.store.ObjectStore.TagPart.NAME_AND_VALUE;
 
 import java.io.IOException;
 import java.io.InterruptedIOException;
@@ -181,21 +183,24 @@ public abstract class StoreContract {
 
   @Test
   void tagsAreListedSortedAndBounded() throws Exception {
-    assertTrue(objects.listTags(domain, 10).tags().isEmpty(), "a domain that does not exist");
+    assertTrue(
+        objects.listTags(domain, NAME_AND_VALUE, 10).tags().isEmpty(),
+        "a domain that does not exist");
     for (int i = 0; i < 30; i++) {
       objects.swapTag(
           domain, "deb/%02d".formatted(i), Optional.empty(), Optional.of(bytes("v" + i)));
     }
-    assertEquals(30, objects.listTags(domain, 100).tags().size());
-    assertEquals("deb/00", objects.listTags(domain, 100).tags().firstKey());
-    assertArrayEquals(bytes("v29"), objects.listTags(domain, 100).tags().get("deb/29"));
-    assertTrue(objects.listTags(domain, 30).isComplete());
-    assertEquals(7, objects.listTags(domain, 7).tags().size());
-    assertFalse(objects.listTags(domain, 7).isComplete());
+    assertEquals(30, objects.listTags(domain, NAME_AND_VALUE, 100).tags().size());
+    assertEquals("deb/00", objects.listTags(domain, NAME_AND_VALUE, 100).tags().firstKey());
+    assertArrayEquals(
+        bytes("v29"), objects.listTags(domain, NAME_AND_VALUE, 100).tags().get("deb/29"));
+    assertTrue(objects.listTags(domain, NAME_AND_VALUE, 30).isComplete());
+    assertEquals(7, objects.listTags(domain, NAME_AND_VALUE, 7).tags().size());
+    assertFalse(objects.listTags(domain, NAME_AND_VALUE, 7).isComplete());
     assertEquals(
-        objects.listTags(domain, 100).tags().keySet(),
-        objects.listTagNames(domain, 100).tags().keySet());
-    assertEquals(0, objects.listTagNames(domain, 100).tags().get("deb/29").length);
+        objects.listTags(domain, NAME_AND_VALUE, 100).tags().keySet(),
+        objects.listTags(domain, NAME, 100).tags().keySet());
+    assertEquals(0, objects.listTags(domain, NAME, 100).tags().get("deb/29").length);
   }
 
   @Test
@@ -203,8 +208,8 @@ public abstract class StoreContract {
     for (int i = 0; i < 600; i++) {
       objects.swapTag(domain, "n/" + i, Optional.empty(), Optional.of(bytes("v")));
     }
-    assertEquals(600, objects.listTags(domain, 10_000).tags().size());
-    assertEquals(600, objects.listTagNames(domain, 10_000).tags().size());
+    assertEquals(600, objects.listTags(domain, NAME_AND_VALUE, 10_000).tags().size());
+    assertEquals(600, objects.listTags(domain, NAME, 10_000).tags().size());
   }
 
   @Test
@@ -213,7 +218,7 @@ public abstract class StoreContract {
     for (int i = 0; i < 300; i++) {
       objects.swapTag(domain, "n/" + i, Optional.empty(), Optional.of(large));
     }
-    ObjectStore.TagList listed = objects.listTags(domain, 10_000);
+    ObjectStore.TagList listed = objects.listTags(domain, NAME_AND_VALUE, 10_000);
     long held = listed.tags().values().stream().mapToLong(value -> value.length).sum();
     assertFalse(listed.isComplete());
     assertTrue(held > 3 << 20 && held <= ObjectStore.MAX_LISTED_BYTES, "held " + held);
