@@ -110,7 +110,7 @@ public record Manifest(String chunker, long size, ImageConfig config, List<Chunk
   }
 
   /** Bytes that are no manifest, and why. */
-  static final class MalformedException extends Exception {
+  public static final class MalformedException extends Exception {
     private static final long serialVersionUID = 1;
     private final boolean damaged;
 

@@ -231,9 +231,7 @@ final class CacheLayout {
     try (InputStream in = Files.newInputStream(manifest(key))) {
       in.skipNBytes((key + "\n").getBytes(UTF_8).length);
       return Manifest.read(in, key.digest());
-    } catch (IOException | RuntimeException e) {
-      throw e;
-    } catch (Exception e) {
+    } catch (Manifest.MalformedException e) {
       throw new StoreException(
           StoreException.Kind.CORRUPT, "cannot read the manifest of " + key + " on this node", e);
     }

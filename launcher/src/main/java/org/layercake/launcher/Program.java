@@ -145,9 +145,10 @@ final class Program {
   record Answer(String stdout, int status, String lastWords) {}
 
   /**
-   * Asks a program of the node. What it prints is read while it runs: a pipe holds little.
+   * Runs a program of the node and returns its answer. Its output is read while it runs, since a
+   * pipe holds little.
    *
-   * @param start how a line must begin to be kept; the others take no room, however many
+   * @param start how a line must begin to be kept; other lines take no memory
    * @throws IOException when there is no such program, when it does not end in time, or when what
    *     is to be kept is longer than a MiB
    */

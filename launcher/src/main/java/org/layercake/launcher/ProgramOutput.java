@@ -13,8 +13,8 @@ import jnr.ffi.Pointer;
  * What a program says on stdout and stderr while we listen.
  *
  * <p>A container's user can take the descriptors of its processes (pidfd_getfd(2)), write to them
- * and keep them. So nothing here waits for the end of the pipe or takes all that comes. The JDK
- * does both, of a pipe of its own, when a process ends.
+ * and keep them. So nothing here waits for the end of the pipe or takes all that comes, as the JDK
+ * would with a pipe of its own.
  */
 final class ProgramOutput implements AutoCloseable {
   private static final int MAX_LINE_BYTES = 8192;
@@ -100,8 +100,12 @@ final class ProgramOutput implements AutoCloseable {
 
   /** The last line that was not empty, as far as it has been heard. */
   synchronized String lastLine() {
-    String latest = line.toString().isBlank() ? lastLine : line.toString();
-    return new String(latest.getBytes(ISO_8859_1), UTF_8).strip();
+    return new String(latest().getBytes(ISO_8859_1), UTF_8).strip();
+  }
+
+  private String latest() {
+    String current = line.toString();
+    return current.isBlank() ? lastLine : current;
   }
 
   /** 0 at the end, negative when nothing comes in that time. */
@@ -121,7 +125,7 @@ final class ProgramOutput implements AutoCloseable {
       if (line.toString().equals(wanted)) {
         return true;
       }
-      lastLine = line.toString().isBlank() ? lastLine : line.toString();
+      lastLine = latest();
       line.setLength(0);
     }
     bytes += Math.max(0, count);

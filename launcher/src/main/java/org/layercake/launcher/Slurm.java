@@ -36,7 +36,7 @@ final class Slurm {
    * Says in the log who ends a job's holders, or that scontrol fails, so that an administrator sees
    * it before a user does. With proctrack/cgroup Slurm ends all that is in the job's cgroup. With
    * proctrack/linuxproc it knows only slurmstepd's own children, slurm.conf(5), and only we end
-   * holders: at the epilog, or when a launcher that missed it starts. What we do is the same in
+   * holders: at the epilog, or when a launcher that missed it starts. The launcher does the same in
    * both cases; the administrator is told which it is.
    */
   void reportProctrack() {
