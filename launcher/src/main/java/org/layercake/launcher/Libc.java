@@ -212,8 +212,13 @@ final class Libc {
     byte[] priority = new byte[Integer.BYTES]; // 0, the only one of SCHED_OTHER
     // On Linux 0 is this thread. Either may be refused.
     if (LIBC.sched_setscheduler(0, SCHED_OTHER_AND_RESET_ON_FORK, priority) == 0) {
-      LIBC.setpriority(PRIO_PROCESS, 0, PREFERRED_NICE);
+      preferWithHeirs();
     }
+  }
+
+  /** The same, and for the threads and programs that it starts. */
+  static void preferWithHeirs() {
+    LIBC.setpriority(PRIO_PROCESS, 0, PREFERRED_NICE);
   }
 
   private static String text(Pointer bytes) {

@@ -78,7 +78,7 @@ final class Server implements AutoCloseable {
             IDLE_THREAD_SECONDS,
             TimeUnit.SECONDS,
             new SynchronousQueue<>(),
-            task -> new Thread(task, "session-" + number.incrementAndGet()),
+            task -> new Thread(() -> runPreferred(task), "session-" + number.incrementAndGet()),
             new ThreadPoolExecutor.AbortPolicy());
     this.root =
         new ThreadPoolExecutor(
@@ -99,7 +99,7 @@ final class Server implements AutoCloseable {
 
   /** Accepts clients until {@link #stopAccepting}. */
   void serve() throws IOException {
-    Libc.prefer();
+    Libc.preferWithHeirs(); // who starts a thread waits until it runs
     Pointer watched = UnixSocket.watched(stopPipe[0], listening);
     while (!UnixSocket.await(watched, 2, -1)) {
       acceptAll(watched);
