@@ -9,8 +9,6 @@ import java.io.InputStream;
 import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.attribute.PosixFilePermission;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -24,7 +22,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The only class that knows a path of the cache directory or the run directory.
+ * The only class that knows a path of the images, in the cache directory and the run directory.
  *
  * <p>An image's files and its mount point bear a name that says nothing to those who do not know
  * the cache's secret: mount points and command lines can be seen by every user of the node.
@@ -61,22 +59,18 @@ final class CacheLayout {
   }
 
   /**
-   * Makes the directories, closed to users except for one, and drops what was never published. A
-   * cache directory that cannot be used stops nobody here: it is the images' trouble.
+   * Makes the directories, closed to users, and drops what was never published. A cache directory
+   * that cannot be used stops nobody here: it is the images' trouble.
    *
    * @throws IOException when the run directory cannot be used
    */
   void prepare() throws IOException {
-    makePrivate(mounts());
-    makePrivate(jobs());
-    Files.createDirectories(contained());
-    Files.setPosixFilePermissions(contained(), PosixFilePermissions.fromString("rwx--x--x"));
-    Files.createDirectories(stage());
+    PrivateDirectory.make(mounts());
     Path copy = runDirectory.resolve("secret"); // finds mounts again while the cache is away
     names = CacheNames.of(copy);
     try {
       for (Path directory : List.of(images(), manifests(), stagingDirectory())) {
-        makePrivate(directory);
+        PrivateDirectory.make(directory);
       }
       names = names.keptIn(cacheDirectory.resolve("secret"));
     } catch (IOException e) {
@@ -314,65 +308,7 @@ final class CacheLayout {
     Files.deleteIfExists(mountPoint.resolveSibling(mountPoint.getFileName() + SERVER_SUFFIX));
   }
 
-  /** One state file per job. */
-  Path jobs() {
-    return runDirectory.resolve("jobs");
-  }
-
-  Path job(JobKey job) {
-    return jobs().resolve(job.toString());
-  }
-
-  /** Where a job's state is written until it is whole: same file system as {@link #jobs}. */
-  Path stagedJob(JobKey job) {
-    return runDirectory.resolve("job-" + job + ".tmp");
-  }
-
-  boolean isStagedJob(Path file) {
-    String name = file.getFileName().toString();
-    return name.startsWith("job") && name.endsWith(".tmp");
-  }
-
-  /** Where a state that cannot be read is kept, for whoever wants to know why. */
-  Path damagedJob(Path job) {
-    return runDirectory.resolve("job-" + job.getFileName() + ".damaged");
-  }
-
-  /**
-   * A file for each job with a container, JOB.UID, which holds the spec that the shim's prolog left
-   * or nothing. By it ssh-entry knows whom to refuse when the launcher does not run, and a launcher
-   * that did not run at the prolog hears of the job. Users may look up names, but not list or read.
-   */
-  Path contained() {
-    return runDirectory.resolve("contained");
-  }
-
-  Path contained(JobKey job) {
-    return contained().resolve(job.toString());
-  }
-
-  /** An empty directory on which each holder mounts what it prepares, in its own namespace. */
-  Path stage() {
-    return runDirectory.resolve("stage");
-  }
-
-  Path socket() {
-    return runDirectory.resolve("launcher.sock");
-  }
-
-  Path lock() {
-    return runDirectory.resolve("launcher.lock");
-  }
-
   private Path stagingDirectory() {
     return cacheDirectory.resolve("staging");
-  }
-
-  private static void makePrivate(Path directory) throws IOException {
-    Files.createDirectories(directory);
-    Set<PosixFilePermission> closed = PosixFilePermissions.fromString("rwx------");
-    if (!Files.getPosixFilePermissions(directory).equals(closed)) { // else it may be read-only
-      Files.setPosixFilePermissions(directory, closed);
-    }
   }
 }

@@ -5,7 +5,6 @@ import java.io.Reader;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Locale;
 import java.util.Properties;
 import java.util.Set;
@@ -15,31 +14,9 @@ import org.layercake.store.StoreException;
 /**
  * The launcher's config file, Java properties syntax; docs/operations.md lists the keys.
  *
- * @param cacheLimits what the node cache may hold, and what of it one user's jobs
- * @param imageMemoryBytes what all image servers together may use
- * @param instantStart whether containers start while their image is still being fetched
- * @param containersPerJob how many different containers one job may have on this node
- * @param containersPerUser the same of all jobs of a user
- * @param siteMounts mounts of every container, skipped where the user cannot reach the source
  * @param scontrol an absolute path, or a name that is looked for in the launcher's {@code PATH}
  */
-record Config(
-    StoreConfig store,
-    Path cacheDirectory,
-    ImageCache.Limits cacheLimits,
-    long imageMemoryBytes,
-    Path runDirectory,
-    boolean instantStart,
-    ImageFill.Pace pace,
-    Path libraryDirectory,
-    Path chRun,
-    int containersPerJob,
-    int containersPerUser,
-    boolean mountHome,
-    List<Spec.Mount> siteMounts,
-    Path slurmSpoolDirectory,
-    String scontrol) {
-
+record Config(Path runDirectory, String scontrol, ImageSettings images, JobSettings jobs) {
   private static final Set<String> KEYS =
       Set.of(
           "cache-directory",
@@ -98,21 +75,47 @@ record Config(
     return stripped;
   }
 
+  Path socket() {
+    return runDirectory.resolve("launcher.sock");
+  }
+
+  Path lock() {
+    return runDirectory.resolve("launcher.lock");
+  }
+
   private static Config from(Properties p) throws StoreException, Abort {
+    Path runDirectory = Path.of(p.getProperty("run-directory", "/run/layercake"));
+    Path libraryDirectory = Path.of(p.getProperty("library-directory", "/usr/lib/layercake"));
     return new Config(
+        runDirectory,
+        program("scontrol", p.getProperty("scontrol", "scontrol")),
+        images(p, runDirectory, libraryDirectory),
+        jobs(p, runDirectory, libraryDirectory));
+  }
+
+  private static ImageSettings images(Properties p, Path runDirectory, Path libraryDirectory)
+      throws StoreException {
+    return new ImageSettings(
         StoreConfig.forNode(p),
         Path.of(p.getProperty("cache-directory", "/var/cache/layercake")),
+        runDirectory,
         new ImageCache.Limits(
             bytes("cache-budget", p.getProperty("cache-budget", "20G")),
             number("user-cache-share", p.getProperty("user-cache-share", "75"), "percent", 100),
             number("user-images", p.getProperty("user-images", "64"), "images", 10_000)),
-        bytes("image-memory", p.getProperty("image-memory", "2G")),
-        Path.of(p.getProperty("run-directory", "/run/layercake")),
-        truth("instant-start", p.getProperty("instant-start", "true")),
         new ImageFill.Pace(
             bytes("background-rate", p.getProperty("background-rate", "1G")),
             number("read-timeout", p.getProperty("read-timeout", "600"), "seconds", 86_400)),
-        Path.of(p.getProperty("library-directory", "/usr/lib/layercake")),
+        truth("instant-start", p.getProperty("instant-start", "true")),
+        libraryDirectory.resolve("imageserver"),
+        bytes("image-memory", p.getProperty("image-memory", "2G")));
+  }
+
+  private static JobSettings jobs(Properties p, Path runDirectory, Path libraryDirectory)
+      throws Abort {
+    return new JobSettings(
+        runDirectory,
+        libraryDirectory,
         Path.of(p.getProperty("ch-run", "/usr/bin/ch-run")),
         number("containers-per-job", p.getProperty("containers-per-job", "32"), "containers", 1000),
         number(
@@ -122,8 +125,7 @@ record Config(
             10_000),
         truth("mount-home", p.getProperty("mount-home", "true")),
         Spec.mounts(p.getProperty("site-mounts", "")),
-        Path.of(p.getProperty("slurm-spool-directory", "/var/spool/slurmd")),
-        program("scontrol", p.getProperty("scontrol", "scontrol")));
+        Path.of(p.getProperty("slurm-spool-directory", "/var/spool/slurmd")));
   }
 
   private static String program(String key, String text) {

@@ -1,6 +1,9 @@
 package org.layercake.launcher;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import java.io.IOException;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -11,17 +14,19 @@ import java.util.concurrent.Executor;
  * so whoever asks second waits for the work of the first. Whatever is thrown completes them.
  */
 final class Container implements AutoCloseable {
+  /** Of an image's environment, with two bytes for the length of each variable: one frame's. */
+  static final int MAX_ENVIRONMENT_BYTES = 65_536 - 3;
+
   private final JobKey job;
   private final Spec spec;
   private final long arrival;
-  private final Config config;
+  private final JobSettings settings;
   private final Executor workers;
   private final Keeper keeper;
   private final CompletableFuture<Images.Mounted> image = new CompletableFuture<>();
   private CompletableFuture<Holder> holder; // guarded by this
   private boolean closed; // guarded by this
   private volatile Libc.User user; // once the image is there
-  private volatile Reply.Entered entered; // the same
   private volatile Holder running; // once it is in the job's state, or about to be
   private volatile String progress = "";
 
@@ -39,11 +44,11 @@ final class Container implements AutoCloseable {
   }
 
   private Container(
-      JobKey job, Spec spec, long arrival, Config config, Executor workers, Keeper keeper) {
+      JobKey job, Spec spec, long arrival, JobSettings settings, Executor workers, Keeper keeper) {
     this.job = job;
     this.spec = spec;
     this.arrival = arrival;
-    this.config = config;
+    this.settings = settings;
     this.workers = workers;
     this.keeper = keeper;
   }
@@ -57,13 +62,14 @@ final class Container implements AutoCloseable {
       JobKey job,
       Spec spec,
       long arrival,
-      Config config,
+      JobSettings settings,
       Images images,
+      Slurm slurm,
       Executor workers,
       Keeper keeper) {
-    Container container = new Container(job, spec, arrival, config, workers, keeper);
+    Container container = new Container(job, spec, arrival, settings, workers, keeper);
     try {
-      workers.execute(() -> container.mount(images));
+      workers.execute(() -> container.mount(images, slurm));
     } catch (RuntimeException | Error e) {
       container.image.completeExceptionally(noThread(e));
     }
@@ -75,13 +81,12 @@ final class Container implements AutoCloseable {
       JobKey job,
       Spec spec,
       Libc.User user,
-      Config config,
+      JobSettings settings,
       Images.Mounted image,
       Holder holder,
       Keeper keeper) {
-    Container container = new Container(job, spec, 0, config, Runnable::run, keeper);
+    Container container = new Container(job, spec, 0, settings, Runnable::run, keeper);
     container.user = user;
-    container.entered = new Reply.Entered(image.environment());
     container.image.complete(image);
     container.running = holder;
     container.holder = CompletableFuture.completedFuture(holder);
@@ -133,9 +138,9 @@ final class Container implements AutoCloseable {
     return user;
   }
 
-  /** What a client is told beside the namespaces, once {@link #start} is complete. */
-  Reply.Entered entered() {
-    return entered;
+  /** The image's environment, {@code NAME=VALUE}, once {@link #start} is complete. */
+  List<String> environment() {
+    return image.join().environment();
   }
 
   /** What a later launcher must know of it; null while there is no holder. */
@@ -158,12 +163,16 @@ final class Container implements AutoCloseable {
     return progress;
   }
 
-  private void mount(Images images) {
+  private void mount(Images images, Slurm slurm) {
     try {
       user = userOf(job);
-      Images.Mounted mounted = images.mount(spec, user.name(), job, line -> progress = line);
+      Images.Mounted mounted =
+          images.mount(
+              spec.image(),
+              new Images.Reader(user.name(), job.uid(), () -> slurm.job(job)),
+              line -> progress = line);
       try {
-        entered = sendable(new Reply.Entered(mounted.environment()));
+        refuseLong(mounted.environment());
       } catch (Abort e) {
         mounted.close();
         throw e;
@@ -197,15 +206,13 @@ final class Container implements AutoCloseable {
                     + ": no such user on this node (tell the site)"));
   }
 
-  private static Reply.Entered sendable(Reply.Entered entered) throws Abort {
-    try {
-      Wire.frame(entered);
-      return entered;
-    } catch (IllegalArgumentException e) {
+  private static void refuseLong(List<String> environment) throws Abort {
+    long bytes = environment.stream().mapToLong(each -> 2L + each.getBytes(UTF_8).length).sum();
+    if (bytes > MAX_ENVIRONMENT_BYTES) {
       throw new Abort(
           Abort.BAD_DATA,
           "cannot hand over the image's environment: it is longer than "
-              + Wire.MAX_FRAME_BYTES
+              + MAX_ENVIRONMENT_BYTES
               + " bytes (build the image with less of it)");
     }
   }
@@ -215,8 +222,8 @@ final class Container implements AutoCloseable {
     Holder process = null;
     try {
       refuseClosed();
-      String home = config.mountHome() && user.home().startsWith("/") ? user.home() : null;
-      process = Holder.start(config, job, spec, mounted.directory(), home);
+      String home = settings.mountHome() && user.home().startsWith("/") ? user.home() : null;
+      process = Holder.start(settings, job, spec, mounted.directory(), home);
       running = process;
       keeper.complete(this, process);
       process.keep();

@@ -41,18 +41,18 @@ final class Holder implements AutoCloseable {
    * @param home the user's home directory, or null when it is not to be mounted
    * @throws Abort as the holder program says it, {@link Abort#MISCONFIGURED} without {@code ch-run}
    */
-  static Holder start(Config config, JobKey job, Spec spec, Path image, String home)
+  static Holder start(JobSettings settings, JobKey job, Spec spec, Path image, String home)
       throws Abort, InterruptedException {
-    if (!Files.isExecutable(config.chRun())) {
+    if (!Files.isExecutable(settings.chRun())) {
       throw new Abort(
           Abort.MISCONFIGURED,
           "cannot start the container: no ch-run at \""
-              + config.chRun()
+              + settings.chRun()
               + "\" (tell the site: install charliecloud-runtime)");
     }
     Program program =
         Program.startTentative(
-            command(config, job, spec, image, home), "ready", READY_TIMEOUT_MILLIS);
+            command(settings, job, spec, image, home), "ready", READY_TIMEOUT_MILLIS);
     try {
       Holder holder = find(program.id());
       holder.program = program;
@@ -88,27 +88,26 @@ final class Holder implements AutoCloseable {
   }
 
   private static List<String> command(
-      Config config, JobKey job, Spec spec, Path image, String home) {
-    CacheLayout layout = new CacheLayout(config.cacheDirectory(), config.runDirectory());
+      JobSettings settings, JobKey job, Spec spec, Path image, String home) {
     List<String> command = new ArrayList<>();
-    command.add(config.libraryDirectory().resolve("holder").toString());
+    command.add(settings.libraryDirectory().resolve("holder").toString());
     command.addAll(List.of("--job", Long.toString(job.job())));
     command.addAll(List.of("--uid", Long.toString(job.uid())));
-    command.addAll(List.of("--spool", config.slurmSpoolDirectory().toString()));
+    command.addAll(List.of("--spool", settings.slurmSpoolDirectory().toString()));
     command.addAll(List.of("--image", image.toString()));
-    command.addAll(List.of("--stage", layout.stage().toString()));
-    command.addAll(List.of("--pause", config.libraryDirectory().resolve("pause").toString()));
-    command.addAll(List.of("--ch-run", config.chRun().toString()));
+    command.addAll(List.of("--stage", settings.stage().toString()));
+    command.addAll(List.of("--pause", settings.libraryDirectory().resolve("pause").toString()));
+    command.addAll(List.of("--ch-run", settings.chRun().toString()));
     if (spec.root()) {
       command.add("--root");
     }
     // PMIx keeps each step's server files below Slurm's spool directory.
-    String spool = config.slurmSpoolDirectory().toString();
+    String spool = settings.slurmSpoolDirectory().toString();
     add(command, "--site-mount", new Spec.Mount(spool, spool, Spec.Mount.Mode.RW));
     if (home != null) {
       add(command, "--site-mount", new Spec.Mount(home, home, Spec.Mount.Mode.RW));
     }
-    config.siteMounts().forEach(mount -> add(command, "--site-mount", mount));
+    settings.siteMounts().forEach(mount -> add(command, "--site-mount", mount));
     spec.mounts().forEach(mount -> add(command, "--mount", mount));
     return command;
   }

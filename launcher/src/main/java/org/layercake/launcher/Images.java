@@ -10,6 +10,7 @@ import java.util.function.Consumer;
 import org.layercake.store.Image;
 import org.layercake.store.ImageName;
 import org.layercake.store.ImageStore;
+import org.layercake.store.JobRef;
 import org.layercake.store.StoreException;
 
 /**
@@ -17,23 +18,39 @@ import org.layercake.store.StoreException;
  * user's images; it is {@link ImageStore#resolve} that refuses what the user may not run.
  */
 final class Images implements AutoCloseable {
-  private final Config config;
-  private final Slurm slurm;
+  private final ImageSettings settings;
   private final ImageCache cache;
   private final ImageMounts mounts;
   private CompletableFuture<ImageStore> store; // guarded by this; null before and after a failure
 
-  Images(Config config, CacheLayout layout, Slurm slurm) {
-    this.config = config;
-    this.slurm = slurm;
+  /**
+   * Makes the images' directories; nothing is fetched yet.
+   *
+   * @throws IOException when the run directory cannot be used
+   */
+  Images(ImageSettings settings) throws IOException {
+    this.settings = settings;
+    CacheLayout layout = new CacheLayout(settings.cacheDirectory(), settings.runDirectory());
+    layout.prepare();
     this.cache =
         new ImageCache(
-            layout, config.cacheLimits(), config.pace(), this::store, this::releaseMemory);
+            layout, settings.limits(), settings.pace(), this::store, this::releaseMemory);
     this.mounts =
         new ImageMounts(
-            layout,
-            config.libraryDirectory().resolve("imageserver"),
-            ImageMemory.options(config.imageMemoryBytes()));
+            layout, settings.imageServer(), ImageMemory.options(settings.memoryBytes()));
+  }
+
+  /**
+   * The user and the job for whom an image is.
+   *
+   * @param user whose images a bare name means first, and who must be allowed to run it
+   * @param job all of whose containers of one name run one image, on all nodes
+   */
+  record Reader(String user, long uid, JobLookup job) {}
+
+  /** Finds a job for the store; asked only where a name has no digest. */
+  interface JobLookup {
+    JobRef find() throws StoreException, InterruptedException;
   }
 
   /**
@@ -68,34 +85,32 @@ final class Images implements AutoCloseable {
   /**
    * Makes an image ready on this node.
    *
-   * @param user whose images a bare name means first, and who must be allowed to run it
-   * @param job all of whose containers of that name run one image, on all nodes
    * @param progress told lines for the user
    */
-  Mounted mount(Spec spec, String user, JobKey job, Consumer<String> progress)
+  Mounted mount(ImageName name, Reader reader, Consumer<String> progress)
       throws Abort, InterruptedException {
     try {
-      progress.accept("looking up " + spec.image() + " in " + config.store().place());
+      progress.accept("looking up " + name + " in " + settings.store().place());
       ImageStore images = store();
-      Image image = resolve(images, spec.image(), user, job);
+      Image image = resolve(images, name, reader);
       List<String> environment = environment(image); // the chunks are the fill's alone
       FetchProgress listener =
           new FetchProgress(
-              spec.image() + " from " + config.store().place(), image.manifest().size(), progress);
-      ImageCache.Lease lease = cache.lease(image, job.uid(), !config.instantStart(), listener);
-      progress.accept("mounting " + spec.image());
+              name + " from " + settings.store().place(), image.manifest().size(), progress);
+      ImageCache.Lease lease = cache.lease(image, reader.uid(), !settings.instantStart(), listener);
+      progress.accept("mounting " + name);
       return mount(environment, lease);
     } catch (StoreException e) {
       throw Abort.of(e);
     }
   }
 
-  private Image resolve(ImageStore images, ImageName name, String user, JobKey job)
+  private static Image resolve(ImageStore images, ImageName name, Reader reader)
       throws StoreException, InterruptedException {
-    Groups groups = new Groups(user);
+    Groups groups = new Groups(reader.user());
     return name.digest().isPresent()
-        ? images.resolveToRun(name, user, groups::contain)
-        : images.resolveForJob(slurm.job(job), name, user, groups::contain);
+        ? images.resolveToRun(name, reader.user(), groups::contain)
+        : images.resolveForJob(reader.job().find(), name, reader.user(), groups::contain);
   }
 
   /** Takes up what an earlier launcher has left. Nothing is fetched yet. */
@@ -191,7 +206,7 @@ final class Images implements AutoCloseable {
 
   private void connect(CompletableFuture<ImageStore> mine) {
     try {
-      ImageStore connected = ImageStore.open(config.store());
+      ImageStore connected = ImageStore.open(settings.store());
       connected.rest();
       mine.complete(connected);
     } catch (Throwable e) { // whoever comes next tries again

@@ -1,6 +1,7 @@
 package org.layercake.launcher;
 
 import java.io.IOException;
+import java.nio.file.Files;
 import java.time.Duration;
 import java.util.Comparator;
 import java.util.HashSet;
@@ -84,9 +85,10 @@ final class Jobs {
     }
   }
 
-  private final Config config;
+  private final JobSettings settings;
   private final JobFiles files;
   private final Images images;
+  private final Slurm slurm;
   private final Executor workers;
   private final Map<JobKey, Job> jobs = new ConcurrentHashMap<>();
   private final Releases releases = new Releases();
@@ -94,11 +96,15 @@ final class Jobs {
   private final AtomicLong arrivals = new AtomicLong(1);
   private final Object admission = new Object(); // held while containers are counted and one added
 
-  Jobs(Config config, CacheLayout layout, Images images, Executor workers) {
-    this.config = config;
-    this.files = new JobFiles(layout);
+  /** Makes the jobs' directories. */
+  Jobs(JobSettings settings, Images images, Slurm slurm, Executor workers) throws IOException {
+    this.settings = settings;
+    this.files = new JobFiles(settings.runDirectory());
     this.images = images;
+    this.slurm = slurm;
     this.workers = workers;
+    files.prepare();
+    Files.createDirectories(settings.stage());
   }
 
   /** When a request came: higher than that of all before it. To be asked as soon as it comes. */
@@ -397,7 +403,7 @@ final class Jobs {
         log.warn("event=image-gone job={} image={}", key.job(), running.image());
         return null;
       }
-      container = Container.found(key, spec, job.user, config, image, holder, keeper(key, job));
+      container = Container.found(key, spec, job.user, settings, image, holder, keeper(key, job));
       return container;
     } finally {
       if (container == null) {
@@ -454,21 +460,21 @@ final class Jobs {
     synchronized (admission) {
       refuseTooMany(key, job);
       Container prepared =
-          Container.prepare(key, spec, arrival, config, images, workers, keeper(key, job));
+          Container.prepare(key, spec, arrival, settings, images, slurm, workers, keeper(key, job));
       job.containers.put(spec.text(), prepared);
       return prepared;
     }
   }
 
   private void refuseTooMany(JobKey key, Job job) throws Abort {
-    if (job.containers.size() >= config.containersPerJob()) {
+    if (job.containers.size() >= settings.containersPerJob()) {
       throw tooMany("job " + key.job() + " has", job.containers.size());
     }
     int all = 0;
     for (Map.Entry<JobKey, Job> other : jobs.entrySet()) {
       all += other.getKey().uid() == key.uid() ? other.getValue().containers.size() : 0;
     }
-    if (all >= config.containersPerUser()) {
+    if (all >= settings.containersPerUser()) {
       throw tooMany("your jobs have", all);
     }
   }
@@ -581,7 +587,7 @@ final class Jobs {
   }
 
   private boolean hasExternStep(long jobId) {
-    return ExternStep.isHere(config.slurmSpoolDirectory(), jobId);
+    return ExternStep.isHere(settings.slurmSpoolDirectory(), jobId);
   }
 
   /** Forgets a job of which there is nothing; whoever calls holds its lock. */

@@ -33,12 +33,10 @@ public final class Main {
 
   private static void run(Path configFile) throws Exception {
     Config config = Config.read(configFile);
-    CacheLayout layout = new CacheLayout(config.cacheDirectory(), config.runDirectory());
     Files.createDirectories(config.runDirectory());
-    FileChannel lock = lock(layout.lock());
+    FileChannel lock = lock(config.lock());
     try (lock) {
-      layout.prepare();
-      run(config, layout);
+      runAlone(config);
     }
   }
 
@@ -54,20 +52,20 @@ public final class Main {
     return channel;
   }
 
-  private static void run(Config config, CacheLayout layout) throws Exception {
+  private static void runAlone(Config config) throws Exception {
     ExecutorService workers = workers();
     CountDownLatch stopped = new CountDownLatch(1);
     Systemd systemd = new Systemd(System.getenv());
     Slurm slurm = new Slurm(config.scontrol());
     OptionalInt given = systemd.listeningSocket();
-    try (Images images = new Images(config, layout, slurm)) {
-      Jobs jobs = new Jobs(config, layout, images, workers);
+    try (Images images = new Images(config.images())) {
+      Jobs jobs = new Jobs(config.jobs(), images, slurm, workers);
       // Clients may come now, and wait in the kernel's queue until all of the last launcher's is
       // known.
-      try (Server server = new Server(layout, jobs, given)) {
+      try (Server server = new Server(config.socket(), jobs, given)) {
         jobs.recover();
         Runtime.getRuntime().addShutdownHook(new Thread(() -> stop(server, stopped), "stop"));
-        log.info("event=start socket={}", layout.socket());
+        log.info("event=start socket={}", config.socket());
         workers.execute(slurm::reportProctrack);
         systemd.ready();
         server.serve();
@@ -81,7 +79,7 @@ public final class Main {
     }
   }
 
-  /** On SIGTERM: ends {@link Server#serve}, then waits until {@link #run} has unwound. */
+  /** On SIGTERM: ends {@link Server#serve}, then waits until {@link #runAlone} has unwound. */
   private static void stop(Server server, CountDownLatch stopped) {
     server.stopAccepting();
     try {

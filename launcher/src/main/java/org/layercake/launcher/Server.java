@@ -56,11 +56,12 @@ final class Server implements AutoCloseable {
   /**
    * Opens the socket, which replaces a stale one, or takes over the one that systemd holds.
    *
+   * @param socket its path
    * @param given empty when nobody holds one
    * @throws IOException when the path cannot be bound
    */
-  Server(CacheLayout layout, Jobs jobs, OptionalInt given) throws IOException {
-    this.socket = layout.socket();
+  Server(Path socket, Jobs jobs, OptionalInt given) throws IOException {
+    this.socket = socket;
     this.jobs = jobs;
     this.ours = given.isEmpty();
     if (ours) {

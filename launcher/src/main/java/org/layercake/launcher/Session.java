@@ -81,7 +81,7 @@ final class Session implements Runnable, AutoCloseable {
       }
     } catch (ProtocolException e) {
       log.warn("event=malformed uid={} cause={}", peer.uid(), e.getMessage());
-      UnixSocket.discard(connection);
+      UnixSocket.discard(connection, Wire.MAX_FRAME_BYTES);
       send(new Reply.Failed(Abort.USAGE, "malformed request: " + e.getMessage()));
     } catch (Abort e) {
       send(new Reply.Failed(e.exitCode(), e.getMessage()));
@@ -137,7 +137,7 @@ final class Session implements Runnable, AutoCloseable {
   }
 
   private void hand(Container container) throws Abort, IOException, InterruptedException {
-    await(container).send(connection, Wire.frame(container.entered()));
+    await(container).send(connection, Wire.frame(new Reply.Entered(container.environment())));
   }
 
   /** Waits as long as the client does: a client that is gone shows when progress is sent. */

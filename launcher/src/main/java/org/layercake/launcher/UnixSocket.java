@@ -208,13 +208,15 @@ final class UnixSocket {
   }
 
   /**
-   * Drops what has come already, up to what a request may have. Closing a connection with bytes
-   * unread resets it, and the peer may lose the reply; unix(7).
+   * Drops what has come already. Closing a connection with bytes unread resets it, and the peer may
+   * lose the reply; unix(7).
+   *
+   * @param most bytes that are dropped, with which the peer keeps us no longer than it must
    */
-  static void discard(int fd) {
+  static void discard(int fd, int most) {
     byte[] piece = new byte[PIECE_BYTES];
     long n = 1;
-    for (int dropped = 0; n > 0 && dropped < Wire.MAX_FRAME_BYTES; dropped += (int) n) {
+    for (int dropped = 0; n > 0 && dropped < most; dropped += (int) n) {
       n = LIBC.recv(fd, piece, piece.length, MSG_DONTWAIT);
     }
   }

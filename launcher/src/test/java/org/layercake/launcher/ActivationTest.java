@@ -86,8 +86,7 @@ class ActivationTest {
         directory.resolve("lib/holder"),
         "ls -l /proc/$$/fd >" + seen + "; echo ready; read kept && exec sleep 1000");
     List<String> command =
-        new ArrayList<>(
-            List.of("/usr/bin/python3", "-c", SYSTEMD, node.layout.socket().toString()));
+        new ArrayList<>(List.of("/usr/bin/python3", "-c", SYSTEMD, node.socket.toString()));
     // As layercake-launcher does it: by a shell that becomes the JVM.
     command.addAll(List.of("sh", "-c", "exec \"$0\" \"$@\""));
     command.addAll(List.of(ProcessHandle.current().info().command().orElseThrow(), "-cp"));

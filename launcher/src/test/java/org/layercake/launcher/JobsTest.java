@@ -56,9 +56,9 @@ class JobsTest {
     node.externStep(42, true);
     Container container = jobs.enter(JOB, "", jobs.arrival());
     assertTrue(container.start().get(30, TimeUnit.SECONDS).id().isRunning());
-    assertTrue(container.entered().environment().contains(NodeRig.VARIABLE));
+    assertTrue(container.environment().contains(NodeRig.VARIABLE));
     assertSame(container, jobs.enter(JOB, NodeRig.SPEC, jobs.arrival()));
-    assertTrue(Files.exists(node.layout.contained(JOB)));
+    assertTrue(Files.exists(node.files.note(JOB)));
   }
 
   @Test
@@ -70,7 +70,7 @@ class JobsTest {
     jobs.register(JOB, NodeRig.SPEC, early);
     assertThrows(Abort.class, () -> jobs.enter(JOB, NodeRig.SPEC, early));
     jobs.start(JOB, early);
-    assertFalse(Files.exists(node.layout.contained(JOB)));
+    assertFalse(Files.exists(node.files.note(JOB)));
     assertEquals(0, states());
   }
 
@@ -170,7 +170,7 @@ class JobsTest {
     assertEquals(one.id(), jobs.enter(JOB, "", jobs.arrival()).start().get().id());
     Container again = jobs.enter(JOB, spec(1), jobs.arrival());
     assertEquals(two.id(), again.start().get().id());
-    assertTrue(again.entered().environment().contains(NodeRig.VARIABLE));
+    assertTrue(again.environment().contains(NodeRig.VARIABLE));
     jobs.release(42, jobs.arrival());
     NodeRig.await("the holders end", () -> !one.id().isRunning() && !two.id().isRunning());
     assertEquals(0, states());
@@ -182,9 +182,9 @@ class JobsTest {
     JobKey unknown = new JobKey(42, 3_999_999_999L); // has no name here, as when it does not answer
     Holder holder = first.jobs.enter(known(), NodeRig.SPEC, first.jobs.arrival()).start().get();
     first.stop();
-    Path state = node.layout.job(JOB);
+    Path state = node.files.state(JOB);
     Files.writeString(
-        node.layout.job(unknown),
+        node.files.state(unknown),
         Files.readString(state).replace("uid=" + JOB.uid(), "uid=" + unknown.uid()));
     Files.delete(state);
     Jobs jobs = node.launcher().jobs;
@@ -199,18 +199,18 @@ class JobsTest {
   @Test
   void aDamagedStateIsSetAsideAndItsNoteKept() throws Exception {
     node.externStep(42, true);
-    Files.writeString(node.layout.job(JOB), "job=forty-two\nuid=\\u00");
-    Files.createFile(node.layout.contained(JOB));
+    Files.writeString(node.files.state(JOB), "job=forty-two\nuid=\\u00");
+    Files.createFile(node.files.note(JOB));
     Jobs unused = node.launcher().jobs;
     assertEquals(0, states());
-    assertTrue(Files.exists(node.layout.damagedJob(node.layout.job(JOB))));
-    assertTrue(Files.exists(node.layout.contained(JOB)));
+    assertTrue(Files.exists(node.files.damaged(node.files.state(JOB))));
+    assertTrue(Files.exists(node.files.note(JOB)));
   }
 
   @Test
   void theNoteOfAJobInItsPrologOutlivesAStartOfTheLauncher() throws Exception {
-    Path staged = Files.writeString(node.layout.contained().resolve(".42"), "image=site/sm");
-    Files.writeString(node.layout.contained(new JobKey(41, NodeRig.NOBODY)), NodeRig.SPEC);
+    Path staged = Files.writeString(node.files.notesDirectory().resolve(".42"), "image=site/sm");
+    Files.writeString(node.files.note(new JobKey(41, NodeRig.NOBODY)), NodeRig.SPEC);
     Jobs jobs = node.launcher().jobs;
     assertTrue(Files.exists(staged));
     node.externStep(41, true);
@@ -222,16 +222,16 @@ class JobsTest {
   @Test
   void aNoteThatIsRefusedStays() throws Exception {
     node.externStep(42, true);
-    Files.writeString(node.layout.contained(JOB), "image=");
+    Files.writeString(node.files.note(JOB), "image=");
     Jobs unused = node.launcher().jobs;
-    assertEquals("image=", Files.readString(node.layout.contained(JOB)));
+    assertEquals("image=", Files.readString(node.files.note(JOB)));
   }
 
   @Test
   void theNoteOfAContainerWhoseJobHasGoneIsRemoved() throws Exception {
-    Files.createFile(node.layout.contained(JOB));
+    Files.createFile(node.files.note(JOB));
     Jobs unused = node.launcher().jobs;
-    assertFalse(Files.exists(node.layout.contained(JOB)));
+    assertFalse(Files.exists(node.files.note(JOB)));
   }
 
   @Test
@@ -243,20 +243,20 @@ class JobsTest {
     }
     first.stop();
     node.externStep(43, true);
-    Files.delete(node.layout.contained(JOB));
-    Files.delete(node.layout.contained(here));
+    Files.delete(node.files.note(JOB));
+    Files.delete(node.files.note(here));
     Jobs unused = node.launcher().jobs;
-    assertFalse(Files.exists(node.layout.job(JOB)));
-    assertFalse(Files.exists(node.layout.contained(JOB)));
-    assertTrue(Files.exists(node.layout.contained(here)), "its steps must find a container");
+    assertFalse(Files.exists(node.files.state(JOB)));
+    assertFalse(Files.exists(node.files.note(JOB)));
+    assertTrue(Files.exists(node.files.note(here)), "its steps must find a container");
   }
 
   @Test
   void aReleaseRemovesTheNoteOfAJobThatNoLauncherKnew() throws Exception {
     Jobs jobs = node.launcher().jobs;
-    Files.writeString(node.layout.contained(JOB), NodeRig.SPEC);
+    Files.writeString(node.files.note(JOB), NodeRig.SPEC);
     jobs.release(42, jobs.arrival());
-    assertFalse(Files.exists(node.layout.contained(JOB)));
+    assertFalse(Files.exists(node.files.note(JOB)));
   }
 
   @Test
@@ -270,7 +270,7 @@ class JobsTest {
     leaveNote("image=site/small;root=1");
     Jobs jobs = node.launcher().jobs;
     jobs.releaseLate(42, jobs.arrival());
-    assertEquals("image=site/small;root=1", Files.readString(node.layout.contained(JOB)));
+    assertEquals("image=site/small;root=1", Files.readString(node.files.note(JOB)));
     NodeRig.await("the first run's holder ends", () -> !holder.id().isRunning());
     jobs.releaseLate(42, jobs.arrival());
     node.externStep(42, true);
@@ -290,7 +290,7 @@ class JobsTest {
     leaveNote("image=site/small;root=1");
     jobs.releaseLate(42, release);
     NodeRig.await("the first run's holder ends", () -> !holder.id().isRunning());
-    assertTrue(Files.exists(node.layout.contained(JOB)));
+    assertTrue(Files.exists(node.files.note(JOB)));
     assertTrue(jobs.enter(JOB, "", jobs.arrival()).spec().root());
   }
 
@@ -304,19 +304,19 @@ class JobsTest {
     node.externStep(42, false);
     jobs.releaseLate(42, jobs.arrival());
     NodeRig.await("the holder ends", () -> !holder.id().isRunning());
-    assertFalse(Files.exists(node.layout.contained(JOB)));
+    assertFalse(Files.exists(node.files.note(JOB)));
     assertEquals(0, states());
   }
 
   @Test
   void aNoteThatThePrologCouldNotLeaveIsWritten() throws Exception {
     Jobs jobs = node.launcher().jobs;
-    Files.createFile(node.layout.contained(JOB));
+    Files.createFile(node.files.note(JOB));
     jobs.register(JOB, NodeRig.SPEC, jobs.arrival());
-    assertEquals(NodeRig.SPEC, Files.readString(node.layout.contained(JOB)));
+    assertEquals(NodeRig.SPEC, Files.readString(node.files.note(JOB)));
     assertEquals(
         "r--------",
-        PosixFilePermissions.toString(Files.getPosixFilePermissions(node.layout.contained(JOB))));
+        PosixFilePermissions.toString(Files.getPosixFilePermissions(node.files.note(JOB))));
   }
 
   @Test
@@ -324,23 +324,23 @@ class JobsTest {
     NodeRig.Launcher first = node.launcher();
     Holder holder = first.jobs.enter(known(), NodeRig.SPEC, first.jobs.arrival()).start().get();
     first.stop();
-    Path state = node.layout.job(JOB);
+    Path state = node.files.state(JOB);
     String text = Files.readString(state);
     Files.writeString(state, text.replace("image\\=site/small", "image\\=no\\=such"));
     Jobs unused = node.launcher().jobs;
     NodeRig.await("the holder ends", () -> !holder.id().isRunning());
     assertEquals(0, states());
-    assertTrue(Files.exists(node.layout.contained(JOB)), "no task runs on the host instead");
+    assertTrue(Files.exists(node.files.note(JOB)), "no task runs on the host instead");
   }
 
   /** As a job's prolog does it, later than all that was saved. */
   private void leaveNote(String spec) throws Exception {
-    Path staged = Files.writeString(node.layout.contained().resolve(".42"), spec);
-    Path state = node.layout.job(JOB);
+    Path staged = Files.writeString(node.files.notesDirectory().resolve(".42"), spec);
+    Path state = node.files.state(JOB);
     if (Files.exists(state)) {
       NodeRig.await("the clock goes on", () -> touched(staged).compareTo(touched(state)) > 0);
     }
-    Files.move(staged, node.layout.contained(JOB), StandardCopyOption.REPLACE_EXISTING);
+    Files.move(staged, node.files.note(JOB), StandardCopyOption.REPLACE_EXISTING);
   }
 
   /** The time of a file; that of the first is set anew, by the kernel's clock. */
@@ -359,17 +359,17 @@ class JobsTest {
   void aContainerThatCannotBeNotedIsNotKept() throws Exception {
     Jobs jobs = node.launcher().jobs;
     node.externStep(42, true);
-    Files.createDirectory(node.layout.stagedJob(JOB)); // as if there were no room
+    Files.createDirectory(node.files.staged(JOB)); // as if there were no room
     Container container = jobs.enter(JOB, NodeRig.SPEC, jobs.arrival());
     assertEquals(Abort.CANNOT_CREATE, failure(container).exitCode());
     NodeRig.await("no holder is left", () -> holders() == 0);
-    Files.deleteIfExists(node.layout.stagedJob(JOB));
+    Files.deleteIfExists(node.files.staged(JOB));
     assertNotSame(container, jobs.enter(JOB, NodeRig.SPEC, jobs.arrival()));
   }
 
   @Test
   void whatAWriterLeftWhenItWasKilledIsRemoved() throws Exception {
-    Path left = Files.writeString(node.layout.stagedJob(JOB), "job=4");
+    Path left = Files.writeString(node.files.staged(JOB), "job=4");
     Jobs unused = node.launcher().jobs;
     assertFalse(Files.exists(left));
   }
@@ -389,7 +389,7 @@ class JobsTest {
         task -> {
           throw new Error("unable to create native thread"); // JUnit ends at once with the real one
         };
-    Jobs jobs = new Jobs(Config.read(node.config), node.layout, node.launcher().images, none);
+    Jobs jobs = new Jobs(node.jobSettings(), node.launcher().images, node.slurm(), none);
     node.externStep(42, true);
     Abort failure = failure(jobs.enter(JOB, NodeRig.SPEC, jobs.arrival()));
     assertEquals(Abort.UNAVAILABLE, failure.exitCode());
@@ -409,10 +409,17 @@ class JobsTest {
           @Override
           public void failed(Container container, Throwable failure) {}
         };
-    Config config = Config.read(node.config);
     Spec spec = Spec.parse(NodeRig.SPEC);
     Container container =
-        Container.prepare(JOB, spec, 1, config, launcher.images, launcher.workers, poor);
+        Container.prepare(
+            JOB,
+            spec,
+            1,
+            node.jobSettings(),
+            launcher.images,
+            node.slurm(),
+            launcher.workers,
+            poor);
     assertEquals(Abort.INTERNAL, failure(container).exitCode());
     NodeRig.await("no holder is left", () -> holders() == 0);
     container.close();
@@ -427,7 +434,7 @@ class JobsTest {
     Jobs jobs = node.launcher().jobs;
     jobs.enter(known(), NodeRig.SPEC, jobs.arrival()).start().get(30, TimeUnit.SECONDS);
     String options =
-        String.join(" ", ImageMemory.options(Config.read(node.config).imageMemoryBytes()));
+        String.join(" ", ImageMemory.options(Config.read(node.config).images().memoryBytes()));
     String given = Files.readString(words);
     String file = node.layout.cacheDirectory().toString();
     assertEquals(options, given.substring(0, given.indexOf(file)).strip());
@@ -476,7 +483,7 @@ class JobsTest {
   }
 
   private long states() throws Exception {
-    try (Stream<Path> files = Files.list(node.layout.jobs())) {
+    try (Stream<Path> files = Files.list(node.files.states())) {
       return files.count();
     }
   }

@@ -39,6 +39,8 @@ final class NodeRig {
 
   final Path directory;
   final CacheLayout layout;
+  final JobFiles files;
+  final Path socket;
   final Path config;
   private final List<Launcher> launchers = new ArrayList<>();
 
@@ -46,6 +48,8 @@ final class NodeRig {
     this.directory = directory;
     Files.setPosixFilePermissions(directory, PosixFilePermissions.fromString("rwx--x--x"));
     this.layout = new CacheLayout(directory.resolve("cache"), directory.resolve("run"));
+    this.files = new JobFiles(layout.runDirectory());
+    this.socket = layout.runDirectory().resolve("launcher.sock");
     Files.createDirectories(directory.resolve("store/site"));
     Files.createDirectories(directory.resolve("spool"));
     Path library = Files.createDirectories(directory.resolve("lib"));
@@ -71,6 +75,7 @@ final class NodeRig {
                 + String.join("\n", settings));
     push("not much");
     layout.prepare();
+    files.prepare();
     Files.setPosixFilePermissions(
         layout.runDirectory(), PosixFilePermissions.fromString("rwx--x--x"));
   }
@@ -115,6 +120,14 @@ final class NodeRig {
     return launcher;
   }
 
+  JobSettings jobSettings() throws Abort {
+    return Config.read(config).jobs();
+  }
+
+  Slurm slurm() {
+    return new Slurm(directory.resolve("scontrol").toString());
+  }
+
   final class Launcher {
     final ExecutorService workers = Executors.newCachedThreadPool();
     final Images images;
@@ -125,8 +138,8 @@ final class NodeRig {
 
     private Launcher() throws Exception {
       Config read = Config.read(config);
-      this.images = new Images(read, layout, new Slurm(read.scontrol()));
-      this.jobs = new Jobs(read, layout, images, workers);
+      this.images = new Images(read.images());
+      this.jobs = new Jobs(read.jobs(), images, slurm(), workers);
       jobs.recover();
     }
 
@@ -139,7 +152,7 @@ final class NodeRig {
 
     /** Opens the socket only: clients wait in the kernel's queue. */
     void listen() throws IOException {
-      server = new Server(layout, jobs, OptionalInt.empty());
+      server = new Server(socket, jobs, OptionalInt.empty());
     }
 
     void accept() {
@@ -198,7 +211,7 @@ final class NodeRig {
             "-u", // what it prints is waited for
             "-c",
             program,
-            layout.socket().toString())
+            socket.toString())
         .directory(Path.of("/").toFile())
         .redirectErrorStream(true)
         .start();

@@ -182,8 +182,8 @@ class ServerTest {
                 "print(ask(release))",
                 "s.sendall(register)",
                 "print(answer(s))")));
-    assertFalse(Files.exists(node.layout.contained(JOB)));
-    assertFalse(Files.exists(node.layout.job(JOB)));
+    assertFalse(Files.exists(node.files.note(JOB)));
+    assertFalse(Files.exists(node.files.state(JOB)));
   }
 
   @Test
@@ -196,9 +196,9 @@ class ServerTest {
             client(0, "s.connect(path)", "s.sendall(register)", "s.close()", "print('left')")));
     launcher.accept();
     assertEquals(OK, ask(0, "hello + frame(0x11, struct.pack('>II', 41, 65534))"));
-    assertFalse(Files.exists(node.layout.contained(JOB)));
+    assertFalse(Files.exists(node.files.note(JOB)));
     assertEquals(OK, ask(0, "register"));
-    assertTrue(Files.exists(node.layout.contained(JOB)));
+    assertTrue(Files.exists(node.files.note(JOB)));
   }
 
   @Test

@@ -72,6 +72,11 @@ class WireTest {
     assertThrows(
         IllegalArgumentException.class,
         () -> Wire.frame(new Reply.Entered(List.of("A=" + "x".repeat(70_000)))));
+    int most = Container.MAX_ENVIRONMENT_BYTES - 2 - "A=".length();
+    Wire.frame(new Reply.Entered(List.of("A=" + "x".repeat(most))));
+    assertThrows(
+        IllegalArgumentException.class,
+        () -> Wire.frame(new Reply.Entered(List.of("A=" + "x".repeat(most + 1)))));
   }
 
   private static ByteBuffer body(String name) throws Exception {
