@@ -8,6 +8,10 @@ import java.nio.file.Path;
 import java.util.Locale;
 import java.util.Properties;
 import java.util.Set;
+import org.layercake.launcher.image.ImageSettings;
+import org.layercake.launcher.job.JobSettings;
+import org.layercake.launcher.job.Spec;
+import org.layercake.launcher.node.Abort;
 import org.layercake.store.StoreConfig;
 import org.layercake.store.StoreException;
 
@@ -99,11 +103,11 @@ record Config(Path runDirectory, String scontrol, ImageSettings images, JobSetti
         StoreConfig.forNode(p),
         Path.of(p.getProperty("cache-directory", "/var/cache/layercake")),
         runDirectory,
-        new ImageCache.Limits(
+        new ImageSettings.Limits(
             bytes("cache-budget", p.getProperty("cache-budget", "20G")),
             number("user-cache-share", p.getProperty("user-cache-share", "75"), "percent", 100),
             number("user-images", p.getProperty("user-images", "64"), "images", 10_000)),
-        new ImageFill.Pace(
+        new ImageSettings.Pace(
             bytes("background-rate", p.getProperty("background-rate", "1G")),
             number("read-timeout", p.getProperty("read-timeout", "600"), "seconds", 86_400)),
         truth("instant-start", p.getProperty("instant-start", "true")),

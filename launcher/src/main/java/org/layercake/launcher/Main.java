@@ -10,6 +10,10 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
+import org.layercake.launcher.image.Images;
+import org.layercake.launcher.job.Jobs;
+import org.layercake.launcher.job.Slurm;
+import org.layercake.launcher.node.Abort;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 

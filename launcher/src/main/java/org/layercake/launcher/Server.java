@@ -17,6 +17,9 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import jnr.ffi.Pointer;
+import org.layercake.launcher.job.Jobs;
+import org.layercake.launcher.node.Libc;
+import org.layercake.launcher.node.UnixSocket;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 

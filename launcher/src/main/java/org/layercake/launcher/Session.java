@@ -7,6 +7,13 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
+import org.layercake.launcher.job.Container;
+import org.layercake.launcher.job.Holder;
+import org.layercake.launcher.job.JobKey;
+import org.layercake.launcher.job.Jobs;
+import org.layercake.launcher.node.Abort;
+import org.layercake.launcher.node.Libc;
+import org.layercake.launcher.node.UnixSocket;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 

@@ -3,6 +3,7 @@ package org.layercake.launcher;
 import java.io.IOException;
 import java.util.Map;
 import java.util.OptionalInt;
+import org.layercake.launcher.node.UnixSocket;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 

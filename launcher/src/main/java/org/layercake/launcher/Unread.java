@@ -2,6 +2,7 @@ package org.layercake.launcher;
 
 import java.util.HashMap;
 import java.util.Map;
+import org.layercake.launcher.node.Abort;
 
 /**
  * Memory for requests that have come in part: bounded for each user and for all together, so that

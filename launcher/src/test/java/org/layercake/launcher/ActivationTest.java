@@ -15,6 +15,7 @@ import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.layercake.launcher.job.NodeRig;
 
 /** A small program plays systemd: it holds the socket, starts launchers and hears what they say. */
 @Timeout(180)
@@ -80,26 +81,27 @@ class ActivationTest {
 
   @Test
   void clientsWaitInTheSocketForTheNextLauncher() throws Exception {
-    NodeRig node = new NodeRig(directory);
+    ServerRig rig = new ServerRig(directory);
+    NodeRig node = rig.node;
     Path seen = directory.resolve("descriptors");
     node.script(
         directory.resolve("lib/holder"),
         "ls -l /proc/$$/fd >" + seen + "; echo ready; read kept && exec sleep 1000");
     List<String> command =
-        new ArrayList<>(List.of("/usr/bin/python3", "-c", SYSTEMD, node.socket.toString()));
+        new ArrayList<>(List.of("/usr/bin/python3", "-c", SYSTEMD, rig.socket.toString()));
     // As layercake-launcher does it: by a shell that becomes the JVM.
     command.addAll(List.of("sh", "-c", "exec \"$0\" \"$@\""));
     command.addAll(List.of(ProcessHandle.current().info().command().orElseThrow(), "-cp"));
     // Surefire hides the real one in a jar.
     command.add(
         System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")));
-    command.addAll(List.of(Main.class.getName(), node.config.toString()));
+    command.addAll(List.of(Main.class.getName(), config().toString()));
     ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
     Process systemd = builder.start();
     try {
       assertEquals("serves", lastLine(systemd, "serves"));
       node.externStep(42, true);
-      assertTrue(enters(node));
+      assertTrue(enters(rig));
       String descriptors = Files.readString(seen);
       assertTrue(descriptors.contains("pipe:"), descriptors);
       assertFalse(descriptors.contains("socket:"), descriptors);
@@ -109,15 +111,32 @@ class ActivationTest {
     } finally {
       systemd.descendants().forEach(ProcessHandle::destroyForcibly);
       systemd.destroyForcibly();
-      node.close();
+      rig.close();
     }
   }
 
-  private static boolean enters(NodeRig node) throws Exception {
+  private Path config() throws IOException {
+    return Files.writeString(
+        directory.resolve("launcher.conf"),
+        """
+        store = directory
+        directory = %1$s/store
+        cache-directory = %1$s/cache
+        run-directory = %1$s/run
+        library-directory = %1$s/lib
+        slurm-spool-directory = %1$s/spool
+        scontrol = %1$s/scontrol
+        ch-run = /bin/true
+        instant-start = false
+        """
+            .formatted(directory));
+  }
+
+  private static boolean enters(ServerRig rig) throws Exception {
     String enter = "00000003010001" + "0000001b13" + "0000002a" + "00000000" + "0010";
     String output =
-        NodeRig.output(
-            node.python(
+        ServerRig.output(
+            rig.python(
                 NodeRig.NOBODY,
                 "s.connect(path)",
                 "s.sendall(bytes.fromhex('" + enter + "') + b'image=site/small')",

@@ -15,13 +15,21 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.layercake.launcher.job.Holder;
+import org.layercake.launcher.job.JobKey;
+import org.layercake.launcher.job.NodeRig;
+import org.layercake.launcher.node.Await;
+import org.layercake.launcher.node.Descriptors;
+import org.layercake.launcher.node.Libc;
+import org.layercake.launcher.node.UnixSocket;
+import org.layercake.launcher.node.UnixSocketTest;
 
 // Of a thread of its own: no interrupt ends a read of what a process prints.
 @Timeout(value = 120, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class ServerTest {
   private static final JobKey JOB = new JobKey(42, NodeRig.NOBODY);
 
-  // Of docs/protocol.md, for NodeRig.python.
+  // Of docs/protocol.md, for ServerRig.python.
   private static final String HELLO = "hello = bytes.fromhex('00000003010001')";
   private static final String FRAMES =
       """
@@ -49,12 +57,14 @@ class ServerTest {
   private static final String ENTERED = "42";
 
   @TempDir Path directory;
+  private ServerRig rig;
   private NodeRig node;
   private final List<Process> clients = new ArrayList<>();
 
   @BeforeEach
   void makeNode() throws Exception {
-    node = new NodeRig(directory);
+    rig = new ServerRig(directory);
+    node = rig.node;
   }
 
   @AfterEach
@@ -62,22 +72,22 @@ class ServerTest {
     for (Process client : clients) {
       client.destroyForcibly();
     }
-    node.close();
+    rig.close();
   }
 
   private Process client(long uid, String... lines) throws IOException {
-    Process client = node.python(uid, HELLO, FRAMES, String.join("\n", lines));
+    Process client = rig.python(uid, HELLO, FRAMES, String.join("\n", lines));
     clients.add(client);
     return client;
   }
 
   private String ask(long uid, String request) throws Exception {
-    return NodeRig.output(client(uid, "print(ask(" + request + "))"));
+    return ServerRig.output(client(uid, "print(ask(" + request + "))"));
   }
 
   @Test
   void rootAnnouncesAndAUserEnters() throws Exception {
-    node.launcher().serve();
+    rig.launcher().serve();
     assertEquals(OK, ask(0, "register"));
     node.externStep(42, true);
     assertEquals(ENTERED, ask(NodeRig.NOBODY, "enter"));
@@ -87,7 +97,7 @@ class ServerTest {
 
   @Test
   void rootIsAnsweredWhileUsersFlood() throws Exception {
-    node.launcher().serve();
+    rig.launcher().serve();
     for (int i = 0; i < 4; i++) {
       Process flood =
           client(
@@ -101,7 +111,7 @@ class ServerTest {
       assertEquals('f', flood.getInputStream().read());
     }
     String slowest =
-        NodeRig.output(
+        ServerRig.output(
             client(
                 0,
                 "slowest = 0",
@@ -115,7 +125,7 @@ class ServerTest {
 
   @Test
   void aUserHasSoManyConnectionsAndOthersAreServedBeside() throws Exception {
-    node.launcher().serve();
+    rig.launcher().serve();
     Process hoarder =
         client(
             NodeRig.NOBODY,
@@ -135,7 +145,7 @@ class ServerTest {
 
   @Test
   void aLauncherWithoutDescriptorsAnswersRootAndWaitsForSome() throws Exception {
-    NodeRig.Launcher launcher = node.launcher().serve();
+    ServerRig.Launcher launcher = rig.launcher().serve();
     String limit = "import signal; signal.alarm(30)";
     Process user =
         client(
@@ -151,7 +161,7 @@ class ServerTest {
     Process root =
         client(0, limit, "print(ask(release))", "sys.stdin.readline()", "print(ask(release))");
     assertEquals(OK, root.inputReader().readLine());
-    List<Integer> all = NodeRig.takeAllDescriptors();
+    List<Integer> all = Descriptors.takeAll();
     try {
       goOn(user);
       assertEquals("shut out", user.inputReader().readLine());
@@ -172,33 +182,33 @@ class ServerTest {
 
   @Test
   void aRequestIsAsOldAsItsConnection() throws Exception {
-    node.launcher().serve();
+    rig.launcher().serve();
     assertEquals(
         OK + "\n" + OK,
-        NodeRig.output(
+        ServerRig.output(
             client(
                 0,
                 "s.connect(path)",
                 "print(ask(release))",
                 "s.sendall(register)",
                 "print(answer(s))")));
-    assertFalse(Files.exists(node.files.note(JOB)));
-    assertFalse(Files.exists(node.files.state(JOB)));
+    assertFalse(Files.exists(node.note(JOB)));
+    assertFalse(Files.exists(node.state(JOB)));
   }
 
   @Test
   void anAnnouncementOfAClientThatGaveUpIsDropped() throws Exception {
-    NodeRig.Launcher launcher = node.launcher();
+    ServerRig.Launcher launcher = rig.launcher();
     launcher.listen();
     assertEquals(
         "left",
-        NodeRig.output(
+        ServerRig.output(
             client(0, "s.connect(path)", "s.sendall(register)", "s.close()", "print('left')")));
     launcher.accept();
     assertEquals(OK, ask(0, "hello + frame(0x11, struct.pack('>II', 41, 65534))"));
-    assertFalse(Files.exists(node.files.note(JOB)));
+    assertFalse(Files.exists(node.note(JOB)));
     assertEquals(OK, ask(0, "register"));
-    assertTrue(Files.exists(node.files.note(JOB)));
+    assertTrue(Files.exists(node.note(JOB)));
   }
 
   @Test
@@ -207,21 +217,22 @@ class ServerTest {
     String works = Files.readString(holder);
     node.script(holder, "touch " + node.directory.resolve("starting") + "; exec sleep 1000");
     node.externStep(42, true);
-    NodeRig.Launcher first = node.launcher().serve();
+    ServerRig.Launcher first = rig.launcher().serve();
     Process waits = client(NodeRig.NOBODY, "print(ask(enter))");
-    NodeRig.await("the holder starts", () -> Files.exists(node.directory.resolve("starting")));
+    Await.await("the holder starts", () -> Files.exists(node.directory.resolve("starting")));
     first.stop();
     assertEquals("gone", waits.inputReader().readLine());
     Files.writeString(holder, works);
-    node.launcher().serve();
+    rig.launcher().serve();
     assertEquals(ENTERED, ask(NodeRig.NOBODY, "enter"));
   }
 
   @Test
   void aClientThatDoesNotReadDelaysNeitherOthersNorTheEnd() throws Exception {
-    NodeRig.Launcher launcher = node.launcher().serve();
+    ServerRig.Launcher launcher = rig.launcher().serve();
     node.externStep(42, true);
-    Holder holder = launcher.jobs.enter(JOB, NodeRig.SPEC, launcher.jobs.arrival()).start().get();
+    Holder holder =
+        launcher.jobs().enter(JOB, NodeRig.SPEC, launcher.jobs().arrival()).start().get();
     int[] pair = UnixSocketTest.pair();
     UnixSocket.setSendTimeout(pair[0], 60_000);
     Thread stuck =
@@ -236,10 +247,10 @@ class ServerTest {
               }
             });
     stuck.start();
-    NodeRig.await("it is stuck", () -> stuck.getState() == Thread.State.RUNNABLE);
+    Await.await("it is stuck", () -> stuck.getState() == Thread.State.RUNNABLE);
     assertEquals(ENTERED, ask(NodeRig.NOBODY, "enter"));
     assertEquals(OK, ask(0, "release"));
-    NodeRig.await("the holder ends", () -> !holder.id().isRunning());
+    Await.await("the holder ends", () -> !holder.id().isRunning());
     assertTrue(stuck.isAlive());
     UnixSocket.shutdown(pair[0]);
     stuck.join();

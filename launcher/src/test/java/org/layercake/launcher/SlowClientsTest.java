@@ -10,6 +10,7 @@ import java.util.HexFormat;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.layercake.launcher.node.UnixSocket;
 
 /** Clients that announce much and send little, in a heap a quarter of the launcher's. */
 class SlowClientsTest {

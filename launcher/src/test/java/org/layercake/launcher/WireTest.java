@@ -10,6 +10,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.HexFormat;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.layercake.launcher.job.Container;
 
 /** The worked examples of docs/protocol.md, which the C tests read too, and frames that lie. */
 class WireTest {

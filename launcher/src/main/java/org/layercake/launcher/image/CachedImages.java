@@ -1,0 +1,91 @@
+package org.layercake.launcher.image;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The complete images of the cache, by size and last use, as they are on the disk. Not safe for use
+ * by several threads.
+ */
+final class CachedImages {
+  private static final Logger log = LoggerFactory.getLogger(CachedImages.class);
+
+  private record Known(long bytes, Instant lastLeased) {}
+
+  private final CacheLayout layout;
+  private final Map<ImageKey, Known> known = new HashMap<>();
+
+  /** Takes up what is on the disk. */
+  CachedImages(CacheLayout layout) {
+    this.layout = layout;
+    for (ImageKey key : layout.cachedImages()) {
+      try {
+        Path file = layout.image(key);
+        Instant used = Files.getLastModifiedTime(file).toInstant();
+        known.put(key, new Known(Files.size(file), used));
+      } catch (IOException e) {
+        log.warn("event=cache-unreadable image={} cause={}", key, e.toString());
+      }
+    }
+  }
+
+  /** Whether the image is there; also that somebody has removed the file is found out. */
+  boolean has(ImageKey key) {
+    if (known.containsKey(key) && Files.notExists(layout.image(key))) {
+      log.warn("event=image-removed image={}", key);
+      evict(key);
+    }
+    return known.containsKey(key);
+  }
+
+  void add(ImageKey key, long bytes) {
+    known.put(key, new Known(bytes, Instant.now()));
+  }
+
+  /** Marks the image as used just now, for the next launcher, too, if the disk lets us. */
+  void use(ImageKey key) {
+    Instant now = Instant.now();
+    known.computeIfPresent(key, (k, image) -> new Known(image.bytes(), now));
+    try {
+      Files.setLastModifiedTime(layout.image(key), FileTime.from(now));
+    } catch (IOException e) {
+      log.debug("event=untouchable image={} cause={}", key, e.toString());
+    }
+  }
+
+  /** 0 for one that is not here. */
+  long bytes(ImageKey key) {
+    Known image = known.get(key);
+    return image == null ? 0 : image.bytes();
+  }
+
+  /** All but these, the least recently used first. */
+  List<ImageKey> oldestFirst(Collection<ImageKey> without) {
+    List<ImageKey> keys = new ArrayList<>(known.keySet());
+    keys.removeAll(without);
+    keys.sort(Comparator.comparing(key -> known.get(key).lastLeased()));
+    return keys;
+  }
+
+  void evict(ImageKey key) {
+    known.remove(key);
+    for (Path file : List.of(layout.image(key), layout.manifest(key))) {
+      try {
+        Files.deleteIfExists(file);
+      } catch (IOException e) {
+        log.warn("event=delete-failed file={} cause={}", file, e.toString());
+      }
+    }
+  }
+}

@@ -1,0 +1,510 @@
+package org.layercake.launcher.image;
+
+import java.io.IOException;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ExecutionException;
+import java.util.function.Predicate;
+import org.layercake.launcher.node.Abort;
+import org.layercake.launcher.node.Program;
+import org.layercake.store.FetchListener;
+import org.layercake.store.Image;
+import org.layercake.store.StoreException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The node's images: fetched once for each access domain, verified, kept under a byte budget, least
+ * recently leased first to go. A leased image stays.
+ *
+ * <p>An image is given to those who were allowed to read it in its domain, never by its digest
+ * alone; see {@link ImageKey}.
+ */
+final class ImageCache implements AutoCloseable {
+  private static final Logger log = LoggerFactory.getLogger(ImageCache.class);
+  private static final long CLOSE_MILLIS = 5000;
+
+  /** So many manifests are read, before the first byte of an image is copied. */
+  private static final int MAX_OTHERS = 32;
+
+  /**
+   * Chunks of the images on their way, together, at some 60 bytes of memory each: three of the
+   * largest.
+   */
+  private static final int MAX_CHUNKS_ON_THE_WAY = 600_000;
+
+  /** A promise that the image file stays until closed. Closing twice is harmless. */
+  final class Lease implements AutoCloseable {
+    private final ImageKey key;
+    private final long uid;
+    private final ImageFill fill; // or null
+    private boolean held = true;
+
+    private Lease(ImageKey key, long uid, ImageFill fill) {
+      this.key = key;
+      this.uid = uid;
+      this.fill = fill;
+    }
+
+    ImageKey key() {
+      return key;
+    }
+
+    /** Starts an image server on the image, whole or while it comes. */
+    Program serve(ImageMounts.ServerStart start) throws Abort, InterruptedException {
+      return fill == null ? start.with(layout.image(key), List.of()) : fill.serve(start);
+    }
+
+    /** How long the first look into the mount may take because of what is not there yet. */
+    long patienceMillis() {
+      return fill == null ? 0 : fill.patienceMillis();
+    }
+
+    /** Why an image that was promised cannot be had after all, or not now; null if it can. */
+    Abort trouble() {
+      StoreException trouble = fill == null ? null : fill.trouble();
+      return trouble == null ? null : Abort.of(trouble);
+    }
+
+    @Override
+    public void close() {
+      synchronized (ImageCache.this) {
+        if (held) {
+          held = false;
+          leases.remove(key, uid);
+          if (fill != null && fill == filling.get(key) && ended.contains(key)) {
+            discardUnlessLeased(fill);
+          }
+        }
+      }
+    }
+  }
+
+  private final CacheLayout layout;
+  private final ImageSettings.Limits limits;
+  private final ImageSettings.Pace pace;
+  private final ImageFill.Stores stores;
+  private final Runnable afterFetch;
+  private final int maxChunks;
+  // All guarded by this, which is held over local files' names and sizes and never while waiting.
+  private final CachedImages cached;
+  private final Leases leases = new Leases();
+  private final Map<ImageKey, ImageFill> filling = new HashMap<>(); // their bytes are reserved
+  private final Map<ImageKey, Long> fillers = new HashMap<>(); // uids of those who began them
+  private final Set<ImageKey> ended =
+      new HashSet<>(); // of those filling: not on their way any more
+  private final Set<Thread> threads = new HashSet<>();
+  private boolean open;
+
+  /**
+   * A cache that fetches nothing until it is {@link #open}.
+   *
+   * @param stores where images come from
+   * @param afterFetch called when a fetch has ended, however
+   */
+  ImageCache(
+      CacheLayout layout,
+      ImageSettings.Limits limits,
+      ImageSettings.Pace pace,
+      ImageFill.Stores stores,
+      Runnable afterFetch) {
+    this(layout, limits, pace, stores, afterFetch, MAX_CHUNKS_ON_THE_WAY);
+  }
+
+  /** As above, with a bound of its own on the chunks of the images on their way. */
+  ImageCache(
+      CacheLayout layout,
+      ImageSettings.Limits limits,
+      ImageSettings.Pace pace,
+      ImageFill.Stores stores,
+      Runnable afterFetch,
+      int maxChunks) {
+    this.layout = layout;
+    this.limits = limits;
+    this.pace = pace;
+    this.stores = stores;
+    this.afterFetch = afterFetch;
+    this.maxChunks = maxChunks;
+    this.cached = new CachedImages(layout);
+  }
+
+  /**
+   * Takes up what an earlier launcher was filling and somebody reads, without going on with it:
+   * what jobs have must be known first, by {@link #leaseCached}.
+   */
+  synchronized void recover(Predicate<ImageKey> isServed) {
+    for (ImageKey key : layout.filling()) {
+      try {
+        if (isServed.test(key)) {
+          filling.put(key, ImageFill.resume(layout, key, pace));
+          continue;
+        }
+      } catch (IOException | StoreException | RuntimeException | OutOfMemoryError e) {
+        log.warn("event=fill-lost image={} cause={}", key, e.toString());
+      }
+      ImageFill.delete(layout, key);
+    }
+  }
+
+  /** From here on images are fetched. What was taken up goes on if somebody has leased it. */
+  synchronized void open() {
+    open = true;
+    for (ImageFill fill : List.copyOf(filling.values())) {
+      if (!leases.has(fill.key())) {
+        discard(fill);
+        continue;
+      }
+      try {
+        run(fill);
+      } catch (Abort e) {
+        log.error("event=fill-lost image={} cause={}", fill.key(), e.getMessage());
+        finish(fill);
+      }
+    }
+  }
+
+  /**
+   * Leases an image, fetching it when the node does not have it. All who ask for an image that is
+   * being fetched take part in that fetch.
+   *
+   * @param image of a domain that the user may read
+   * @param uid whose job it is for
+   * @param whole waits until all of it is there; otherwise it can be read as soon as its first
+   *     chunk is, and the rest comes while it is read
+   * @param listener told of the fetch, whoever asked for it first
+   * @throws Abort {@link Abort#CANNOT_CREATE} when the budget, the user's share of it or the disk
+   *     has no room
+   */
+  Lease lease(Image image, long uid, boolean whole, FetchListener listener)
+      throws Abort, InterruptedException {
+    ImageKey key = ImageKey.of(image);
+    ImageFill fill;
+    Lease lease;
+    synchronized (this) {
+      fill = filling.get(key);
+      boolean here = fill == null && cached.has(key);
+      requireShare(uid, key, image.manifest().size());
+      if (here) {
+        cached.use(key);
+        return pin(key, uid);
+      }
+      if (fill == null) {
+        fill = begin(image, uid);
+      }
+      lease = pin(key, uid);
+    }
+    fill.tell(listener);
+    try {
+      (whole ? fill.whole() : fill.begun()).get();
+      if (fill.damage() != null) {
+        throw Abort.of(fill.damage());
+      }
+      return lease;
+    } catch (ExecutionException e) {
+      lease.close();
+      throw asAbort(e.getCause());
+    } catch (InterruptedException | Abort e) {
+      lease.close();
+      throw e;
+    }
+  }
+
+  /**
+   * Leases an image only if the node has it, whole or on its way; used when a restarted launcher
+   * finds its mounts. What a job has already is not measured again. While the cache directory
+   * cannot be read the node is taken to have it: the image server reads on, whatever we can see.
+   *
+   * @return the lease, or null
+   */
+  synchronized Lease leaseCached(ImageKey key, long uid) {
+    boolean here = filling.containsKey(key) || cached.has(key) || !layout.isUsable();
+    return here ? pin(key, uid) : null;
+  }
+
+  private Lease pin(ImageKey key, long uid) {
+    leases.add(key, uid);
+    return new Lease(key, uid, filling.get(key));
+  }
+
+  /** One user's jobs must leave room for those of others. */
+  private void requireShare(long uid, ImageKey key, long bytes) throws Abort {
+    Set<ImageKey> mine = new HashSet<>(leases.of(uid));
+    fillers.forEach((image, filler) -> mine.addAll(filler == uid ? Set.of(image) : Set.of()));
+    if (!mine.add(key)) {
+      return;
+    }
+    long taken = bytes;
+    for (ImageKey each : mine) {
+      ImageFill fill = filling.get(each);
+      taken += each.equals(key) ? 0 : fill == null ? cached.bytes(each) : fill.bytes();
+    }
+    if (mine.size() > limits.userImages() || taken > limits.userBytes()) {
+      throw new Abort(
+          Abort.CANNOT_CREATE,
+          String.format(
+              "cannot use the image: it has %d MB, and your jobs on this node would have %d images"
+                  + " of %d MB in all, but %d of %d MB are the most for one user (end other jobs of"
+                  + " yours here, or use a smaller image or another node)",
+              bytes >> 20,
+              mine.size(),
+              taken >> 20,
+              limits.userImages(),
+              limits.userBytes() >> 20));
+    }
+  }
+
+  private void requireFewChunks(int chunks, long uid) throws Abort {
+    long all = chunks;
+    long his = chunks;
+    for (ImageFill fill : filling.values()) {
+      all += fill.chunks();
+      his += Long.valueOf(uid).equals(fillers.get(fill.key())) ? fill.chunks() : 0;
+    }
+    int most = maxChunks / 3 * 2; // others are left some
+    if (all > maxChunks || his > most) {
+      throw new Abort(
+          Abort.UNAVAILABLE,
+          String.format(
+              "cannot fetch the image now: it has %d chunks, and with it %d would be on their way to"
+                  + " this node, %d of them for you, but %d and %d are the most (try again when other"
+                  + " images are there, or on another node)",
+              chunks, all, his, maxChunks, most));
+    }
+  }
+
+  private ImageFill begin(Image image, long uid) throws Abort {
+    requireFewChunks(image.manifest().chunks().size(), uid);
+    makeRoom(image.manifest().size());
+    ImageFill fill;
+    try {
+      fill = ImageFill.begin(layout, image, pace);
+    } catch (IOException | RuntimeException | OutOfMemoryError e) {
+      ImageFill.delete(layout, ImageKey.of(image));
+      throw asAbort(e);
+    }
+    filling.put(fill.key(), fill);
+    fillers.put(fill.key(), uid);
+    if (open) {
+      try {
+        run(fill);
+      } catch (Abort e) {
+        discard(fill);
+        throw e;
+      }
+    }
+    return fill;
+  }
+
+  private void run(ImageFill fill) throws Abort {
+    Thread thread = new Thread(() -> fill(fill), "fill");
+    thread.setDaemon(true);
+    threads.add(thread);
+    try {
+      thread.start();
+    } catch (OutOfMemoryError e) { // so the JDK says that there are too many threads
+      threads.remove(thread);
+      throw asAbort(e);
+    }
+  }
+
+  /** Ends what is under way; the image servers wait for the next launcher. */
+  @Override
+  public void close() {
+    List<Thread> running;
+    synchronized (this) {
+      running = List.copyOf(threads);
+    }
+    running.forEach(Thread::interrupt);
+    for (Thread thread : running) {
+      try {
+        thread.join(CLOSE_MILLIS);
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        return;
+      }
+    }
+  }
+
+  private void fill(ImageFill fill) {
+    try {
+      boolean whole = false;
+      do {
+        whole = fill.run(stores, () -> isLeased(fill.key()), () -> others(fill.key()));
+      } while (!whole && !end(fill));
+      if (whole && publish(fill)) {
+        afterFetch.run();
+        fill.recordStart(stores);
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    } catch (Throwable e) { // also an OutOfMemoryError: nobody may wait for ever
+      log.error("event=fill-failed image={}", fill.key(), e);
+      abandon(fill, e);
+    } finally {
+      synchronized (this) {
+        threads.remove(Thread.currentThread());
+      }
+      afterFetch.run();
+    }
+  }
+
+  private synchronized void abandon(ImageFill fill, Throwable cause) {
+    if (filling.get(fill.key()) == fill) {
+      fill.fail(cause);
+      finish(fill);
+    }
+  }
+
+  private boolean publish(ImageFill fill) {
+    synchronized (this) {
+      try {
+        fill.publish();
+        forget(fill);
+        cached.add(fill.key(), fill.bytes());
+      } catch (IOException e) {
+        log.error("event=publish-failed image={}", fill.key(), e);
+        fill.failWhole(e);
+        finish(fill);
+        return false;
+      }
+    }
+    fill.announce();
+    return true;
+  }
+
+  /** False if somebody came in the last moment for whom it must go on. */
+  private synchronized boolean end(ImageFill fill) {
+    if (leases.has(fill.key()) && fill.canGoOn()) {
+      return false;
+    }
+    if (filling.get(fill.key()) == fill) {
+      finish(fill);
+    }
+    return true;
+  }
+
+  /** What is not complete, and not on its way any more, stays for those who run it. */
+  private void finish(ImageFill fill) {
+    fill.giveUp();
+    ended.add(fill.key());
+    discardUnlessLeased(fill);
+  }
+
+  private void discardUnlessLeased(ImageFill fill) {
+    if (!leases.has(fill.key())) {
+      discard(fill);
+    }
+  }
+
+  private void discard(ImageFill fill) {
+    forget(fill);
+    fill.discard();
+  }
+
+  private void forget(ImageFill fill) {
+    filling.remove(fill.key());
+    fillers.remove(fill.key());
+    ended.remove(fill.key());
+  }
+
+  /** Whether no image is on its way. */
+  synchronized boolean isQuiet() {
+    return ended.containsAll(filling.keySet());
+  }
+
+  private synchronized boolean isLeased(ImageKey key) {
+    return leases.has(key);
+  }
+
+  /**
+   * Complete images in which chunks of another may be, the last used ones first: only such as all
+   * who have the other may read.
+   */
+  private synchronized List<ImageKey> others(ImageKey key) {
+    List<ImageKey> others = cached.oldestFirst(List.of());
+    others.removeIf(other -> !other.maySeed(key));
+    Collections.reverse(others);
+    return others.subList(0, Math.min(MAX_OTHERS, others.size()));
+  }
+
+  private Abort asAbort(Throwable cause) {
+    if (cause instanceof Abort abort) {
+      return abort;
+    }
+    if (cause instanceof StoreException e) {
+      return Abort.of(e);
+    }
+    if (!(cause instanceof IOException)) {
+      return new Abort(
+          Abort.INTERNAL,
+          "cannot fetch the image: " + cause + " (tell the site: see the launcher's log)",
+          cause);
+    }
+    boolean full = StoreException.saysNoRoom(cause);
+    return new Abort(
+        full ? Abort.CANNOT_CREATE : Abort.INTERNAL,
+        "cannot write the image to cache directory \""
+            + layout.cacheDirectory()
+            + "\": "
+            + cause.getMessage()
+            + (full ? " (tell the site: the node cache is full)" : " (see the launcher's log)"),
+        cause);
+  }
+
+  /**
+   * Evicts unleased images, least recently leased first, until there is room for the bytes; none
+   * when there could not be.
+   */
+  private void makeRoom(long bytes) throws Abort {
+    List<ImageKey> evictable = cached.oldestFirst(leases.all());
+    long freed = evictable.stream().mapToLong(cached::bytes).sum();
+    long held = heldBytes();
+    requireRoom(bytes, Math.max(held + bytes - limits.budgetBytes(), shortOnDisk(bytes) - freed));
+    long unheld = freed;
+    for (ImageKey key : evictable) {
+      if (held + unheld + bytes <= limits.budgetBytes() && shortOnDisk(bytes) <= 0) {
+        return;
+      }
+      unheld -= cached.bytes(key);
+      cached.evict(key);
+      log.info("event=evict image={}", key);
+    }
+    requireRoom(bytes, shortOnDisk(bytes));
+  }
+
+  private void requireRoom(long bytes, long missing) throws Abort {
+    if (missing > 0) {
+      throw new Abort(
+          Abort.CANNOT_CREATE,
+          String.format(
+              "cannot cache the image: it has %d MB, and %d MB are missing beside what running jobs"
+                  + " hold, of the %d MB that the cache may use or on its disk (try a smaller image"
+                  + " or another node)",
+              bytes >> 20, (missing >> 20) + 1, limits.budgetBytes() >> 20));
+    }
+  }
+
+  /** What no eviction gives back. */
+  private long heldBytes() {
+    long leased =
+        leases.all().stream()
+            .filter(key -> !filling.containsKey(key))
+            .mapToLong(cached::bytes)
+            .sum();
+    return leased + filling.values().stream().mapToLong(ImageFill::bytes).sum();
+  }
+
+  /** How many bytes the disk lacks for so many more. */
+  private long shortOnDisk(long bytes) throws Abort {
+    long promised = filling.values().stream().mapToLong(ImageFill::bytesMissing).sum();
+    try {
+      return promised + bytes - layout.usableBytes();
+    } catch (IOException e) {
+      throw asAbort(e);
+    }
+  }
+}

@@ -1,0 +1,378 @@
+package org.layercake.launcher.image;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.layercake.launcher.node.Abort;
+import org.layercake.launcher.node.ProcessId;
+import org.layercake.launcher.node.Program;
+import org.layercake.store.StoreException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * One read-only mount per image and node, shared by all jobs that may read the image, served by an
+ * unprivileged image server. A mount lives while somebody holds it.
+ */
+final class ImageMounts {
+  private static final Logger log = LoggerFactory.getLogger(ImageMounts.class);
+  private static final long MOUNT_TIMEOUT_MILLIS = 20_000;
+
+  /** A mounted image. Closing it twice is harmless. */
+  final class Mount implements AutoCloseable {
+    private final ImageKey key;
+    private final Served served;
+    private boolean held = true;
+
+    private Mount(ImageKey key, Served served) {
+      this.key = key;
+      this.served = served;
+    }
+
+    Path directory() {
+      return layout.mountPoint(key);
+    }
+
+    /** Whether reading it can succeed. A mount whose server has died never becomes whole again. */
+    boolean isAlive() {
+      return served.server.isAlive();
+    }
+
+    /** Completes when the server has ended, by itself or because nobody holds the mount. */
+    CompletableFuture<Void> onEnd() {
+      return served.server.onExit().thenAccept(ended -> {});
+    }
+
+    /**
+     * Lets go of the mount.
+     *
+     * @return complete when nothing of the image is held on its account
+     */
+    CompletableFuture<Void> release() {
+      synchronized (ImageMounts.this) {
+        if (held) {
+          held = false;
+          served.holds--;
+        }
+        if (served.holds > 0) {
+          return CompletableFuture.completedFuture(null);
+        }
+        end(key, served);
+      }
+      return onEnd();
+    }
+
+    @Override
+    public void close() {
+      CompletableFuture<Void> unused = release();
+    }
+  }
+
+  /** One image server and how many hold its mount; guarded by the enclosing object. */
+  private static final class Served {
+    private final ProcessHandle server;
+    private int holds;
+    private boolean ended; // by us, or its death is known
+
+    private Served(ProcessHandle server) {
+      this.server = server;
+    }
+  }
+
+  private final CacheLayout layout;
+  private final Path imageServer;
+  private final List<String> options;
+  private final Map<ImageKey, CompletableFuture<Served>> mounted =
+      new HashMap<>(); // guarded by this
+
+  /**
+   * @param options of all image servers, before the file
+   */
+  ImageMounts(CacheLayout layout, Path imageServer, List<String> options) {
+    this.layout = layout;
+    this.imageServer = imageServer;
+    this.options = List.copyOf(options);
+  }
+
+  /**
+   * Mounts an image, or takes part in the mount that is there. Images are mounted independently:
+   * one that makes its server hang delays nobody else.
+   *
+   * @param image on this node, or on its way here
+   */
+  Mount mount(ImageCache.Lease image) throws Abort, InterruptedException {
+    ImageKey key = image.key();
+    while (true) {
+      CompletableFuture<Served> mine = null;
+      CompletableFuture<Served> flight;
+      synchronized (this) {
+        flight = mounted.get(key);
+        if (flight != null && flight.isDone() && !flight.join().server.isAlive()) {
+          died(key, flight);
+          flight = null;
+        }
+        if (flight == null) {
+          mine = new CompletableFuture<>();
+          flight = mine;
+          mounted.put(key, mine);
+        }
+      }
+      if (mine != null) {
+        serve(image, mine);
+      }
+      Mount mount = hold(key, flight);
+      if (mount != null) {
+        return mount;
+      }
+    }
+  }
+
+  /** Takes part in a mount that an earlier launcher made, or returns null if it is not served. */
+  Mount mountedBefore(ImageKey key) throws Abort, InterruptedException {
+    CompletableFuture<Served> flight;
+    synchronized (this) {
+      flight = mounted.get(key);
+      ProcessHandle server = flight == null ? findServer(key).orElse(null) : null;
+      if (server != null) {
+        flight = CompletableFuture.completedFuture(new Served(server));
+        mounted.put(key, flight);
+        watch(key, flight, server);
+      }
+    }
+    return flight == null ? null : hold(key, flight);
+  }
+
+  /** Waits for a mount and holds it; null when it has ended meanwhile. */
+  private Mount hold(ImageKey key, CompletableFuture<Served> flight)
+      throws Abort, InterruptedException {
+    try {
+      Served served = flight.get();
+      synchronized (this) {
+        if (mounted.get(key) != flight) {
+          return null;
+        }
+        served.holds++;
+        return new Mount(key, served);
+      }
+    } catch (ExecutionException e) {
+      throw (Abort) e.getCause();
+    }
+  }
+
+  private void watch(ImageKey key, CompletableFuture<Served> flight, ProcessHandle server) {
+    CompletableFuture<Void> unused = server.onExit().thenAccept(ended -> died(key, flight));
+  }
+
+  /** What a server that ended by itself leaves: nobody is to be given its mount any more. */
+  private synchronized void died(ImageKey key, CompletableFuture<Served> flight) {
+    Served served = flight.join();
+    if (!served.ended) {
+      served.ended = true;
+      log.error(
+          "event=imageserver-died image={} pid={} holders={}",
+          key,
+          served.server.pid(),
+          served.holds);
+      if (mounted.remove(key, flight)) {
+        detachQuietly(key);
+      }
+    }
+  }
+
+  /**
+   * Ends the mounts and the image servers that an earlier launcher left and nobody holds. A server
+   * that it was just starting is either found here, or finds no mount point any more.
+   */
+  void endUnused() throws IOException {
+    Set<Path> held = new HashSet<>();
+    Set<Long> servers = new HashSet<>();
+    synchronized (this) {
+      for (Map.Entry<ImageKey, CompletableFuture<Served>> entry : mounted.entrySet()) {
+        held.add(layout.mountPoint(entry.getKey()));
+        if (entry.getValue().isDone()) {
+          servers.add(entry.getValue().join().server.pid());
+        }
+      }
+    }
+    removeAllBut(held);
+    for (ProcessHandle stray : ImageServers.running(imageServer, layout.mounts())) {
+      if (!servers.contains(stray.pid())) {
+        log.info("event=stray-imageserver pid={}", stray.pid());
+        stray.destroyForcibly();
+      }
+    }
+    removeAllBut(held);
+  }
+
+  private void removeAllBut(Set<Path> held) throws IOException {
+    for (Path mountPoint : layout.mountPoints()) {
+      if (!held.contains(mountPoint)) {
+        try {
+          layout.removeMountPoint(mountPoint);
+        } catch (IOException e) {
+          log.warn("event=unmount-failed path={} cause={}", mountPoint, e.toString());
+        }
+      }
+    }
+  }
+
+  private void serve(ImageCache.Lease image, CompletableFuture<Served> flight)
+      throws InterruptedException {
+    try {
+      Served served = serve(image);
+      flight.complete(served);
+      watch(image.key(), flight, served.server);
+    } catch (Abort e) {
+      forget(image.key(), flight, e);
+    } catch (Throwable e) { // also an OutOfMemoryError: nobody may wait for ever
+      forget(image.key(), flight, new Abort(Abort.INTERNAL, "mounting was cut short: " + e, e));
+      throw e;
+    }
+  }
+
+  private synchronized void forget(ImageKey key, CompletableFuture<Served> flight, Abort failure) {
+    mounted.remove(key, flight);
+    flight.completeExceptionally(failure);
+  }
+
+  private Served serve(ImageCache.Lease image) throws Abort, InterruptedException {
+    ImageKey key = image.key();
+    try {
+      layout.removeMountPoint(layout.mountPoint(key)); // what a server that died has left
+      Files.createDirectories(layout.mountPoint(key));
+    } catch (IOException e) {
+      throw cannotPrepare(e);
+    }
+    Program server = null;
+    boolean served = false;
+    try {
+      server = image.serve((file, filling) -> start(key, file, filling));
+      awaitFirstLook(image, server);
+      try {
+        Files.writeString(layout.mountServer(key), server.id() + "\n");
+      } catch (IOException e) {
+        throw cannotPrepare(e);
+      }
+      served = true;
+      return new Served(server.handle());
+    } finally {
+      if (!served) {
+        if (server != null) {
+          server.handle().destroyForcibly();
+        }
+        detachQuietly(key);
+      }
+    }
+  }
+
+  private Abort cannotPrepare(IOException e) {
+    boolean full = StoreException.saysNoRoom(e);
+    return new Abort(
+        full ? Abort.CANNOT_CREATE : Abort.INTERNAL,
+        "cannot mount the image: cannot write to run directory \""
+            + layout.runDirectory()
+            + "\": "
+            + e
+            + (full ? " (tell the site: it is full)" : " (tell the site)"),
+        e);
+  }
+
+  /** The server reads the image only now, or while its first chunks come. */
+  private void awaitFirstLook(ImageCache.Lease image, Program server)
+      throws Abort, InterruptedException {
+    long limitMillis = MOUNT_TIMEOUT_MILLIS + image.patienceMillis();
+    AtomicBoolean late = new AtomicBoolean();
+    // The end of a server that hangs in a hostile image ends the wait for it.
+    CompletableFuture<Void> watchdog =
+        CompletableFuture.runAsync(
+            () -> {
+              late.set(true);
+              server.handle().destroyForcibly();
+            },
+            CompletableFuture.delayedExecutor(limitMillis, TimeUnit.MILLISECONDS));
+    try {
+      Files.readAttributes(layout.mountPoint(image.key()), "isDirectory");
+    } catch (IOException e) {
+      if (late.get()) {
+        throw new Abort(
+            Abort.INTERNAL,
+            "cannot mount the image: its server did not answer in "
+                + limitMillis / 1000
+                + " s (see the launcher's log)",
+            e);
+      }
+      throw ImageServers.unreadable(image, server, e);
+    } finally {
+      watchdog.cancel(false);
+    }
+  }
+
+  /** Starts an image server on a file, with the arguments that it needs while that is filled. */
+  interface ServerStart {
+    Program with(Path file, List<String> filling) throws Abort, InterruptedException;
+  }
+
+  private Program start(ImageKey key, Path file, List<String> filling)
+      throws Abort, InterruptedException {
+    List<String> command = new ArrayList<>();
+    command.add(imageServer.toString());
+    command.addAll(options);
+    command.add(file.toString());
+    command.add(layout.mountPoint(key).toString());
+    command.addAll(filling);
+    return Program.start(command, "mounted", MOUNT_TIMEOUT_MILLIS);
+  }
+
+  /** Whether the image server that an earlier launcher started for an image still runs. */
+  boolean isServed(ImageKey key) {
+    return findServer(key).isPresent();
+  }
+
+  /** Holding the lock. */
+  private void end(ImageKey key, Served served) {
+    if (served.ended) {
+      return;
+    }
+    served.ended = true;
+    // Other mount namespaces may hold copies of the mount: only the server's end ends them all.
+    CompletableFuture<Served> flight = mounted.get(key);
+    if (flight != null && flight.getNow(null) == served) {
+      mounted.remove(key);
+      detachQuietly(key);
+    }
+    served.server.destroyForcibly();
+    log.info("event=unmount image={}", key);
+  }
+
+  private void detachQuietly(ImageKey key) {
+    try {
+      layout.removeMountPoint(layout.mountPoint(key));
+    } catch (IOException e) {
+      log.warn("event=unmount-failed image={} cause={}", key, e.toString());
+    }
+  }
+
+  /** By the file that tells of it, and where that cannot be read as it is seen in proc(5). */
+  private Optional<ProcessHandle> findServer(ImageKey key) {
+    try {
+      return ProcessId.parse(Files.readString(layout.mountServer(key))).find();
+    } catch (NoSuchFileException e) {
+      return Optional.empty(); // nobody ever held it
+    } catch (IOException | RuntimeException e) {
+      log.warn("event=server-unreadable image={} cause={}", key, e.toString());
+      return ImageServers.of(imageServer, layout.mountPoint(key));
+    }
+  }
+}

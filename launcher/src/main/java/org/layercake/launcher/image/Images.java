@@ -1,0 +1,241 @@
+package org.layercake.launcher.image;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.function.Consumer;
+import org.layercake.launcher.node.Abort;
+import org.layercake.store.Image;
+import org.layercake.store.ImageName;
+import org.layercake.store.ImageStore;
+import org.layercake.store.JobRef;
+import org.layercake.store.StoreException;
+
+/**
+ * From an image name to a mount on this node: resolve, fetch, mount. The launcher's key reads every
+ * user's images; it is {@link ImageStore#resolve} that refuses what the user may not run.
+ */
+public final class Images implements AutoCloseable {
+  private final ImageSettings settings;
+  private final ImageCache cache;
+  private final ImageMounts mounts;
+  private CompletableFuture<ImageStore> store; // guarded by this; null before and after a failure
+
+  /**
+   * Makes the images' directories; nothing is fetched yet.
+   *
+   * @throws IOException when the run directory cannot be used
+   */
+  public Images(ImageSettings settings) throws IOException {
+    this.settings = settings;
+    CacheLayout layout = new CacheLayout(settings.cacheDirectory(), settings.runDirectory());
+    layout.prepare();
+    this.cache =
+        new ImageCache(
+            layout, settings.limits(), settings.pace(), this::store, this::releaseMemory);
+    this.mounts =
+        new ImageMounts(
+            layout, settings.imageServer(), ImageMemory.options(settings.memoryBytes()));
+  }
+
+  /**
+   * The user and the job for whom an image is.
+   *
+   * @param user whose images a bare name means first, and who must be allowed to run it
+   * @param job all of whose containers of one name run one image, on all nodes
+   */
+  public record Reader(String user, long uid, JobLookup job) {}
+
+  /** Finds a job for the store; asked only where a name has no digest. */
+  public interface JobLookup {
+    JobRef find() throws StoreException, InterruptedException;
+  }
+
+  /** An image that is on this node and mounted, until closed. */
+  public static final class Mounted implements AutoCloseable {
+    private final List<String> environment;
+    private final ImageCache.Lease lease;
+    private final ImageMounts.Mount mount;
+
+    private Mounted(List<String> environment, ImageCache.Lease lease, ImageMounts.Mount mount) {
+      this.environment = environment;
+      this.lease = lease;
+      this.mount = mount;
+    }
+
+    public ImageKey key() {
+      return lease.key();
+    }
+
+    /** The image's, {@code NAME=VALUE}. */
+    public List<String> environment() {
+      return environment;
+    }
+
+    public Path directory() {
+      return mount.directory();
+    }
+
+    /** Whether programs can read it. Once false it is never true again: mount the image anew. */
+    public boolean isAlive() {
+      return mount.isAlive();
+    }
+
+    /** The file may go when its server has let go of it. */
+    @Override
+    public void close() {
+      CompletableFuture<Void> unused = mount.release().thenRun(lease::close);
+    }
+  }
+
+  /**
+   * Makes an image ready on this node.
+   *
+   * @param progress told lines for the user
+   */
+  public Mounted mount(ImageName name, Reader reader, Consumer<String> progress)
+      throws Abort, InterruptedException {
+    try {
+      progress.accept("looking up " + name + " in " + settings.store().place());
+      ImageStore images = store();
+      Image image = resolve(images, name, reader);
+      List<String> environment = environment(image); // the chunks are the fill's alone
+      FetchProgress listener =
+          new FetchProgress(
+              name + " from " + settings.store().place(), image.manifest().size(), progress);
+      ImageCache.Lease lease = cache.lease(image, reader.uid(), !settings.instantStart(), listener);
+      progress.accept("mounting " + name);
+      return mount(environment, lease);
+    } catch (StoreException e) {
+      throw Abort.of(e);
+    }
+  }
+
+  private static Image resolve(ImageStore images, ImageName name, Reader reader)
+      throws StoreException, InterruptedException {
+    Groups groups = new Groups(reader.user());
+    return name.digest().isPresent()
+        ? images.resolveToRun(name, reader.user(), groups::contain)
+        : images.resolveForJob(reader.job().find(), name, reader.user(), groups::contain);
+  }
+
+  /** Takes up what an earlier launcher has left. Nothing is fetched yet. */
+  public void recover() {
+    cache.recover(mounts::isServed);
+  }
+
+  /**
+   * To be called when {@link #mountedBefore} was, for all that jobs have: ends what nobody holds,
+   * and begins to fetch.
+   */
+  public void open() throws IOException {
+    mounts.endUnused();
+    cache.open();
+  }
+
+  /** The image's own, and which image it is: for a job's log, and to run the same again. */
+  private static List<String> environment(Image image) {
+    List<String> environment = new ArrayList<>(image.manifest().config().environment());
+    environment.add("LAYERCAKE_IMAGE=" + image.pinned());
+    return environment;
+  }
+
+  private Mounted mount(List<String> environment, ImageCache.Lease lease)
+      throws Abort, InterruptedException {
+    try {
+      return new Mounted(environment, lease, mounts.mount(lease));
+    } catch (Throwable e) {
+      lease.close();
+      throw e;
+    }
+  }
+
+  /**
+   * Takes up the mount of an earlier launcher, or returns null when it is not whole any more.
+   *
+   * @param uid whose job has it
+   */
+  public Mounted mountedBefore(ImageKey key, List<String> environment, long uid)
+      throws Abort, InterruptedException {
+    ImageCache.Lease lease = cache.leaseCached(key, uid);
+    ImageMounts.Mount mount = lease == null ? null : mounts.mountedBefore(key);
+    if (mount != null) {
+      return new Mounted(environment, lease, mount);
+    }
+    if (lease != null) {
+      lease.close();
+    }
+    return null;
+  }
+
+  /** An idle JVM would keep the buffers of its last fetch for ever. */
+  private void releaseMemory() {
+    if (cache.isQuiet()) {
+      CompletableFuture<ImageStore> connected;
+      synchronized (this) {
+        connected = store;
+      }
+      if (connected != null && connected.isDone() && !connected.isCompletedExceptionally()) {
+        connected.join().rest();
+      }
+      System.gc();
+    }
+  }
+
+  /**
+   * Connects on first need, so that a launcher can start before its store. One thread connects; the
+   * others wait for it, and hold no lock meanwhile.
+   */
+  private ImageStore store() throws StoreException {
+    CompletableFuture<ImageStore> mine = null;
+    CompletableFuture<ImageStore> connected;
+    synchronized (this) {
+      if (store == null) {
+        mine = new CompletableFuture<>();
+        store = mine;
+      }
+      connected = store;
+    }
+    if (mine != null) {
+      connect(mine);
+    }
+    try {
+      return connected.join();
+    } catch (CompletionException e) {
+      if (e.getCause() instanceof StoreException failure) {
+        throw failure;
+      }
+      throw new StoreException(
+          StoreException.Kind.INTERNAL, "cannot connect to the store: " + e.getCause(), e);
+    }
+  }
+
+  private void connect(CompletableFuture<ImageStore> mine) {
+    try {
+      ImageStore connected = ImageStore.open(settings.store());
+      connected.rest();
+      mine.complete(connected);
+    } catch (Throwable e) { // whoever comes next tries again
+      synchronized (this) {
+        store = null;
+      }
+      mine.completeExceptionally(e);
+    }
+  }
+
+  @Override
+  public void close() {
+    cache.close();
+    CompletableFuture<ImageStore> connected;
+    synchronized (this) {
+      connected = store;
+      store = null;
+    }
+    if (connected != null) {
+      CompletableFuture<Void> unused = connected.thenAccept(ImageStore::close);
+    }
+  }
+}

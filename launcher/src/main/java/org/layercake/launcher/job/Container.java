@@ -1,0 +1,273 @@
+package org.layercake.launcher.job;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import java.io.IOException;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.Executor;
+import org.layercake.launcher.image.Images;
+import org.layercake.launcher.node.Abort;
+import org.layercake.launcher.node.Libc;
+
+/**
+ * A job's container of one spec on this node: first its image, then its holder. Both are futures,
+ * so whoever asks second waits for the work of the first. Whatever is thrown completes them.
+ */
+public final class Container implements AutoCloseable {
+  /** Of an image's environment, with two bytes for the length of each variable: one frame's. */
+  public static final int MAX_ENVIRONMENT_BYTES = 65_536 - 3;
+
+  private final JobKey job;
+  private final Spec spec;
+  private final long arrival;
+  private final JobSettings settings;
+  private final Executor workers;
+  private final Keeper keeper;
+  private final CompletableFuture<Images.Mounted> image = new CompletableFuture<>();
+  private CompletableFuture<Holder> holder; // guarded by this
+  private boolean closed; // guarded by this
+  private volatile Libc.User user; // once the image is there
+  private volatile Holder running; // once it is in the job's state, or about to be
+  private volatile String progress = "";
+
+  /** Whoever has the container; called from a worker, without a lock of the container's. */
+  interface Keeper {
+    /**
+     * Makes the container known to a later launcher.
+     *
+     * @throws Abort when that cannot be done, or the job has ended: the container then ends
+     */
+    void complete(Container container, Holder holder) throws Abort;
+
+    /** Told once, when it cannot be had; whoever asks next tries anew. */
+    void failed(Container container, Throwable failure);
+  }
+
+  private Container(
+      JobKey job, Spec spec, long arrival, JobSettings settings, Executor workers, Keeper keeper) {
+    this.job = job;
+    this.spec = spec;
+    this.arrival = arrival;
+    this.settings = settings;
+    this.workers = workers;
+    this.keeper = keeper;
+  }
+
+  /**
+   * Starts to make the image ready, in the background.
+   *
+   * @param arrival of the request that asked for it
+   */
+  static Container prepare(
+      JobKey job,
+      Spec spec,
+      long arrival,
+      JobSettings settings,
+      Images images,
+      Slurm slurm,
+      Executor workers,
+      Keeper keeper) {
+    Container container = new Container(job, spec, arrival, settings, workers, keeper);
+    try {
+      workers.execute(() -> container.mount(images, slurm));
+    } catch (RuntimeException | Error e) {
+      container.image.completeExceptionally(noThread(e));
+    }
+    return container;
+  }
+
+  /** A container that an earlier launcher completed. */
+  static Container found(
+      JobKey job,
+      Spec spec,
+      Libc.User user,
+      JobSettings settings,
+      Images.Mounted image,
+      Holder holder,
+      Keeper keeper) {
+    Container container = new Container(job, spec, 0, settings, Runnable::run, keeper);
+    container.user = user;
+    container.image.complete(image);
+    container.running = holder;
+    container.holder = CompletableFuture.completedFuture(holder);
+    return container;
+  }
+
+  /** Starts the holder once the image is mounted; the job's extern step must exist by then. */
+  public CompletableFuture<Holder> start() {
+    CompletableFuture<Holder> started;
+    synchronized (this) {
+      if (holder != null) {
+        return holder;
+      }
+      holder = image.thenApplyAsync(this::startHolder, workers);
+      started = holder;
+    }
+    // Outside of the lock: the keeper takes the lock of the job, whose holders take ours.
+    return started.whenComplete(
+        (running, failure) -> {
+          if (failure != null) {
+            keeper.failed(this, causeOf(failure));
+          }
+        });
+  }
+
+  private static Throwable causeOf(Throwable failure) {
+    return failure instanceof CompletionException && failure.getCause() != null
+        ? failure.getCause()
+        : failure;
+  }
+
+  /** When it was asked for: that of the request, 0 for one of an earlier launcher. */
+  long arrival() {
+    return arrival;
+  }
+
+  /** When its holder started, in ticks since boot; later than any other while it is starting. */
+  long startTicks() {
+    Holder process = running;
+    return process == null ? Long.MAX_VALUE : process.id().startTicks();
+  }
+
+  Spec spec() {
+    return spec;
+  }
+
+  /** Its user; null while {@link #running} is. */
+  Libc.User user() {
+    return user;
+  }
+
+  /** The image's environment, {@code NAME=VALUE}, once {@link #start} is complete. */
+  public List<String> environment() {
+    return image.join().environment();
+  }
+
+  /** What a later launcher must know of it; null while there is no holder. */
+  JobState.Running running() {
+    Holder process = running;
+    if (process == null) {
+      return null;
+    }
+    Images.Mounted mounted = image.join();
+    return new JobState.Running(spec.text(), mounted.key(), mounted.environment(), process.id());
+  }
+
+  /** Whether its image server has died: nothing in the container can be read any more. */
+  boolean hasLostItsImage() {
+    return image.isDone() && !image.isCompletedExceptionally() && !image.join().isAlive();
+  }
+
+  /** What to tell a user who waits now; empty for nothing. */
+  public String progress() {
+    return progress;
+  }
+
+  private void mount(Images images, Slurm slurm) {
+    try {
+      user = userOf(job);
+      Images.Mounted mounted =
+          images.mount(
+              spec.image(),
+              new Images.Reader(user.name(), job.uid(), () -> slurm.job(job)),
+              line -> progress = line);
+      try {
+        refuseLong(mounted.environment());
+      } catch (Abort e) {
+        mounted.close();
+        throw e;
+      }
+      image.complete(mounted);
+    } catch (Throwable e) { // also an Error: whoever waits would wait for ever
+      image.completeExceptionally(Abort.of(e));
+    }
+  }
+
+  private static Libc.User userOf(JobKey job) throws Abort {
+    Optional<Libc.User> user;
+    try {
+      user = Libc.user(job.uid());
+    } catch (IOException e) {
+      throw new Abort(
+          Abort.UNAVAILABLE,
+          "cannot start a container for uid "
+              + job.uid()
+              + ": "
+              + e.getMessage()
+              + " (try again, or tell the site)",
+          e);
+    }
+    return user.orElseThrow(
+        () ->
+            new Abort(
+                Abort.NO_PERMISSION,
+                "cannot start a container for uid "
+                    + job.uid()
+                    + ": no such user on this node (tell the site)"));
+  }
+
+  private static void refuseLong(List<String> environment) throws Abort {
+    long bytes = environment.stream().mapToLong(each -> 2L + each.getBytes(UTF_8).length).sum();
+    if (bytes > MAX_ENVIRONMENT_BYTES) {
+      throw new Abort(
+          Abort.BAD_DATA,
+          "cannot hand over the image's environment: it is longer than "
+              + MAX_ENVIRONMENT_BYTES
+              + " bytes (build the image with less of it)");
+    }
+  }
+
+  private Holder startHolder(Images.Mounted mounted) {
+    progress = "starting the container";
+    Holder process = null;
+    try {
+      refuseClosed();
+      String home = settings.mountHome() && user.home().startsWith("/") ? user.home() : null;
+      process = Holder.start(settings, job, spec, mounted.directory(), home);
+      running = process;
+      keeper.complete(this, process);
+      process.keep();
+      return process;
+    } catch (Throwable e) { // as in mount
+      running = null;
+      if (process != null) {
+        process.close();
+      }
+      throw new CompletionException(Abort.of(e));
+    }
+  }
+
+  private synchronized void refuseClosed() throws Abort {
+    if (closed) {
+      throw new Abort(Abort.UNAVAILABLE, "cannot start the container: the job has ended");
+    }
+  }
+
+  private static Abort noThread(Throwable e) {
+    return new Abort(
+        Abort.UNAVAILABLE,
+        "cannot start the container: the node gives the launcher no thread: "
+            + e.getMessage()
+            + " (try again, or tell the site)",
+        e);
+  }
+
+  /** Ends the holder and lets go of the image, now or as soon as they are there. */
+  @Override
+  public void close() {
+    CompletableFuture<Holder> started;
+    synchronized (this) {
+      closed = true;
+      started = holder;
+    }
+    CompletableFuture<Void> holderEnded =
+        started == null
+            ? CompletableFuture.completedFuture(null)
+            : started.thenAccept(Holder::close).exceptionally(failure -> null);
+    CompletableFuture<Void> unused =
+        holderEnded.thenCompose(ended -> image.thenAccept(Images.Mounted::close));
+  }
+}

@@ -1,0 +1,184 @@
+package org.layercake.launcher.job;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import org.layercake.launcher.node.Abort;
+import org.layercake.launcher.node.Libc;
+import org.layercake.launcher.node.ProcessId;
+import org.layercake.launcher.node.Program;
+import org.layercake.launcher.node.UnixSocket;
+
+/**
+ * The process that keeps a container's namespaces, and our descriptors of it and of them. As long
+ * as those are open the container can be entered, whatever becomes of the process.
+ */
+public final class Holder implements AutoCloseable {
+  private static final long READY_TIMEOUT_MILLIS = 30_000;
+  private static final int SIGKILL = 9;
+
+  private final ProcessHandle process;
+  private final ProcessId id;
+  private final int pidfd;
+  private final int userNamespace;
+  private final int mountNamespace;
+  private Program program; // null for one that was started by an earlier launcher
+  private boolean open = true; // guarded by this
+  private int senders; // guarded by this
+
+  private Holder(
+      ProcessHandle process, ProcessId id, int pidfd, int userNamespace, int mountNamespace) {
+    this.process = process;
+    this.id = id;
+    this.pidfd = pidfd;
+    this.userNamespace = userNamespace;
+    this.mountNamespace = mountNamespace;
+  }
+
+  /**
+   * Starts a holder in the job's extern step and waits until its namespaces are complete.
+   *
+   * @param image where the image is mounted
+   * @param home the user's home directory, or null when it is not to be mounted
+   * @throws Abort as the holder program says it, {@link Abort#MISCONFIGURED} without {@code ch-run}
+   */
+  static Holder start(JobSettings settings, JobKey job, Spec spec, Path image, String home)
+      throws Abort, InterruptedException {
+    if (!Files.isExecutable(settings.chRun())) {
+      throw new Abort(
+          Abort.MISCONFIGURED,
+          "cannot start the container: no ch-run at \""
+              + settings.chRun()
+              + "\" (tell the site: install charliecloud-runtime)");
+    }
+    Program program =
+        Program.startTentative(
+            command(settings, job, spec, image, home), "ready", READY_TIMEOUT_MILLIS);
+    try {
+      Holder holder = find(program.id());
+      holder.program = program;
+      return holder;
+    } catch (IOException e) {
+      program.handle().destroyForcibly();
+      throw new Abort(Abort.INTERNAL, "the container ended at once: " + e.getMessage(), e);
+    }
+  }
+
+  /**
+   * Takes over a holder that was started before, by an earlier launcher too.
+   *
+   * @throws IOException when it is gone, also when its pid is another's now
+   */
+  static Holder find(ProcessId id) throws IOException {
+    List<Integer> opened = new ArrayList<>();
+    try {
+      opened.add(Libc.openProcess(id.pid()));
+      // The pidfd first: if that process is alive in the end, all the rest was of it.
+      ProcessHandle process = id.find().orElse(null);
+      for (String kind : List.of("user", "mnt")) {
+        opened.add(Libc.open("/proc/" + id.pid() + "/ns/" + kind));
+      }
+      if (process == null || !Libc.signal(opened.get(0), 0)) {
+        throw new IOException("holder " + id.pid() + " is gone");
+      }
+      return new Holder(process, id, opened.get(0), opened.get(1), opened.get(2));
+    } catch (IOException e) {
+      opened.forEach(Libc::close);
+      throw e;
+    }
+  }
+
+  private static List<String> command(
+      JobSettings settings, JobKey job, Spec spec, Path image, String home) {
+    List<String> command = new ArrayList<>();
+    command.add(settings.libraryDirectory().resolve("holder").toString());
+    command.addAll(List.of("--job", Long.toString(job.job())));
+    command.addAll(List.of("--uid", Long.toString(job.uid())));
+    command.addAll(List.of("--spool", settings.slurmSpoolDirectory().toString()));
+    command.addAll(List.of("--image", image.toString()));
+    command.addAll(List.of("--stage", settings.stage().toString()));
+    command.addAll(List.of("--pause", settings.libraryDirectory().resolve("pause").toString()));
+    command.addAll(List.of("--ch-run", settings.chRun().toString()));
+    if (spec.root()) {
+      command.add("--root");
+    }
+    // PMIx keeps each step's server files below Slurm's spool directory.
+    String spool = settings.slurmSpoolDirectory().toString();
+    add(command, "--site-mount", new Spec.Mount(spool, spool, Spec.Mount.Mode.RW));
+    if (home != null) {
+      add(command, "--site-mount", new Spec.Mount(home, home, Spec.Mount.Mode.RW));
+    }
+    settings.siteMounts().forEach(mount -> add(command, "--site-mount", mount));
+    spec.mounts().forEach(mount -> add(command, "--mount", mount));
+    return command;
+  }
+
+  // Paths are any bytes but a JVM's program arguments are not: they travel as in a spec.
+  private static void add(List<String> command, String option, Spec.Mount mount) {
+    String mode = mount.mode() == Spec.Mount.Mode.RO ? "ro" : "rw";
+    command.addAll(
+        List.of(option, mode, Spec.encode(mount.source()), Spec.encode(mount.destination())));
+  }
+
+  public ProcessId id() {
+    return id;
+  }
+
+  /**
+   * Lets it outlive us. Until then it ends with the launcher: one that is in no file would never be
+   * found again.
+   */
+  void keep() {
+    if (program != null) {
+      program.keep();
+    }
+  }
+
+  /** Completes when the process has ended. */
+  CompletableFuture<ProcessHandle> onExit() {
+    return process.onExit();
+  }
+
+  /**
+   * Sends a frame together with the user and the mount namespace, in this order. A client that does
+   * not read delays nobody else.
+   */
+  public void send(int connection, ByteBuffer frame) throws IOException {
+    synchronized (this) {
+      if (!open) {
+        throw new IOException("the job has ended");
+      }
+      senders++;
+    }
+    try {
+      UnixSocket.send(connection, frame, userNamespace, mountNamespace);
+    } finally {
+      synchronized (this) {
+        senders--;
+        closeUnlessNeeded();
+      }
+    }
+  }
+
+  /** Ends the process and lets go of the namespaces. Twice is harmless. */
+  @Override
+  public synchronized void close() {
+    if (open) {
+      open = false;
+      Libc.signal(pidfd, SIGKILL);
+      Libc.close(pidfd);
+      closeUnlessNeeded();
+    }
+  }
+
+  private void closeUnlessNeeded() {
+    if (!open && senders == 0) {
+      Libc.close(userNamespace);
+      Libc.close(mountNamespace);
+    }
+  }
+}

@@ -1,0 +1,27 @@
+package org.layercake.launcher.job;
+
+import java.nio.file.Path;
+import java.util.List;
+
+/**
+ * What a node's jobs and their containers need to be told.
+ *
+ * @param libraryDirectory where the native programs are
+ * @param containersPerJob how many different containers one job may have on this node
+ * @param containersPerUser the same of all jobs of a user
+ * @param siteMounts mounts of every container, skipped where the user cannot reach the source
+ */
+public record JobSettings(
+    Path runDirectory,
+    Path libraryDirectory,
+    Path chRun,
+    int containersPerJob,
+    int containersPerUser,
+    boolean mountHome,
+    List<Spec.Mount> siteMounts,
+    Path slurmSpoolDirectory) {
+  /** An empty directory on which each holder mounts what it prepares, in its own namespace. */
+  Path stage() {
+    return runDirectory.resolve("stage");
+  }
+}

@@ -1,0 +1,176 @@
+package org.layercake.launcher.job;
+
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
+
+import java.io.ByteArrayOutputStream;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.layercake.launcher.node.Abort;
+import org.layercake.store.ImageName;
+import org.layercake.store.StoreException;
+
+/**
+ * What a user asked for: an image, mounts, and whether to be root inside.
+ *
+ * <p>The format is docs/protocol.md, "Spec". Two specs are the same container when their {@link
+ * #text} is equal.
+ *
+ * @param text the line as it came, bytes as ISO 8859-1
+ */
+public record Spec(String text, ImageName image, List<Mount> mounts, boolean root) {
+  private static final int MAX_MOUNTS = 64;
+  private static final int MAX_IMAGE_BYTES = 512;
+  private static final int MAX_PATH_BYTES = 4095;
+
+  /**
+   * A bind mount; the paths are absolute and hold no {@code .} or {@code ..}.
+   *
+   * @param source bytes as ISO 8859-1
+   * @param destination bytes as ISO 8859-1, below {@code /}
+   */
+  record Mount(String source, String destination, Mode mode) {
+    enum Mode {
+      RO,
+      RW
+    }
+  }
+
+  /**
+   * Parses a spec.
+   *
+   * @throws Abort {@link Abort#USAGE} with the offending part
+   */
+  static Spec parse(String text) throws Abort {
+    ImageName image = null;
+    List<Mount> mounts = new ArrayList<>();
+    boolean root = false;
+    for (String item : text.split(";", -1)) {
+      int equals = item.indexOf('=');
+      String key = equals < 0 ? item : item.substring(0, equals);
+      String value = equals < 0 ? "" : item.substring(equals + 1);
+      if ((image == null) != key.equals("image")) {
+        throw refused(item, "image must be the first item, and only there");
+      }
+      switch (key) {
+        case "image" -> image = image(item, value);
+        case "mount" -> mounts.add(mount(item, value));
+        case "root" -> {
+          if (root || !value.equals("1")) {
+            throw refused(item, "root is given once, as root=1");
+          }
+          root = true;
+        }
+        default -> throw refused(item, "no such key");
+      }
+      if (mounts.size() > MAX_MOUNTS) {
+        throw refused(item, "more than " + MAX_MOUNTS + " mounts");
+      }
+    }
+    return new Spec(text, image, List.copyOf(mounts), root);
+  }
+
+  /**
+   * Parses a comma separated list of mounts as the config file has it, written as in a spec.
+   *
+   * @throws Abort with the offending part
+   */
+  public static List<Mount> mounts(String list) throws Abort {
+    List<Mount> mounts = new ArrayList<>();
+    for (String item : list.split(",", -1)) {
+      if (!item.isBlank()) {
+        mounts.add(mount(item, item.strip()));
+      }
+    }
+    return List.copyOf(mounts);
+  }
+
+  private static ImageName image(String item, String value) throws Abort {
+    String name = decode(item, value);
+    if (name.length() > MAX_IMAGE_BYTES) {
+      throw refused(item, "image name longer than " + MAX_IMAGE_BYTES + " bytes");
+    }
+    try {
+      return ImageName.parse(name);
+    } catch (StoreException e) {
+      throw Abort.of(e);
+    }
+  }
+
+  private static Mount mount(String item, String value) throws Abort {
+    String[] fields = value.split(":", -1);
+    if (fields.length != 3) {
+      throw refused(item, "a mount is SOURCE:DESTINATION:MODE");
+    }
+    Mount.Mode mode =
+        switch (fields[2]) {
+          case "ro" -> Mount.Mode.RO;
+          case "rw" -> Mount.Mode.RW;
+          default -> throw refused(item, "mode is ro or rw");
+        };
+    String destination = path(item, decode(item, fields[1]));
+    if (destination.equals("/")) {
+      throw refused(item, "a mount can not replace the container's /");
+    }
+    return new Mount(path(item, decode(item, fields[0])), destination, mode);
+  }
+
+  private static String path(String item, String path) throws Abort {
+    if (!path.startsWith("/")) {
+      throw refused(item, "path is not absolute");
+    }
+    if (path.length() > MAX_PATH_BYTES) {
+      throw refused(item, "path longer than " + MAX_PATH_BYTES + " bytes");
+    }
+    if (Arrays.stream(path.split("/")).anyMatch(part -> part.equals("..") || part.equals("."))) {
+      throw refused(item, "path with a . or .. component");
+    }
+    return path;
+  }
+
+  private static String decode(String item, String value) throws Abort {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream(value.length());
+    for (int i = 0; i < value.length(); i++) {
+      char c = value.charAt(i);
+      if (c == '%') {
+        bytes.write(hexByte(item, value, i));
+        i += 2;
+      } else if (c < 0x21 || c >= 0x7f) {
+        throw refused(item, "byte that must be written %XX");
+      } else {
+        bytes.write(c);
+      }
+    }
+    return bytes.toString(ISO_8859_1);
+  }
+
+  /** Writes a path as it stands in a spec; the opposite of what {@link #parse} does. */
+  static String encode(String path) {
+    StringBuilder encoded = new StringBuilder(path.length());
+    for (int i = 0; i < path.length(); i++) {
+      char c = path.charAt(i);
+      if (c < 0x21 || c >= 0x7f || c == '%' || c == ';' || c == ':') {
+        encoded.append(String.format("%%%02X", (int) c));
+      } else {
+        encoded.append(c);
+      }
+    }
+    return encoded.toString();
+  }
+
+  private static int hexByte(String item, String value, int at) throws Abort {
+    if (!value.startsWith("%", at) || at + 3 > value.length()) {
+      throw refused(item, "% without two hex digits");
+    }
+    int high = "0123456789ABCDEF".indexOf(value.charAt(at + 1));
+    int low = "0123456789ABCDEF".indexOf(value.charAt(at + 2));
+    if (high < 0 || low < 0 || high + low == 0) {
+      throw refused(item, "% without two upper-case hex digits, or %00");
+    }
+    return high * 16 + low;
+  }
+
+  private static Abort refused(String item, String why) {
+    return new Abort(Abort.USAGE, "cannot read the container spec: item \"" + item + "\": " + why);
+  }
+}

@@ -1,0 +1,71 @@
+package org.layercake.launcher.node;
+
+import org.layercake.store.StoreException;
+import org.layercake.store.Text;
+
+/**
+ * A request that can not be carried out: what the client is told and exits with.
+ *
+ * <p>The message is one line that names the act, the thing, the cause and the next move. The exit
+ * code is one of sysexits(3), listed in docs/user-guide.md.
+ */
+public final class Abort extends Exception {
+  public static final int USAGE = 64;
+  public static final int BAD_DATA = 65;
+  public static final int NO_INPUT = 66;
+  public static final int UNAVAILABLE = 69;
+  public static final int INTERNAL = 70;
+  public static final int CANNOT_CREATE = 73;
+  public static final int NO_PERMISSION = 77;
+  public static final int MISCONFIGURED = 78;
+
+  private static final int MAX_MESSAGE_CHARS = 2000;
+
+  private final int exitCode;
+
+  public Abort(int exitCode, String message) {
+    this(exitCode, message, null);
+  }
+
+  public Abort(int exitCode, String message, Throwable cause) {
+    super(oneLine(message), cause);
+    this.exitCode = exitCode;
+  }
+
+  public static Abort of(StoreException e) {
+    return new Abort(e.kind().exitCode(), e.getMessage(), e);
+  }
+
+  /**
+   * What is told of whatever kept a task from its end, an error of ours unless it says otherwise.
+   */
+  public static Abort of(Throwable failure) {
+    if (failure instanceof Abort abort) {
+      return abort;
+    }
+    if (failure instanceof StoreException e) {
+      return of(e);
+    }
+    if (failure instanceof InterruptedException) {
+      return new Abort(UNAVAILABLE, "the launcher is being restarted (try again)", failure);
+    }
+    return new Abort(
+        INTERNAL,
+        "the launcher failed: " + failure + " (tell the site: see the launcher's log)",
+        failure);
+  }
+
+  /** Whether the cause is in the node or in us, so that the administrator should look. */
+  public boolean isOurs() {
+    return exitCode == MISCONFIGURED || (exitCode == INTERNAL && getCause() != null);
+  }
+
+  public int exitCode() {
+    return exitCode;
+  }
+
+  private static String oneLine(String text) {
+    String line = Text.clean(text.strip());
+    return line.length() <= MAX_MESSAGE_CHARS ? line : line.substring(0, MAX_MESSAGE_CHARS) + "…";
+  }
+}

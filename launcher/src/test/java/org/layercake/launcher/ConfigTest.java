@@ -1,0 +1,71 @@
+package org.layercake.launcher;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.layercake.launcher.image.ImageSettings;
+import org.layercake.launcher.node.Abort;
+
+class ConfigTest {
+  @TempDir Path directory;
+
+  private Config read(String text) throws Exception {
+    return Config.read(Files.writeString(directory.resolve("launcher.conf"), text));
+  }
+
+  @Test
+  void anEmptyFileStandsForTheDefaults() throws Exception {
+    Config config = read("");
+    assertEquals(Path.of("/run/layercake/launcher.sock"), config.socket());
+    assertEquals(new ImageSettings.Limits(20L << 30, 75, 64), config.images().limits());
+    assertEquals(Path.of("/usr/lib/layercake/imageserver"), config.images().imageServer());
+    assertEquals(Path.of("/var/spool/slurmd"), config.jobs().slurmSpoolDirectory());
+  }
+
+  @Test
+  void imagesAndJobsShareTheRunAndTheLibraryDirectory() throws Exception {
+    Config config = read("run-directory = /r\nlibrary-directory = /l\n");
+    assertEquals(Path.of("/r"), config.images().runDirectory());
+    assertEquals(Path.of("/r"), config.jobs().runDirectory());
+    assertEquals(Path.of("/l/imageserver"), config.images().imageServer());
+    assertEquals(Path.of("/l"), config.jobs().libraryDirectory());
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "cache-budget = 20X",
+        "cache-budget = 9999999999T",
+        "user-cache-share = 101",
+        "user-images = 0",
+        "image-memory = -1",
+        "background-rate = fast",
+        "read-timeout = 86401",
+        "instant-start = yes",
+        "mount-home = 1",
+        "containers-per-job = 1001",
+        "scontrol = bin/scontrol",
+        "no-such-key = 1"
+      })
+  void aBadValueIsRefusedByItsFileKeyAndValue(String line) {
+    Abort abort = assertThrows(Abort.class, () -> read(line));
+    assertEquals(Abort.MISCONFIGURED, abort.exitCode());
+    String[] keyAndValue = line.split(" = ", 2);
+    assertTrue(abort.getMessage().contains("launcher.conf"), abort.getMessage());
+    String named = keyAndValue[0].startsWith("no-") ? keyAndValue[0] : line.replace(" = ", " \"");
+    assertTrue(abort.getMessage().contains(named), abort.getMessage());
+  }
+
+  @Test
+  void aMissingFileIsNotTakenForAnEmptyOne() {
+    Abort abort = assertThrows(Abort.class, () -> Config.read(directory.resolve("none")));
+    assertEquals(Abort.MISCONFIGURED, abort.exitCode());
+  }
+}

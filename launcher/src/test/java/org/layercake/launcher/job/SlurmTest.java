@@ -1,0 +1,75 @@
+package org.layercake.launcher.job;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Instant;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.layercake.store.StoreException;
+
+@Timeout(60)
+class SlurmTest {
+  private static final String LINES =
+      """
+      JobId=421 ArrayJobId=42 Restarts=0 SubmitTime=2026-11-26T10:00:00 EligibleTime=2026-11-26T10:00:00
+      JobId=42 ArrayJobId=42 JobName=SubmitTime=x Requeue=1 Restarts=0 SubmitTime=2026-11-26T11:00:00 X=y
+      """;
+
+  private static final JobKey JOB = new JobKey(42, 1001);
+
+  @TempDir Path directory;
+
+  @Test
+  void theLineOfTheJobIsFoundAmongThoseOfALargeArray() throws Exception {
+    Path lines = Files.writeString(directory.resolve("lines"), LINES);
+    String others = "yes JobId=421 Restarts=0 $(printf %1000d 7) | head -n 20000";
+    Slurm slurm = scontrol("echo ClusterName = c; " + others + "; cat " + lines);
+    assertEquals(
+        Optional.of(Instant.parse("2026-11-26T11:00:00Z")), slurm.job(JOB).submitted().time());
+  }
+
+  @Test
+  void aFailureOfScontrolIsNotTakenForAnAnswer() throws Exception {
+    String config = "case $* in *config*) echo ClusterName = c; exit;; esac; ";
+    Slurm slurm = scontrol(config + "echo 'Unable to contact slurm controller' >&2; exit 1");
+    StoreException failure =
+        assertThrows(StoreException.class, () -> slurm.job(JOB).submitted().time());
+    assertTrue(
+        failure.getMessage().contains("Unable to contact slurm controller"), failure.getMessage());
+  }
+
+  @Test
+  void aSlurmThatCannotBeAskedIsSaidWithTheSetting() {
+    Slurm slurm = new Slurm(directory.resolve("none").toString());
+    StoreException failure = assertThrows(StoreException.class, () -> slurm.job(JOB));
+    assertTrue(
+        failure.getMessage().contains("see \"scontrol\" in launcher.conf"), failure.getMessage());
+  }
+
+  private Slurm scontrol(String text) throws Exception {
+    Path program = Files.writeString(directory.resolve("scontrol"), "#!/bin/sh\n" + text + "\n");
+    Files.setPosixFilePermissions(program, PosixFilePermissions.fromString("rwxr-xr-x"));
+    return new Slurm(program.toString());
+  }
+
+  @Test
+  void theLineOfTheJobItselfCounts() {
+    assertEquals(Optional.of(Instant.parse("2026-11-26T11:00:00Z")), Slurm.submitted(42, LINES));
+    assertEquals(Optional.of(Instant.parse("2026-11-26T10:00:00Z")), Slurm.submitted(421, LINES));
+  }
+
+  @Test
+  void aRequeuedJobWasSubmittedNobodyKnowsWhen() {
+    assertEquals(Optional.empty(), Slurm.submitted(42, LINES.replace("Restarts=0", "Restarts=1")));
+    assertEquals(Optional.empty(), Slurm.submitted(4, LINES));
+    assertEquals(Optional.empty(), Slurm.submitted(42, LINES.replace("2026-11-26T11", "Unknown")));
+    assertEquals(Optional.empty(), Slurm.submitted(42, ""));
+  }
+}

@@ -1,0 +1,66 @@
+package org.layercake.launcher.job;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.layercake.launcher.node.Abort;
+
+class SpecTest {
+  @Test
+  void readsImageMountsAndRoot() throws Abort {
+    Spec spec = Spec.parse("image=deb:12;mount=/scratch:/scratch:rw;mount=/a%3Ab:/c:ro;root=1");
+    assertEquals("deb", spec.image().name());
+    assertEquals(
+        List.of(
+            new Spec.Mount("/scratch", "/scratch", Spec.Mount.Mode.RW),
+            new Spec.Mount("/a:b", "/c", Spec.Mount.Mode.RO)),
+        spec.mounts());
+    assertTrue(spec.root());
+  }
+
+  @Test
+  void keepsEveryByteOfAPath() throws Abort {
+    String path = "/\u00e9\u0001 %;:x";
+    Spec spec = Spec.parse("image=a;mount=" + Spec.encode(path) + ":/x:ro");
+    assertEquals(path, spec.mounts().get(0).source());
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "",
+        "mount=/a:/b:ro",
+        "image=a;image=b",
+        "image=a;mount=/a:/b",
+        "image=a;mount=/a:/b:rx",
+        "image=a;mount=a:/b:ro",
+        "image=a;mount=/a:b:ro",
+        "image=a;mount=/a/../etc:/b:ro",
+        "image=a;mount=/a:/b/..:ro",
+        "image=a;mount=/a:/:ro",
+        "image=a;mount=/a%00:/b:ro",
+        "image=a;mount=/a%2:/b:ro",
+        "image=a;mount=/a%zz:/b:ro",
+        "image=a;mount=/a b:/b:ro",
+        "image=a;root=2",
+        "image=a;root=1;root=1",
+        "image=a;volume=/a:/b:ro",
+        "image=a;",
+        "image=../../etc"
+      })
+  void refusesWhatIsNotASpec(String text) {
+    Abort abort = assertThrows(Abort.class, () -> Spec.parse(text));
+    assertEquals(Abort.USAGE, abort.exitCode());
+  }
+
+  @Test
+  void refusesMoreMountsThanItsBound() {
+    String many = "image=a" + ";mount=/a:/b:ro".repeat(65);
+    assertThrows(Abort.class, () -> Spec.parse(many));
+  }
+}
