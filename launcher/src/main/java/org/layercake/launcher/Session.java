@@ -11,6 +11,7 @@ import org.layercake.launcher.job.Container;
 import org.layercake.launcher.job.Holder;
 import org.layercake.launcher.job.JobKey;
 import org.layercake.launcher.job.Jobs;
+import org.layercake.launcher.job.Place;
 import org.layercake.launcher.node.Abort;
 import org.layercake.launcher.node.Libc;
 import org.layercake.launcher.node.UnixSocket;
@@ -82,7 +83,7 @@ final class Session implements Runnable, AutoCloseable {
     long deadlineNanos = System.nanoTime() + REQUEST_NANOS;
     try {
       Wire.requireHello(receive(Wire.HELLO_BYTES, Wire.HELLO_BYTES, deadlineNanos));
-      Jobs.Place place = answer(request(deadlineNanos));
+      Place place = answer(request(deadlineNanos));
       if (place != null) {
         join(place);
       }
@@ -102,10 +103,10 @@ final class Session implements Runnable, AutoCloseable {
    * Returns what is to be waited for, or null when the request is answered. By then nothing has the
    * request: thousands may wait.
    */
-  private Jobs.Place answer(Request request) throws Abort, IOException, InterruptedException {
+  private Place answer(Request request) throws Abort, IOException, InterruptedException {
     if (request instanceof Request.Enter enter) {
       JobKey job = new JobKey(enter.job(), peer.uid());
-      return new Jobs.Place(enter.job(), jobs.enter(job, enter.spec(), arrival), false);
+      return new Place(enter.job(), jobs.enter(job, enter.spec(), arrival), false);
     }
     if (request instanceof Request.Session session) {
       return jobs.ofSession(peer, session.job(), arrival);
@@ -132,7 +133,7 @@ final class Session implements Runnable, AutoCloseable {
     return null;
   }
 
-  private void join(Jobs.Place place) throws Abort, IOException, InterruptedException {
+  private void join(Place place) throws Abort, IOException, InterruptedException {
     if (!place.notice().isEmpty()) {
       send(new Reply.Progress(place.notice()));
     }

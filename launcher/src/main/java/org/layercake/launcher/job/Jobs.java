@@ -2,21 +2,14 @@ package org.layercake.launcher.job;
 
 import java.io.IOException;
 import java.nio.file.Files;
-import java.time.Duration;
 import java.util.Comparator;
-import java.util.HashSet;
 import java.util.List;
-import java.util.Map;
-import java.util.Objects;
 import java.util.Optional;
-import java.util.Set;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executor;
 import java.util.concurrent.atomic.AtomicLong;
 import org.layercake.launcher.image.Images;
 import org.layercake.launcher.node.Abort;
-import org.layercake.launcher.node.Libc;
 import org.layercake.launcher.node.UnixSocket;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -30,75 +23,15 @@ import org.slf4j.LoggerFactory;
  */
 public final class Jobs {
   private static final Logger log = LoggerFactory.getLogger(Jobs.class);
-  // A job's prolog comes before its extern step; no site lets one take longer than this.
-  private static final long PROLOG_SECONDS = Duration.ofMinutes(30).toSeconds();
-
-  /** What is known of a job. Guarded by itself. */
-  private static final class Job {
-    private String registeredSpec = "";
-    private long registered; // arrival of the request that said so
-    private final Map<String, Container> containers = new ConcurrentHashMap<>();
-    private Libc.User user;
-    private boolean released;
-    private boolean sawExternStep;
-    private long knownSinceSeconds;
-
-    private Job(long knownSinceSeconds) {
-      this.knownSinceSeconds = knownSinceSeconds;
-    }
-
-    /** Takes the spec that a prolog left for a launcher that did not hear of it. */
-    private void announce(String noted, long arrival) {
-      registeredSpec = noted;
-      registered = arrival;
-      sawExternStep = false;
-      knownSinceSeconds = Libc.uptimeSeconds();
-    }
-
-    /** Whether it may still be in its prolog, before its extern step. */
-    private boolean mayBeInProlog() {
-      return !sawExternStep && knownSinceSeconds + PROLOG_SECONDS >= Libc.uptimeSeconds();
-    }
-
-    private boolean isIdle() {
-      return registeredSpec.isEmpty() && containers.isEmpty();
-    }
-  }
-
-  /**
-   * Where an ssh session belongs.
-   *
-   * @param container null for the host
-   * @param othersHave whether other jobs of the user here have containers
-   */
-  public record Place(long job, Container container, boolean othersHave) {
-    /** What the user might not expect; empty when there was no choice. */
-    public String notice() {
-      if (!othersHave) {
-        return "";
-      }
-      return container == null
-          ? "this session is in job "
-              + job
-              + ", which has no container (other jobs of yours on this node have)"
-          : "this session is in job "
-              + job
-              + ", in "
-              + container.spec().image()
-              + " (other jobs of yours on this node have containers, too)";
-    }
-  }
 
   private final JobSettings settings;
   private final JobFiles files;
   private final Images images;
-  private final Slurm slurm;
-  private final Executor workers;
-  private final Map<JobKey, Job> jobs = new ConcurrentHashMap<>();
+  private final JobTable jobs;
+  private final Containers containers;
   private final Releases releases = new Releases();
   // What an earlier launcher left counts as 0, and what ends it as 1.
   private final AtomicLong arrivals = new AtomicLong(1);
-  private final Object admission = new Object(); // held while containers are counted and one added
 
   /** Makes the jobs' directories. */
   public Jobs(JobSettings settings, Images images, Slurm slurm, Executor workers)
@@ -106,8 +39,9 @@ public final class Jobs {
     this.settings = settings;
     this.files = new JobFiles(settings.runDirectory());
     this.images = images;
-    this.slurm = slurm;
-    this.workers = workers;
+    this.jobs = new JobTable(files);
+    this.containers =
+        new Containers(settings, images, slurm, workers, files, jobs, this::releaseIfEnded);
     files.prepare();
     Files.createDirectories(settings.stage());
   }
@@ -127,19 +61,16 @@ public final class Jobs {
     refuseRoot(key);
     releaseEndedJobs();
     boolean registered =
-        withJob(
+        jobs.with(
             key,
             job -> {
               if (releases.cameAfter(key.job(), arrival) || job.registered > arrival) {
-                forgetIfIdle(key, job);
+                jobs.forgetIfIdle(job);
                 return false;
               }
-              job.registeredSpec = specText;
-              job.registered = arrival;
-              job.sawExternStep = false;
-              job.knownSinceSeconds = Libc.uptimeSeconds();
-              save(key, job);
-              Container unused = container(key, job, spec, arrival);
+              job.announce(specText, arrival);
+              jobs.save(job);
+              Container unused = containers.of(job, spec, arrival);
               return true;
             });
     log.info(
@@ -166,7 +97,7 @@ public final class Jobs {
    */
   public Container enter(JobKey key, String specText, long arrival) throws Abort {
     refuseRoot(key);
-    if (!jobs.containsKey(key) && !hasExternStep(key.job())) {
+    if (!jobs.has(key) && !hasExternStep(key.job())) {
       // Whose job it is the holder asks slurmstepd; nothing is fetched for a job that is not here.
       throw new Abort(
           Abort.NO_PERMISSION, "job " + key.job() + " is not on this node, or has ended here");
@@ -178,14 +109,14 @@ public final class Jobs {
     }
     Spec spec = Spec.parse(wanted);
     Container container =
-        withJob(
+        jobs.with(
             key,
             job -> {
               try {
                 refuseReleased(key, arrival);
-                return container(key, job, spec, arrival);
+                return containers.of(job, spec, arrival);
               } catch (Abort e) {
-                forgetIfIdle(key, job);
+                jobs.forgetIfIdle(job);
                 throw e;
               }
             });
@@ -208,7 +139,7 @@ public final class Jobs {
     JobKey key = jobOfSession(peer, claimed);
     String spec = announcedSpec(key, arrival);
     boolean othersHave =
-        jobs.keySet().stream().anyMatch(k -> k.uid() == peer.uid() && !k.equals(key));
+        jobs.keys().stream().anyMatch(k -> k.uid() == peer.uid() && !k.equals(key));
     if (spec.isEmpty()) {
       spec = newestSpec(key);
     }
@@ -217,7 +148,7 @@ public final class Jobs {
 
   /** What the job was announced with; empty for a job without a container of its own. */
   private String announcedSpec(JobKey key, long arrival) throws Abort {
-    if (!jobs.containsKey(key)) {
+    if (!jobs.has(key)) {
       String noted = files.noted(key); // its prolog left it for a launcher that did not run
       if (!noted.isEmpty()) {
         register(key, noted, arrival);
@@ -235,14 +166,14 @@ public final class Jobs {
   private JobKey jobOfSession(UnixSocket.Peer peer, long claimed) {
     long adopted = SessionJob.of(peer.pid());
     JobKey key = new JobKey(adopted != 0 ? adopted : claimed, peer.uid());
-    if (jobs.containsKey(key) || (key.job() != 0 && hasExternStep(key.job()))) {
+    if (jobs.has(key) || (key.job() != 0 && hasExternStep(key.job()))) {
       return key;
     }
     return newestOf(peer.uid()).orElse(key);
   }
 
   private Optional<JobKey> newestOf(long uid) {
-    return jobs.keySet().stream()
+    return jobs.keys().stream()
         .filter(key -> key.uid() == uid && hasExternStep(key.job()))
         .max(Comparator.comparingLong(JobKey::job));
   }
@@ -267,8 +198,8 @@ public final class Jobs {
    */
   public void release(long jobId, long arrival) {
     releases.add(jobId, arrival); // before the table is read: whoever registers sees either
-    for (JobKey key : keysOf(jobId)) {
-      withJob(key, job -> endOlder(key, job, arrival, job.registered > arrival))
+    for (JobKey key : jobs.keysOf(jobId)) {
+      jobs.with(key, job -> endOlder(job, arrival, job.registered > arrival))
           .forEach(Container::close);
     }
   }
@@ -286,31 +217,20 @@ public final class Jobs {
       return;
     }
     releases.add(jobId, arrival);
-    for (JobKey key : keysOf(jobId)) {
-      withJob(key, job -> endFirstRun(key, job, arrival)).forEach(Container::close);
+    for (JobKey key : jobs.keysOf(jobId)) {
+      jobs.with(key, job -> endFirstRun(job, arrival)).forEach(Container::close);
     }
   }
 
-  private List<Container> endFirstRun(JobKey key, Job job, long arrival) {
-    if (!takeUpNewerNote(key, job)) {
+  private List<Container> endFirstRun(Job job, long arrival) {
+    if (!takeUpNewerNote(job)) {
       return List.of();
     }
     boolean inProlog = !job.registeredSpec.isEmpty() && job.mayBeInProlog();
-    return endOlder(key, job, arrival, inProlog || job.registered > arrival);
+    return endOlder(job, arrival, inProlog || job.registered > arrival);
   }
 
-  private Set<JobKey> keysOf(long jobId) {
-    Set<JobKey> keys = new HashSet<>(jobs.keySet());
-    try {
-      keys.addAll(files.notes());
-    } catch (IOException e) {
-      log.error("event=notes-unreadable job={}", jobId, e); // containers end all the same
-    }
-    keys.removeIf(key -> key.job() != jobId);
-    return keys;
-  }
-
-  private List<Container> endOlder(JobKey key, Job job, long arrival, boolean outlived) {
+  private List<Container> endOlder(Job job, long arrival, boolean outlived) {
     List<Container> ended =
         job.containers.values().stream().filter(c -> c.arrival() < arrival).toList();
     ended.forEach(container -> job.containers.remove(container.spec().text(), container));
@@ -318,13 +238,13 @@ public final class Jobs {
       job.registeredSpec = "";
     }
     if (job.isIdle()) {
-      leaveTable(key, job);
-      files.deleteNote(key); // only here: the job is known to have ended
+      jobs.remove(job);
+      files.deleteNote(job.key); // only here: the job is known to have ended
     } else {
-      save(key, job);
+      jobs.save(job);
     }
     if (!outlived || !ended.isEmpty()) {
-      log.info("event=release job={} uid={}", key.job(), key.uid());
+      log.info("event=release job={} uid={}", job.key.job(), job.key.uid());
     }
     return ended;
   }
@@ -343,25 +263,16 @@ public final class Jobs {
 
   private void recover(JobState state) throws InterruptedException {
     JobKey key = state.job();
-    Job job = new Job(state.knownSinceSeconds());
-    job.registeredSpec = endedUnheard(state) ? "" : state.registeredSpec();
-    job.user = state.user();
-    job.sawExternStep = !state.containers().isEmpty();
-    takeUpNewerNote(key, job);
+    Job job = new Job(state);
+    if (endedUnheard(state)) {
+      job.registeredSpec = "";
+    }
+    boolean unused = takeUpNewerNote(job);
     for (JobState.Running running : state.containers()) {
-      try {
-        Container container = found(key, job, running);
-        if (container != null) {
-          job.containers.put(running.spec(), container);
-          watch(key, container, container.start().join());
-        }
-      } catch (Abort | RuntimeException e) {
-        log.error("event=recover-failed job={} holder={}", key.job(), running.holder().pid(), e);
-      }
+      containers.takeUp(job, running);
     }
     if (!job.isIdle()) {
-      jobs.put(key, job);
-      save(key, job);
+      jobs.add(job);
     } else {
       files.deleteState(key); // its note is kept: it may still be here, takeUpNotes will see
     }
@@ -377,46 +288,16 @@ public final class Jobs {
   }
 
   /** False when it cannot be read whether there is one. */
-  private boolean takeUpNewerNote(JobKey key, Job job) {
+  private boolean takeUpNewerNote(Job job) {
     try {
-      String spec = files.notedSince(key);
+      String spec = files.notedSince(job.key);
       if (!spec.isEmpty()) {
         job.announce(spec, arrival());
       }
       return true;
     } catch (Abort e) {
-      log.error("event=notes-unreadable job={}", key.job(), e);
+      log.error("event=notes-unreadable job={}", job.key.job(), e);
       return false;
-    }
-  }
-
-  private Container found(JobKey key, Job job, JobState.Running running)
-      throws Abort, InterruptedException {
-    Holder holder;
-    try {
-      holder = Holder.find(running.holder());
-    } catch (IOException e) {
-      log.info("event=holder-gone job={} pid={}", key.job(), running.holder().pid());
-      return null;
-    }
-    Images.Mounted image = null;
-    Container container = null;
-    try {
-      Spec spec = Spec.parse(running.spec());
-      image = images.mountedBefore(running.image(), running.environment(), key.uid());
-      if (image == null) {
-        log.warn("event=image-gone job={} image={}", key.job(), running.image());
-        return null;
-      }
-      container = Container.found(key, spec, job.user, settings, image, holder, keeper(key, job));
-      return container;
-    } finally {
-      if (container == null) {
-        holder.close();
-      }
-      if (container == null && image != null) {
-        image.close();
-      }
     }
   }
 
@@ -427,7 +308,7 @@ public final class Jobs {
   private void takeUpNotes() throws IOException {
     for (JobKey key : files.notes()) {
       try {
-        if (jobs.containsKey(key)) {
+        if (jobs.has(key)) {
           continue;
         }
         if (hasExternStep(key.job())) {
@@ -446,131 +327,13 @@ public final class Jobs {
       files.deleteNote(key); // not a prolog's, but of a container: its extern step is gone
       return;
     }
-    Job job = new Job(Libc.uptimeSeconds());
+    Job job = new Job(key);
     job.announce(spec, arrival());
-    jobs.put(key, job);
-    save(key, job);
-  }
-
-  private Container container(JobKey key, Job job, Spec spec, long arrival) throws Abort {
-    Container there = job.containers.get(spec.text());
-    if (there != null && !there.hasLostItsImage()) {
-      return there;
-    }
-    if (there != null) { // its tasks go on with what they have, and those to come get another
-      job.containers.remove(spec.text());
-      there.close();
-      log.info("event=container-replaced job={} uid={}", key.job(), key.uid());
-    }
-    synchronized (admission) {
-      refuseTooMany(key, job);
-      Container prepared =
-          Container.prepare(key, spec, arrival, settings, images, slurm, workers, keeper(key, job));
-      job.containers.put(spec.text(), prepared);
-      return prepared;
-    }
-  }
-
-  private void refuseTooMany(JobKey key, Job job) throws Abort {
-    if (job.containers.size() >= settings.containersPerJob()) {
-      throw tooMany("job " + key.job() + " has", job.containers.size());
-    }
-    int all = 0;
-    for (Map.Entry<JobKey, Job> other : jobs.entrySet()) {
-      all += other.getKey().uid() == key.uid() ? other.getValue().containers.size() : 0;
-    }
-    if (all >= settings.containersPerUser()) {
-      throw tooMany("your jobs have", all);
-    }
-  }
-
-  private static Abort tooMany(String whose, int count) {
-    return new Abort(
-        Abort.UNAVAILABLE,
-        "cannot start another container: "
-            + whose
-            + " "
-            + count
-            + " different ones on this node, as many as the site allows (use the same image and"
-            + " mounts for several steps)");
-  }
-
-  private Container.Keeper keeper(JobKey key, Job job) {
-    return new Container.Keeper() {
-      @Override
-      public void complete(Container container, Holder holder) throws Abort {
-        completed(key, job, container, holder);
-      }
-
-      @Override
-      public void failed(Container container, Throwable failure) {
-        dropped(key, job, container, failure);
-      }
-    };
-  }
-
-  private void completed(JobKey key, Job job, Container container, Holder holder) throws Abort {
-    synchronized (job) {
-      if (job.released || job.containers.get(container.spec().text()) != container) {
-        throw new Abort(Abort.UNAVAILABLE, "cannot start the container: the job has ended");
-      }
-      job.sawExternStep = true;
-      job.user = container.user();
-      try {
-        files.save(state(key, job));
-      } catch (IOException e) {
-        throw new Abort(
-            Abort.CANNOT_CREATE,
-            "cannot note the container in the node's run directory: "
-                + e.getMessage()
-                + " (tell the site)",
-            e);
-      }
-    }
-    log.info(
-        "event=ready job={} uid={} image={} digest={} holder={}",
-        key.job(),
-        key.uid(),
-        container.spec().image(),
-        container.running().image().digest(),
-        holder.id().pid());
-    watch(key, container, holder);
-  }
-
-  /** A container that could not be made is to be tried anew by whoever asks next. */
-  private void dropped(JobKey key, Job job, Container container, Throwable failure) {
-    if (job.containers.remove(container.spec().text(), container)) {
-      container.close();
-      logFailure(key, container, failure);
-    }
-    synchronized (job) {
-      forgetIfIdle(key, job);
-    }
-  }
-
-  private static void logFailure(JobKey key, Container container, Throwable failure) {
-    String event = "event=failed job={} uid={} image={} cause={}";
-    Object[] fields = {
-      key.job(), key.uid(), container.spec().image(), failure.getMessage(), failure
-    };
-    if (failure instanceof Abort abort && !abort.isOurs()) {
-      fields[4] = null; // the user's own mistake, or the store's: the line says it all
-      log.info(event, fields);
-    } else {
-      log.error(event, fields);
-    }
-  }
-
-  /** A holder lives in its job's extern step: its end is our sign of a lost epilog. */
-  private void watch(JobKey key, Container container, Holder holder) {
-    // A job that was requeued meanwhile has asked later than this container's first step did.
-    long arrival = container.arrival() + 1;
-    CompletableFuture<Void> unused =
-        holder.onExit().thenRunAsync(() -> releaseIfEnded(key, arrival), workers);
+    jobs.add(job);
   }
 
   private void releaseIfEnded(JobKey key, long arrival) {
-    if (jobs.containsKey(key) && !hasExternStep(key.job())) {
+    if (jobs.has(key) && !hasExternStep(key.job())) {
       log.info("event=ended-without-epilog job={}", key.job());
       releaseLate(key.job(), arrival);
     }
@@ -593,55 +356,6 @@ public final class Jobs {
 
   private boolean hasExternStep(long jobId) {
     return ExternStep.isHere(settings.slurmSpoolDirectory(), jobId);
-  }
-
-  /** Forgets a job of which there is nothing; whoever calls holds its lock. */
-  private void forgetIfIdle(JobKey key, Job job) {
-    if (job.isIdle() && !job.released) {
-      leaveTable(key, job);
-    }
-  }
-
-  /** The file first: once the job has left the table, another of the same key may write it. */
-  private void leaveTable(JobKey key, Job job) {
-    job.released = true;
-    files.deleteState(key);
-    jobs.remove(key, job);
-  }
-
-  /** What is done with a job of the table; it cannot leave the table meanwhile. */
-  private interface Act<T, E extends Exception> {
-    T on(Job job) throws E;
-  }
-
-  private <T, E extends Exception> T withJob(JobKey key, Act<T, E> act) throws E {
-    while (true) {
-      Job job = jobs.computeIfAbsent(key, k -> new Job(Libc.uptimeSeconds()));
-      synchronized (job) {
-        if (!job.released) {
-          return act.on(job);
-        }
-      }
-    }
-  }
-
-  private void save(JobKey key, Job job) {
-    synchronized (job) {
-      if (job.released) {
-        return;
-      }
-      try {
-        files.save(state(key, job));
-      } catch (IOException e) {
-        log.error("event=save-failed job={}", key.job(), e);
-      }
-    }
-  }
-
-  private static JobState state(JobKey key, Job job) {
-    List<JobState.Running> running =
-        job.containers.values().stream().map(Container::running).filter(Objects::nonNull).toList();
-    return new JobState(key, job.registeredSpec, job.user, job.knownSinceSeconds, running);
   }
 
   private static void refuseRoot(JobKey key) throws Abort {

@@ -5,9 +5,9 @@
  * may take them:
  *
  * <ol>
- *   <li>a job of {@link org.layercake.launcher.job.Jobs}: its table entry, its state file and its
- *       note. Small files of the run directory, which is in memory, are written under it.
- *   <li>{@code Jobs.admission}: containers are counted and one is added.
+ *   <li>{@link org.layercake.launcher.job.Job}: its table entry, its state file and its note. Small
+ *       files of the run directory, which is in memory, are written under it.
+ *   <li>{@code Containers.admission}: containers are counted and one is added.
  *   <li>{@link org.layercake.launcher.job.Container}: which of its futures exist.
  *   <li>{@link org.layercake.launcher.job.Holder}: whether its descriptors are open, and who sends
  *       them.

@@ -425,7 +425,7 @@ class JobsTest {
     ListAppender<ILoggingEvent> log = new ListAppender<>();
     log.list = new CopyOnWriteArrayList<>();
     log.start();
-    Logger logger = (Logger) LoggerFactory.getLogger(Jobs.class);
+    Logger logger = (Logger) LoggerFactory.getLogger("org.layercake.launcher");
     logger.addAppender(log);
     try {
       Jobs jobs = node.launcher().jobs;

@@ -1,0 +1,213 @@
+package org.layercake.launcher.job;
+
+import java.io.IOException;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
+import org.layercake.launcher.image.Images;
+import org.layercake.launcher.node.Abort;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Makes the containers of jobs, within the site's limits, and finds those of an earlier launcher.
+ * Whoever calls for a job holds its lock.
+ */
+final class Containers {
+  private static final Logger log = LoggerFactory.getLogger(Containers.class);
+
+  private final JobSettings settings;
+  private final Images images;
+  private final Slurm slurm;
+  private final Executor workers;
+  private final JobFiles files;
+  private final JobTable table;
+  private final HolderEnd onHolderEnd;
+  private final Object admission = new Object(); // held while containers are counted and one added
+
+  /** Told that a holder has ended of which the job may not know. */
+  interface HolderEnd {
+    /**
+     * Is called by a worker.
+     *
+     * @param arrival that of a request that would have ended the container
+     */
+    void accept(JobKey key, long arrival);
+  }
+
+  Containers(
+      JobSettings settings,
+      Images images,
+      Slurm slurm,
+      Executor workers,
+      JobFiles files,
+      JobTable table,
+      HolderEnd onHolderEnd) {
+    this.settings = settings;
+    this.images = images;
+    this.slurm = slurm;
+    this.workers = workers;
+    this.files = files;
+    this.table = table;
+    this.onHolderEnd = onHolderEnd;
+  }
+
+  /** The job's container of this spec, made when there is none whose image can be read. */
+  Container of(Job job, Spec spec, long arrival) throws Abort {
+    Container there = job.containers.get(spec.text());
+    if (there != null && !there.hasLostItsImage()) {
+      return there;
+    }
+    if (there != null) { // its tasks go on with what they have, and those to come get another
+      job.containers.remove(spec.text());
+      there.close();
+      log.info("event=container-replaced job={} uid={}", job.key.job(), job.key.uid());
+    }
+    synchronized (admission) {
+      refuseTooMany(job);
+      Container prepared =
+          Container.prepare(job.key, spec, arrival, settings, images, slurm, workers, keeper(job));
+      job.containers.put(spec.text(), prepared);
+      return prepared;
+    }
+  }
+
+  private void refuseTooMany(Job job) throws Abort {
+    if (job.containers.size() >= settings.containersPerJob()) {
+      throw tooMany("job " + job.key.job() + " has", job.containers.size());
+    }
+    int all = table.containersOf(job.key.uid());
+    if (all >= settings.containersPerUser()) {
+      throw tooMany("your jobs have", all);
+    }
+  }
+
+  private static Abort tooMany(String whose, int count) {
+    return new Abort(
+        Abort.UNAVAILABLE,
+        "cannot start another container: "
+            + whose
+            + " "
+            + count
+            + " different ones on this node, as many as the site allows (use the same image and"
+            + " mounts for several steps)");
+  }
+
+  private Container.Keeper keeper(Job job) {
+    return new Container.Keeper() {
+      @Override
+      public void complete(Container container, Holder holder) throws Abort {
+        completed(job, container, holder);
+      }
+
+      @Override
+      public void failed(Container container, Throwable failure) {
+        dropped(job, container, failure);
+      }
+    };
+  }
+
+  private void completed(Job job, Container container, Holder holder) throws Abort {
+    synchronized (job) {
+      if (job.released || job.containers.get(container.spec().text()) != container) {
+        throw new Abort(Abort.UNAVAILABLE, "cannot start the container: the job has ended");
+      }
+      job.sawExternStep = true;
+      job.user = container.user();
+      try {
+        files.save(job.state());
+      } catch (IOException e) {
+        throw new Abort(
+            Abort.CANNOT_CREATE,
+            "cannot note the container in the node's run directory: "
+                + e.getMessage()
+                + " (tell the site)",
+            e);
+      }
+    }
+    log.info(
+        "event=ready job={} uid={} image={} digest={} holder={}",
+        job.key.job(),
+        job.key.uid(),
+        container.spec().image(),
+        container.running().image().digest(),
+        holder.id().pid());
+    watch(job.key, container, holder);
+  }
+
+  /** A container that could not be made is to be tried anew by whoever asks next. */
+  private void dropped(Job job, Container container, Throwable failure) {
+    if (job.containers.remove(container.spec().text(), container)) {
+      container.close();
+      logFailure(job.key, container, failure);
+    }
+    synchronized (job) {
+      table.forgetIfIdle(job);
+    }
+  }
+
+  private static void logFailure(JobKey key, Container container, Throwable failure) {
+    String event = "event=failed job={} uid={} image={} cause={}";
+    Object[] fields = {
+      key.job(), key.uid(), container.spec().image(), failure.getMessage(), failure
+    };
+    if (failure instanceof Abort abort && !abort.isOurs()) {
+      fields[4] = null; // the user's own mistake, or the store's: the line says it all
+      log.info(event, fields);
+    } else {
+      log.error(event, fields);
+    }
+  }
+
+  /** A holder lives in its job's extern step: its end is our sign of a lost epilog. */
+  private void watch(JobKey key, Container container, Holder holder) {
+    // A job that was requeued meanwhile has asked later than this container's first step did.
+    long arrival = container.arrival() + 1;
+    CompletableFuture<Void> unused =
+        holder.onExit().thenRunAsync(() -> onHolderEnd.accept(key, arrival), workers);
+  }
+
+  /**
+   * Puts a container that an earlier launcher completed among the job's, if it is whole. Its holder
+   * or its image may have ended meanwhile.
+   */
+  void takeUp(Job job, JobState.Running running) throws InterruptedException {
+    try {
+      Container container = find(job, running);
+      if (container != null) {
+        job.containers.put(running.spec(), container);
+        watch(job.key, container, container.start().join());
+      }
+    } catch (Abort | RuntimeException e) {
+      log.error("event=recover-failed job={} holder={}", job.key.job(), running.holder().pid(), e);
+    }
+  }
+
+  private Container find(Job job, JobState.Running running) throws Abort, InterruptedException {
+    Holder holder;
+    try {
+      holder = Holder.find(running.holder());
+    } catch (IOException e) {
+      log.info("event=holder-gone job={} pid={}", job.key.job(), running.holder().pid());
+      return null;
+    }
+    Images.Mounted image = null;
+    Container container = null;
+    try {
+      Spec spec = Spec.parse(running.spec());
+      image = images.mountedBefore(running.image(), running.environment(), job.key.uid());
+      if (image == null) {
+        log.warn("event=image-gone job={} image={}", job.key.job(), running.image());
+        return null;
+      }
+      container = Container.found(job.key, spec, job.user, settings, image, holder, keeper(job));
+      return container;
+    } finally {
+      if (container == null) {
+        holder.close();
+      }
+      if (container == null && image != null) {
+        image.close();
+      }
+    }
+  }
+}

@@ -1,0 +1,61 @@
+package org.layercake.launcher.job;
+
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.ConcurrentHashMap;
+import org.layercake.launcher.node.Libc;
+
+/** What is known of a job of this node. Guarded by itself, but for its key. */
+final class Job {
+  // A job's prolog comes before its extern step; no site lets one take longer than this.
+  private static final long PROLOG_SECONDS = Duration.ofMinutes(30).toSeconds();
+
+  final JobKey key;
+  final Map<String, Container> containers = new ConcurrentHashMap<>(); // by spec; read by any
+  String registeredSpec = "";
+  long registered; // arrival of the request that said so
+  Libc.User user;
+  boolean released; // it has left the table
+  boolean sawExternStep;
+  private long knownSinceSeconds;
+
+  Job(JobKey key) {
+    this.key = key;
+    this.knownSinceSeconds = Libc.uptimeSeconds();
+  }
+
+  /** A job as an earlier launcher left it, without its containers. */
+  Job(JobState state) {
+    this.key = state.job();
+    this.knownSinceSeconds = state.knownSinceSeconds();
+    this.registeredSpec = state.registeredSpec();
+    this.user = state.user();
+    this.sawExternStep = !state.containers().isEmpty();
+  }
+
+  /** Takes the spec of a job that is in its prolog. */
+  void announce(String spec, long arrival) {
+    registeredSpec = spec;
+    registered = arrival;
+    sawExternStep = false;
+    knownSinceSeconds = Libc.uptimeSeconds();
+  }
+
+  /** Whether it may still be in its prolog, before its extern step. */
+  boolean mayBeInProlog() {
+    return !sawExternStep && knownSinceSeconds + PROLOG_SECONDS >= Libc.uptimeSeconds();
+  }
+
+  boolean isIdle() {
+    return registeredSpec.isEmpty() && containers.isEmpty();
+  }
+
+  /** What a later launcher must know of it. */
+  JobState state() {
+    List<JobState.Running> running =
+        containers.values().stream().map(Container::running).filter(Objects::nonNull).toList();
+    return new JobState(key, registeredSpec, user, knownSinceSeconds, running);
+  }
+}
