@@ -16,6 +16,7 @@ import java.util.Set;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import org.layercake.launcher.node.Abort;
 import org.layercake.launcher.node.Libc;
 import org.layercake.launcher.node.PrivateDirectory;
 import org.layercake.store.Manifest;
@@ -93,6 +94,19 @@ final class CacheLayout {
    */
   boolean isUsable() {
     return usable;
+  }
+
+  /** What is told when a file of the cache directory cannot be written. */
+  Abort unwritable(IOException cause) {
+    boolean full = StoreException.saysNoRoom(cause);
+    return new Abort(
+        full ? Abort.CANNOT_CREATE : Abort.INTERNAL,
+        "cannot write the image to cache directory \""
+            + cacheDirectory
+            + "\": "
+            + cause.getMessage()
+            + (full ? " (tell the site: the node cache is full)" : " (see the launcher's log)"),
+        cause);
   }
 
   private String name(ImageKey key) {

@@ -16,7 +16,7 @@ import org.layercake.store.Filler;
  * In which order the chunks of an image are fetched: what somebody waits for, then what starts are
  * known to read, then what readers will likely want, then the rest, which comes later, is slowed
  * down and kept out of the way of those who wait. Chunks that the node has in another image are
- * kept apart: they are copied. Not safe for use by several threads.
+ * kept apart: they are copied.
  */
 final class FillOrder {
   /** While somebody waits, so few others are in the way. */
@@ -73,7 +73,7 @@ final class FillOrder {
    * What was being fetched is to be fetched again. Thousands of nodes start together: in the order
    * of the file they would all queue at the same OSD.
    */
-  void beginAnew() {
+  synchronized void beginAnew() {
     taken.clear();
     rest.clear();
     restCopied.clear();
@@ -93,7 +93,7 @@ final class FillOrder {
   }
 
   /** What a start will read, in that order. */
-  void expect(List<Integer> chunks) {
+  synchronized void expect(List<Integer> chunks) {
     List<Integer> mixed = new ArrayList<>(chunks);
     for (int i = 0; i < mixed.size(); i += SHUFFLED_TOGETHER) {
       Collections.shuffle(mixed.subList(i, Math.min(i + SHUFFLED_TOGETHER, mixed.size())));
@@ -102,12 +102,12 @@ final class FillOrder {
   }
 
   /** Somebody waits for all of it: the rest has no bounds any more. */
-  void hurry() {
+  synchronized void hurry() {
     hurried = true;
   }
 
   /** Somebody waits for this chunk. */
-  void want(int chunk) {
+  synchronized void want(int chunk) {
     if (missing.get(chunk)) {
       waitedFor.set(chunk);
       urgent.add(chunk);
@@ -115,7 +115,7 @@ final class FillOrder {
   }
 
   /** Somebody will likely want this chunk soon. */
-  void wantLater(int chunk) {
+  synchronized void wantLater(int chunk) {
     if (missing.get(chunk)) {
       likely.add(chunk);
     }
@@ -125,7 +125,7 @@ final class FillOrder {
    * These are to be copied, as long as they are not {@link #uncopied}. Until it is said which, none
    * of the rest is fetched.
    */
-  void copy(Collection<Integer> chunks) {
+  synchronized void copy(Collection<Integer> chunks) {
     copiesKnown = true;
     chunks.stream().filter(missing::get).forEach(copied::set);
     keepCopiesApart();
@@ -136,7 +136,7 @@ final class FillOrder {
   }
 
   /** This chunk cannot be copied after all. */
-  void uncopied(int chunk) {
+  synchronized void uncopied(int chunk) {
     copied.clear(chunk);
     if (missing.get(chunk)) {
       taken.clear(chunk);
@@ -145,14 +145,14 @@ final class FillOrder {
   }
 
   /** None of what is left will be copied. */
-  void copyNothing() {
+  synchronized void copyNothing() {
     copiesKnown = true;
     copied.clear();
     rest.takeAll(restCopied);
   }
 
   /** The chunk to copy now; empty if there is none and will be none. */
-  OptionalInt nextCopy() {
+  synchronized OptionalInt nextCopy() {
     OptionalInt next = take(urgent, copied::get);
     next = next.isPresent() ? next : take(start, copied::get);
     return next.isPresent() ? next : take(restCopied, copied::get);
@@ -163,7 +163,7 @@ final class FillOrder {
    *
    * @param inFlight how many are being fetched
    */
-  Filler.Next next(int inFlight) {
+  synchronized Filler.Next next(int inFlight) {
     IntPredicate fetched = chunk -> !copied.get(chunk);
     OptionalInt next = take(urgent, fetched);
     next = next.isPresent() ? next : take(start, fetched);
@@ -200,7 +200,7 @@ final class FillOrder {
   }
 
   /** This chunk is there, or given up. */
-  void settled(int chunk) {
+  synchronized void settled(int chunk) {
     missing.clear(chunk);
     taken.clear(chunk);
     copied.clear(chunk);

@@ -2,10 +2,8 @@ package org.layercake.launcher.image;
 
 import java.io.IOException;
 import java.util.Collections;
-import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ExecutionException;
 import java.util.function.Predicate;
@@ -76,7 +74,7 @@ final class ImageCache implements AutoCloseable {
         if (held) {
           held = false;
           leases.remove(key, uid);
-          if (fill != null && fill == filling.get(key) && ended.contains(key)) {
+          if (fill != null && fills.has(fill) && fills.hasEnded(fill)) {
             discardUnlessLeased(fill);
           }
         }
@@ -85,18 +83,14 @@ final class ImageCache implements AutoCloseable {
   }
 
   private final CacheLayout layout;
-  private final ImageSettings.Limits limits;
   private final ImageSettings.Pace pace;
   private final ImageFill.Stores stores;
   private final Runnable afterFetch;
-  private final int maxChunks;
   // All guarded by this, which is held over local files' names and sizes and never while waiting.
   private final CachedImages cached;
   private final Leases leases = new Leases();
-  private final Map<ImageKey, ImageFill> filling = new HashMap<>(); // their bytes are reserved
-  private final Map<ImageKey, Long> fillers = new HashMap<>(); // uids of those who began them
-  private final Set<ImageKey> ended =
-      new HashSet<>(); // of those filling: not on their way any more
+  private final Fills fills = new Fills(); // their bytes are reserved
+  private final Room room;
   private final Set<Thread> threads = new HashSet<>();
   private boolean open;
 
@@ -124,12 +118,11 @@ final class ImageCache implements AutoCloseable {
       Runnable afterFetch,
       int maxChunks) {
     this.layout = layout;
-    this.limits = limits;
     this.pace = pace;
     this.stores = stores;
     this.afterFetch = afterFetch;
-    this.maxChunks = maxChunks;
     this.cached = new CachedImages(layout);
+    this.room = new Room(layout, limits, maxChunks, cached, leases, fills);
   }
 
   /**
@@ -140,20 +133,20 @@ final class ImageCache implements AutoCloseable {
     for (ImageKey key : layout.filling()) {
       try {
         if (isServed.test(key)) {
-          filling.put(key, ImageFill.resume(layout, key, pace));
+          fills.add(ImageFill.resume(layout, key, pace));
           continue;
         }
       } catch (IOException | StoreException | RuntimeException | OutOfMemoryError e) {
         log.warn("event=fill-lost image={} cause={}", key, e.toString());
       }
-      ImageFill.delete(layout, key);
+      FillFiles.delete(layout, key);
     }
   }
 
   /** From here on images are fetched. What was taken up goes on if somebody has leased it. */
   synchronized void open() {
     open = true;
-    for (ImageFill fill : List.copyOf(filling.values())) {
+    for (ImageFill fill : fills.all()) {
       if (!leases.has(fill.key())) {
         discard(fill);
         continue;
@@ -185,9 +178,9 @@ final class ImageCache implements AutoCloseable {
     ImageFill fill;
     Lease lease;
     synchronized (this) {
-      fill = filling.get(key);
+      fill = fills.get(key);
       boolean here = fill == null && cached.has(key);
-      requireShare(uid, key, image.manifest().size());
+      room.requireShare(uid, key, image.manifest().size());
       if (here) {
         cached.use(key);
         return pin(key, uid);
@@ -221,73 +214,26 @@ final class ImageCache implements AutoCloseable {
    * @return the lease, or null
    */
   synchronized Lease leaseCached(ImageKey key, long uid) {
-    boolean here = filling.containsKey(key) || cached.has(key) || !layout.isUsable();
+    boolean here = fills.get(key) != null || cached.has(key) || !layout.isUsable();
     return here ? pin(key, uid) : null;
   }
 
   private Lease pin(ImageKey key, long uid) {
     leases.add(key, uid);
-    return new Lease(key, uid, filling.get(key));
-  }
-
-  /** One user's jobs must leave room for those of others. */
-  private void requireShare(long uid, ImageKey key, long bytes) throws Abort {
-    Set<ImageKey> mine = new HashSet<>(leases.of(uid));
-    fillers.forEach((image, filler) -> mine.addAll(filler == uid ? Set.of(image) : Set.of()));
-    if (!mine.add(key)) {
-      return;
-    }
-    long taken = bytes;
-    for (ImageKey each : mine) {
-      ImageFill fill = filling.get(each);
-      taken += each.equals(key) ? 0 : fill == null ? cached.bytes(each) : fill.bytes();
-    }
-    if (mine.size() > limits.userImages() || taken > limits.userBytes()) {
-      throw new Abort(
-          Abort.CANNOT_CREATE,
-          String.format(
-              "cannot use the image: it has %d MB, and your jobs on this node would have %d images"
-                  + " of %d MB in all, but %d of %d MB are the most for one user (end other jobs of"
-                  + " yours here, or use a smaller image or another node)",
-              bytes >> 20,
-              mine.size(),
-              taken >> 20,
-              limits.userImages(),
-              limits.userBytes() >> 20));
-    }
-  }
-
-  private void requireFewChunks(int chunks, long uid) throws Abort {
-    long all = chunks;
-    long his = chunks;
-    for (ImageFill fill : filling.values()) {
-      all += fill.chunks();
-      his += Long.valueOf(uid).equals(fillers.get(fill.key())) ? fill.chunks() : 0;
-    }
-    int most = maxChunks / 3 * 2; // others are left some
-    if (all > maxChunks || his > most) {
-      throw new Abort(
-          Abort.UNAVAILABLE,
-          String.format(
-              "cannot fetch the image now: it has %d chunks, and with it %d would be on their way to"
-                  + " this node, %d of them for you, but %d and %d are the most (try again when other"
-                  + " images are there, or on another node)",
-              chunks, all, his, maxChunks, most));
-    }
+    return new Lease(key, uid, fills.get(key));
   }
 
   private ImageFill begin(Image image, long uid) throws Abort {
-    requireFewChunks(image.manifest().chunks().size(), uid);
-    makeRoom(image.manifest().size());
+    room.requireFewChunks(image.manifest().chunks().size(), uid);
+    room.make(image.manifest().size());
     ImageFill fill;
     try {
       fill = ImageFill.begin(layout, image, pace);
     } catch (IOException | RuntimeException | OutOfMemoryError e) {
-      ImageFill.delete(layout, ImageKey.of(image));
+      FillFiles.delete(layout, ImageKey.of(image));
       throw asAbort(e);
     }
-    filling.put(fill.key(), fill);
-    fillers.put(fill.key(), uid);
+    fills.add(fill, uid);
     if (open) {
       try {
         run(fill);
@@ -353,7 +299,7 @@ final class ImageCache implements AutoCloseable {
   }
 
   private synchronized void abandon(ImageFill fill, Throwable cause) {
-    if (filling.get(fill.key()) == fill) {
+    if (fills.has(fill)) {
       fill.fail(cause);
       finish(fill);
     }
@@ -363,7 +309,7 @@ final class ImageCache implements AutoCloseable {
     synchronized (this) {
       try {
         fill.publish();
-        forget(fill);
+        fills.remove(fill);
         cached.add(fill.key(), fill.bytes());
       } catch (IOException e) {
         log.error("event=publish-failed image={}", fill.key(), e);
@@ -381,7 +327,7 @@ final class ImageCache implements AutoCloseable {
     if (leases.has(fill.key()) && fill.canGoOn()) {
       return false;
     }
-    if (filling.get(fill.key()) == fill) {
+    if (fills.has(fill)) {
       finish(fill);
     }
     return true;
@@ -390,7 +336,7 @@ final class ImageCache implements AutoCloseable {
   /** What is not complete, and not on its way any more, stays for those who run it. */
   private void finish(ImageFill fill) {
     fill.giveUp();
-    ended.add(fill.key());
+    fills.end(fill);
     discardUnlessLeased(fill);
   }
 
@@ -401,19 +347,13 @@ final class ImageCache implements AutoCloseable {
   }
 
   private void discard(ImageFill fill) {
-    forget(fill);
+    fills.remove(fill);
     fill.discard();
-  }
-
-  private void forget(ImageFill fill) {
-    filling.remove(fill.key());
-    fillers.remove(fill.key());
-    ended.remove(fill.key());
   }
 
   /** Whether no image is on its way. */
   synchronized boolean isQuiet() {
-    return ended.containsAll(filling.keySet());
+    return fills.areQuiet();
   }
 
   private synchronized boolean isLeased(ImageKey key) {
@@ -438,73 +378,12 @@ final class ImageCache implements AutoCloseable {
     if (cause instanceof StoreException e) {
       return Abort.of(e);
     }
-    if (!(cause instanceof IOException)) {
-      return new Abort(
-          Abort.INTERNAL,
-          "cannot fetch the image: " + cause + " (tell the site: see the launcher's log)",
-          cause);
+    if (cause instanceof IOException e) {
+      return layout.unwritable(e);
     }
-    boolean full = StoreException.saysNoRoom(cause);
     return new Abort(
-        full ? Abort.CANNOT_CREATE : Abort.INTERNAL,
-        "cannot write the image to cache directory \""
-            + layout.cacheDirectory()
-            + "\": "
-            + cause.getMessage()
-            + (full ? " (tell the site: the node cache is full)" : " (see the launcher's log)"),
+        Abort.INTERNAL,
+        "cannot fetch the image: " + cause + " (tell the site: see the launcher's log)",
         cause);
-  }
-
-  /**
-   * Evicts unleased images, least recently leased first, until there is room for the bytes; none
-   * when there could not be.
-   */
-  private void makeRoom(long bytes) throws Abort {
-    List<ImageKey> evictable = cached.oldestFirst(leases.all());
-    long freed = evictable.stream().mapToLong(cached::bytes).sum();
-    long held = heldBytes();
-    requireRoom(bytes, Math.max(held + bytes - limits.budgetBytes(), shortOnDisk(bytes) - freed));
-    long unheld = freed;
-    for (ImageKey key : evictable) {
-      if (held + unheld + bytes <= limits.budgetBytes() && shortOnDisk(bytes) <= 0) {
-        return;
-      }
-      unheld -= cached.bytes(key);
-      cached.evict(key);
-      log.info("event=evict image={}", key);
-    }
-    requireRoom(bytes, shortOnDisk(bytes));
-  }
-
-  private void requireRoom(long bytes, long missing) throws Abort {
-    if (missing > 0) {
-      throw new Abort(
-          Abort.CANNOT_CREATE,
-          String.format(
-              "cannot cache the image: it has %d MB, and %d MB are missing beside what running jobs"
-                  + " hold, of the %d MB that the cache may use or on its disk (try a smaller image"
-                  + " or another node)",
-              bytes >> 20, (missing >> 20) + 1, limits.budgetBytes() >> 20));
-    }
-  }
-
-  /** What no eviction gives back. */
-  private long heldBytes() {
-    long leased =
-        leases.all().stream()
-            .filter(key -> !filling.containsKey(key))
-            .mapToLong(cached::bytes)
-            .sum();
-    return leased + filling.values().stream().mapToLong(ImageFill::bytes).sum();
-  }
-
-  /** How many bytes the disk lacks for so many more. */
-  private long shortOnDisk(long bytes) throws Abort {
-    long promised = filling.values().stream().mapToLong(ImageFill::bytesMissing).sum();
-    try {
-      return promised + bytes - layout.usableBytes();
-    } catch (IOException e) {
-      throw asAbort(e);
-    }
   }
 }

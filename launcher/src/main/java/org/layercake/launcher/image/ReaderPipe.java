@@ -79,13 +79,17 @@ final class ReaderPipe implements Closeable {
   }
 
   @Override
-  public void close() throws IOException {
+  public void close() {
     synchronized (this) {
       if (open) {
         open = false;
         Libc.close(arrived);
       }
     }
-    wanted.close();
+    try {
+      wanted.close();
+    } catch (IOException e) {
+      log.warn("event=close-failed cause={}", e.toString());
+    }
   }
 }

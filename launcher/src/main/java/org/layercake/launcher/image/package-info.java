@@ -15,7 +15,8 @@
  *
  * <p>On their own, taking none of the others: {@link org.layercake.launcher.image.ImageMounts}
  * guards who holds which mount, {@link org.layercake.launcher.image.Images} the connection to the
- * store, {@link org.layercake.launcher.image.StartRecord} and {@link
- * org.layercake.launcher.image.FetchProgress} themselves.
+ * store, {@link org.layercake.launcher.image.FetchProgress} itself. {@link
+ * org.layercake.launcher.image.Seeds} looks for one image's chunks at a time, under a lock that
+ * nothing else needs.
  */
 package org.layercake.launcher.image;
