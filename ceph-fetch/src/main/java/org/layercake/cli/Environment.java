@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 import org.layercake.store.ImageConfig;
 import org.layercake.store.StoreException;
 
@@ -20,11 +21,11 @@ final class Environment {
   private static final int UNSQUASHFS_SECONDS = 60;
 
   private final Scratch scratch;
-  private final Progress progress;
+  private final Consumer<String> tell;
 
-  Environment(Scratch scratch, Progress progress) {
+  Environment(Scratch scratch, Consumer<String> tell) {
     this.scratch = scratch;
-    this.progress = progress;
+    this.tell = tell;
   }
 
   /** Of a squashfs file that somebody else has made. */
@@ -92,7 +93,7 @@ final class Environment {
     if (ImageConfig.isVariable(variable) && variable.indexOf('\ufffd') < 0) {
       variables.add(variable);
     } else if (!variable.isBlank()) {
-      progress.say(
+      tell.accept(
           "layercake: left out of the image's environment: "
               + variable.replaceAll("\\p{IsControl}", "?"));
     }

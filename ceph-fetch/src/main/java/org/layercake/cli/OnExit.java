@@ -10,7 +10,6 @@ final class OnExit implements AutoCloseable {
   private final File path;
   private final Queue<Process> processes = new ConcurrentLinkedQueue<>();
   private final Thread hook = new Thread(this::cleanUp, "clean-up");
-  private volatile boolean kept;
 
   OnExit(Path path) {
     this.path = path.toFile();
@@ -19,11 +18,6 @@ final class OnExit implements AutoCloseable {
 
   void watch(Process process) {
     processes.add(process);
-  }
-
-  /** The file has found its place. */
-  void keep() {
-    kept = true;
   }
 
   @Override
@@ -44,13 +38,11 @@ final class OnExit implements AutoCloseable {
         Thread.currentThread().interrupt();
       }
     }
-    if (!kept) {
-      File[] files = path.listFiles();
-      for (File file : files == null ? new File[0] : files) {
-        delete(file);
-      }
-      delete(path);
+    File[] files = path.listFiles();
+    for (File file : files == null ? new File[0] : files) {
+      delete(file);
     }
+    delete(path);
   }
 
   /** What can not be removed now is left to the next boot, it is under TMPDIR. */

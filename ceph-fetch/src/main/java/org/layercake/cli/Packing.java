@@ -15,6 +15,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Optional;
+import java.util.function.Consumer;
 import org.layercake.store.ImageConfig;
 import org.layercake.store.StoreException;
 
@@ -34,16 +35,20 @@ final class Packing {
   private static final int SQUASHFS_SIZE_OFFSET = 40;
 
   private final Scratch scratch;
-  private final Progress progress;
+  private final Consumer<String> tell;
   private final Packer packer;
   private final Environment environment;
   private final Decompressor decompressor;
 
-  Packing(Scratch scratch, Progress progress, Packer packer) {
+  /**
+   * @param tell takes lines for people
+   * @param growing told of an image file that is about to be written, from its beginning to its end
+   */
+  Packing(Scratch scratch, Consumer<String> tell, Consumer<Path> growing) {
     this.scratch = scratch;
-    this.progress = progress;
-    this.packer = packer;
-    this.environment = new Environment(scratch, progress);
+    this.tell = tell;
+    this.packer = new Packer(scratch, growing);
+    this.environment = new Environment(scratch, tell);
     this.decompressor = new Decompressor(scratch);
   }
 
@@ -92,7 +97,7 @@ final class Packing {
 
   private Packed packDirectory(Path source) throws StoreException, IOException {
     if (!LayeredImage.isLayout(source)) {
-      progress.say("packing " + source);
+      tell.accept("packing " + source);
       return tree(out -> DirectoryTree.pack(source, scratch.directory(), out), source);
     }
     Optional<LayeredImage> layered = LayeredImage.read(source, decompressor);
@@ -148,12 +153,12 @@ final class Packing {
   }
 
   private Packed packPlainTar(InputStream tar, Path name) throws StoreException, IOException {
-    progress.say("packing " + name);
+    tell.accept("packing " + name);
     return tree(out -> PlainTar.pack(tar, out), name);
   }
 
   private Packed packLayers(LayeredImage layered, Path name) throws StoreException, IOException {
-    progress.say("packing " + name + " (" + layered.layers().size() + " layers)");
+    tell.accept("packing " + name + " (" + layered.layers().size() + " layers)");
     Layers merged = Layers.read(layered.layers());
     Packer.Result result = packer.pack(merged::pack, name);
     return packed(result, environment.of(result, name, layered.config()));

@@ -61,7 +61,7 @@ final class Push extends StoreCommand implements Callable<Integer> {
         Scratch scratch = new Scratch(session().environment());
         Progress progress = new Progress(session().err())) {
       store.checkPush(name, user());
-      Packing packing = new Packing(scratch, progress, new Packer(scratch, ahead::follow));
+      Packing packing = new Packing(scratch, progress::say, ahead::follow);
       Packing.Packed packed = packing.pack(source, session().in());
       Prover prover = Prover.start(scratch, packed.image());
       progress.begin("pushing " + name, packed.image().toFile().length());
