@@ -19,14 +19,15 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Tests that run the command as alice, on a directory store, with the real programs beside it. */
-abstract class CommandTest {
+public abstract class CommandTest {
   /** Where the C programs are that have been built before. */
-  static final Path LIBRARY = Path.of("../launcher/src/main/native/build").toAbsolutePath();
+  protected static final Path LIBRARY =
+      Path.of("../launcher/src/main/native/build").toAbsolutePath();
 
-  @TempDir Path work;
+  @TempDir protected Path work;
 
-  final Map<String, String> environment = new HashMap<>();
-  InputStream stdin = InputStream.nullInputStream();
+  protected final Map<String, String> environment = new HashMap<>();
+  protected InputStream stdin = InputStream.nullInputStream();
 
   private final ByteArrayOutputStream out = new ByteArrayOutputStream();
   private final ByteArrayOutputStream err = new ByteArrayOutputStream();
@@ -48,7 +49,7 @@ abstract class CommandTest {
     }
   }
 
-  int layercake(String... arguments) {
+  protected int layercake(String... arguments) {
     out.reset();
     err.reset();
     return Layercake.run(
@@ -63,17 +64,17 @@ abstract class CommandTest {
   }
 
   /** What the last command wrote on stdout. */
-  String printed() {
+  protected String printed() {
     return out.toString(UTF_8);
   }
 
   /** All that it wrote, for messages. */
-  String said() {
+  protected String said() {
     return out.toString(UTF_8) + err.toString(UTF_8);
   }
 
   /** What it complained of. */
-  List<String> complaints() {
+  protected List<String> complaints() {
     return err.toString(UTF_8)
         .lines()
         .filter(line -> !line.matches("(packing|pushing) .*"))
@@ -81,18 +82,18 @@ abstract class CommandTest {
   }
 
   /** The digest that a push has printed. */
-  String pushedDigest() {
+  protected String pushedDigest() {
     return printed().replaceAll("(?s).*@(\\S+) .*", "$1");
   }
 
   /** Pushes as {@code t} and gives the digest. */
-  String push(Path source) {
+  protected String push(Path source) {
     assertEquals(0, layercake("push", source.toString(), "t"), this::said);
     return pushedDigest();
   }
 
   /** Pushes in vain: one line says why, and there is no image. */
-  void assertRefused(Path source, String reason) {
+  protected void assertRefused(Path source, String reason) {
     assertEquals(65, layercake("push", source.toString(), "bad"), this::said);
     List<String> lines = complaints();
     assertEquals(1, lines.size(), this::said);
@@ -105,7 +106,7 @@ abstract class CommandTest {
    * A library directory in which a bash script stands for one of our programs, which it finds as
    * {@code $REAL}.
    */
-  Path library(String program, String script) throws IOException, InterruptedException {
+  protected Path library(String program, String script) throws IOException, InterruptedException {
     Path library = Files.createTempDirectory(work, "library");
     for (String name : List.of("pack", "prove")) {
       Path wrapper = library.resolve(name);
@@ -118,7 +119,7 @@ abstract class CommandTest {
   }
 
   /** Runs another program and gives its stdout. */
-  static byte[] run(String... command) throws IOException, InterruptedException {
+  protected static byte[] run(String... command) throws IOException, InterruptedException {
     ProcessBuilder builder =
         new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT);
     builder.environment().put("LC_ALL", "C");

@@ -1,4 +1,4 @@
-package org.layercake.cli;
+package org.layercake.pack;
 
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -19,6 +19,7 @@ import java.util.Random;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
+import org.layercake.cli.CommandTest;
 
 /** What an image is made of its source: always the same, all of it, and soon. */
 class PackingTest extends CommandTest {
@@ -97,8 +98,9 @@ class PackingTest extends CommandTest {
   void namesOfADirectoryAreAnyBytes() throws Exception {
     Path tree = Files.createDirectory(work.resolve("tree"));
     String script =
-        "cd \"$0\"; mkdir $(printf 'd\\351'); cd $(printf 'd\\351'); echo x >$(printf 'f\\377%%41;?#');"
-            + " ln -s $(printf '../\\377//x/./') l; ln -s . here; printf '' >$(printf '\\303\\251')";
+        "cd \"$0\"; mkdir $(printf 'd\\351'); cd $(printf 'd\\351'); echo x >$(printf"
+            + " 'f\\377%%41;?#'); ln -s $(printf '../\\377//x/./') l; ln -s . here; printf ''"
+            + " >$(printf '\\303\\251')";
     run("bash", "-c", script, tree.toString());
     assertEquals(push(tar(tree)), push(tree));
   }
@@ -156,9 +158,9 @@ class PackingTest extends CommandTest {
     run(
         "sh",
         "-c",
-        "cd \"$0\"; cp f20 copy; cp -r sub sub2; ln f1 hard; ln -s f1 soft; ln soft soft2; : >nothing;"
-            + " truncate -s 3M zeros; cat f20 zeros f40 >between; mkfifo fifo; chmod 4751 f2;"
-            + " chmod 1777 sub; touch -d @1000000000 sub/f3 sub; setfattr -n user.a -v b f4",
+        "cd \"$0\"; cp f20 copy; cp -r sub sub2; ln f1 hard; ln -s f1 soft; ln soft soft2; :"
+            + " >nothing; truncate -s 3M zeros; cat f20 zeros f40 >between; mkfifo fifo; chmod 4751"
+            + " f2; chmod 1777 sub; touch -d @1000000000 sub/f3 sub; setfattr -n user.a -v b f4",
         tree.toString());
     return tree;
   }

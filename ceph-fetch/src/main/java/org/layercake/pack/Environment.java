@@ -1,4 +1,4 @@
-package org.layercake.cli;
+package org.layercake.pack;
 
 import java.io.IOException;
 import java.io.InputStream;

@@ -1,4 +1,4 @@
-package org.layercake.cli;
+package org.layercake.pack;
 
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
 
@@ -19,7 +19,7 @@ import java.util.zip.CRC32C;
  * @param bytes of regular files, each name counted
  * @param sum of a CRC-32C for each name, modulo 2^64
  */
-record Proof(long names, long bytes, long sum) {
+public record Proof(long names, long bytes, long sum) {
   private static final Pattern LINE =
       Pattern.compile("names (\\d{1,18}) bytes (\\d{1,18}) sum ([0-9a-f]{16})");
 

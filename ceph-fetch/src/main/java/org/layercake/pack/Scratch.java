@@ -1,4 +1,4 @@
-package org.layercake.cli;
+package org.layercake.pack;
 
 import static java.nio.file.LinkOption.NOFOLLOW_LINKS;
 import static java.nio.file.StandardOpenOption.CREATE_NEW;
@@ -24,7 +24,7 @@ import org.layercake.store.StoreException;
  * holds a lock as long as its program lives, so that the next one removes what a killed one has
  * left.
  */
-final class Scratch implements AutoCloseable {
+public final class Scratch implements AutoCloseable {
   private static final Path DEFAULT_LIBRARY = Path.of("/usr/lib/layercake");
   private static final String PREFIX = "layercake-";
 
@@ -42,7 +42,7 @@ final class Scratch implements AutoCloseable {
   private final FileChannel lock;
   private final OnExit cleanUp;
 
-  Scratch(Map<String, String> environment) throws IOException {
+  public Scratch(Map<String, String> environment) throws IOException {
     parent = Path.of(environment.getOrDefault("TMPDIR", "/tmp"));
     String set = environment.get("LAYERCAKE_LIBRARY");
     library = set == null ? DEFAULT_LIBRARY : Path.of(set);
@@ -65,7 +65,7 @@ final class Scratch implements AutoCloseable {
     return channel;
   }
 
-  Path directory() {
+  public Path directory() {
     return directory;
   }
 
@@ -79,7 +79,7 @@ final class Scratch implements AutoCloseable {
     return library;
   }
 
-  Path file(String name) {
+  public Path file(String name) {
     return directory.resolve(name);
   }
 
@@ -90,7 +90,7 @@ final class Scratch implements AutoCloseable {
   }
 
   /** The failure of what has no room in here. */
-  StoreException full(String act, String cause) {
+  public StoreException full(String act, String cause) {
     return new StoreException(
         FULL,
         "cannot "
@@ -99,7 +99,8 @@ final class Scratch implements AutoCloseable {
             + parent
             + ": "
             + cause
-            + " (set TMPDIR to a larger place; a file size limit may be the cause, too: ulimit -f)");
+            + " (set TMPDIR to a larger place; a file size limit may be the cause, too: ulimit"
+            + " -f)");
   }
 
   /**

@@ -1,4 +1,4 @@
-package org.layercake.cli;
+package org.layercake.pack;
 
 import static org.layercake.store.StoreException.Kind.BAD_SOURCE;
 import static org.layercake.store.StoreException.Kind.DENIED;
@@ -26,7 +26,7 @@ import org.layercake.store.StoreException;
  * <p>Files keep their modification times: with others, every .pyc would be stale. The root
  * directory has none of its own, so that the same tree makes the same image.
  */
-final class Packing {
+public final class Packing {
   private static final Path STANDARD_INPUT = Path.of("the standard input");
   private static final int HEADER_BYTES = 1 << 16;
   private static final int SQUASHFS_MAGIC = 0x73717368;
@@ -44,7 +44,7 @@ final class Packing {
    * @param tell takes lines for people
    * @param growing told of an image file that is about to be written, from its beginning to its end
    */
-  Packing(Scratch scratch, Consumer<String> tell, Consumer<Path> growing) {
+  public Packing(Scratch scratch, Consumer<String> tell, Consumer<Path> growing) {
     this.scratch = scratch;
     this.tell = tell;
     this.packer = new Packer(scratch, growing);
@@ -57,7 +57,7 @@ final class Packing {
    *
    * @param proof what has been packed; empty of a file that is pushed as it is
    */
-  record Packed(Path image, ImageConfig config, Optional<Proof> proof) {}
+  public record Packed(Path image, ImageConfig config, Optional<Proof> proof) {}
 
   /**
    * The source itself if it is a squashfs file, else one made of it, and what the image says about
@@ -65,7 +65,7 @@ final class Packing {
    *
    * @param source a file or directory; "-" for {@code stdin}
    */
-  Packed pack(Path source, InputStream stdin) throws StoreException, IOException {
+  public Packed pack(Path source, InputStream stdin) throws StoreException, IOException {
     boolean isStdin = source.toString().equals("-");
     Path name = isStdin ? STANDARD_INPUT : source;
     try {

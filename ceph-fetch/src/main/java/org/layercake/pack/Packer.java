@@ -1,4 +1,4 @@
-package org.layercake.cli;
+package org.layercake.pack;
 
 import static org.layercake.store.StoreException.Kind.INTERNAL;
 

@@ -1,4 +1,4 @@
-package org.layercake.cli;
+package org.layercake.pack;
 
 import static org.layercake.store.StoreException.Kind.BAD_SOURCE;
 import static org.layercake.store.StoreException.Kind.INTERNAL;
@@ -17,7 +17,7 @@ import org.layercake.store.StoreException;
 /**
  * Reads an image back whole, by the program {@code prove}, which shares no code with the packer.
  */
-final class Prover {
+public final class Prover {
   private static final int MAX_LINE_BYTES = 1024;
   private static final int BEYOND = 69; // prove.c: more than it reads
 
@@ -34,7 +34,7 @@ final class Prover {
   }
 
   /** Begins to read an image, beside whatever else is done with it. */
-  static Prover start(Scratch scratch, Path image) throws StoreException, IOException {
+  public static Prover start(Scratch scratch, Path image) throws StoreException, IOException {
     Map<String, Object> before = status(image);
     Program prove = Program.ours(scratch, "prove", List.of(image.toAbsolutePath().toString()));
     prove.process().getOutputStream().close();
@@ -48,7 +48,7 @@ final class Prover {
    * @param wanted what must be in it, if that is known
    * @param remedy for an image that is damaged
    */
-  void require(String act, Optional<Proof> wanted, String remedy)
+  public void require(String act, Optional<Proof> wanted, String remedy)
       throws StoreException, IOException {
     String line;
     try (InputStream out = prove.process().getInputStream()) {

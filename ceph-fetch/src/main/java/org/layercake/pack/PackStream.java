@@ -1,4 +1,4 @@
-package org.layercake.cli;
+package org.layercake.pack;
 
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static java.nio.charset.StandardCharsets.US_ASCII;

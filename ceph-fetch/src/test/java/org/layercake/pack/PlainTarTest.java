@@ -1,4 +1,4 @@
-package org.layercake.cli;
+package org.layercake.pack;
 
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static java.nio.charset.StandardCharsets.UTF_8;
@@ -26,6 +26,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.layercake.cli.CommandTest;
 
 /** Tars and directories of a file tree: what is kept of them, and what is refused. */
 class PlainTarTest extends CommandTest {
@@ -105,7 +106,8 @@ class PlainTarTest extends CommandTest {
   @Test
   void whateverATarSaysItIsReadOrRefused() throws Exception {
     sh(
-        "setfattr -n user.a -v b d/f; mkdir -p $(printf '%0120d/' 1 2); ln -s $(printf %0120d) long");
+        "setfattr -n user.a -v b d/f; mkdir -p $(printf '%0120d/' 1 2); ln -s $(printf %0120d)"
+            + " long");
     byte[] good = Files.readAllBytes(tar("--xattrs --format=posix ."));
     Random random = new Random(1);
     int refused = 0;
