@@ -53,6 +53,6 @@ class JobRecordsIT extends JobRecordsContract {
 
   @Override
   void collectAll(ImageStore store) throws Exception {
-    store.collect(Optional.empty(), ImageStore.MIN_GRACE, false);
+    store.collect(Optional.empty(), GarbageCollector.MIN_GRACE, false);
   }
 }

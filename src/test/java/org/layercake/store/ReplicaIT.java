@@ -57,7 +57,7 @@ class ReplicaIT {
   private static List<Digest> replicas(Image image, int length) throws Exception {
     List<Digest> found = new ArrayList<>();
     ByteBuffer buffer = ByteBuffer.allocateDirect(length);
-    String object = ImageStore.chunkObject(image.manifest().chunks().get(0).digest());
+    String object = ObjectNames.chunk(image.manifest().chunks().get(0).digest());
     try (ObjectStore store = RadosStore.open(pool.config("balance"), InstantSource.system())) {
       store.readReplicas(
           image.domain(),
@@ -111,7 +111,7 @@ class ReplicaIT {
    * puts them into files when it ends in good order.
    */
   private static void spoilAllCopiesButOne(Image image) throws Exception {
-    String object = ImageStore.chunkObject(image.manifest().chunks().get(0).digest());
+    String object = ObjectNames.chunk(image.manifest().chunks().get(0).digest());
     String script =
         """
         pool=replica-it domain=%s object=%s

@@ -49,8 +49,8 @@ class StartProfileIT {
 
   /** How many profiles it has taken. */
   private static long collect(ImageStore store) throws Exception {
-    return store.collect(Optional.empty(), ImageStore.MIN_GRACE, false).stream()
-        .filter(garbage -> garbage.domain().equals(ImageStore.LAUNCHERS))
+    return store.collect(Optional.empty(), GarbageCollector.MIN_GRACE, false).stream()
+        .filter(garbage -> garbage.domain().equals(ObjectNames.LAUNCHERS))
         .mapToLong(Garbage::objects)
         .sum();
   }

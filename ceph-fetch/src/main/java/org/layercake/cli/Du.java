@@ -6,9 +6,9 @@ import java.io.PrintStream;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.layercake.store.ImageStore;
-import org.layercake.store.ImageStore.Tagged;
-import org.layercake.store.ImageStore.Usage;
 import org.layercake.store.Space;
+import org.layercake.store.Tagged;
+import org.layercake.store.Usage;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
@@ -18,9 +18,9 @@ import picocli.CommandLine.Option;
     description = {
       "Says what your images take in the store.",
       "",
-      "ALONE is what only that image has, and would be free without it; the rest of its SIZE is shared"
-          + " with others of yours. Two names of one image are one image. What the store holds in all, and its quota,"
-          + " is said where Ceph tells."
+      "ALONE is what only that image has, and would be free without it; the rest of its SIZE is"
+          + " shared with others of yours. Two names of one image are one image. What the store"
+          + " holds in all, and its quota, is said where Ceph tells."
     },
     footerHeading = "%nExample:%n",
     footer = "  layercake du")

@@ -6,8 +6,8 @@ import java.util.List;
 import java.util.concurrent.Callable;
 import org.layercake.store.ImageName;
 import org.layercake.store.ImageStore;
-import org.layercake.store.ImageStore.Listing;
-import org.layercake.store.ImageStore.Tagged;
+import org.layercake.store.Listing;
+import org.layercake.store.Tagged;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 

@@ -3,6 +3,7 @@ package org.layercake.cli;
 import java.util.concurrent.Callable;
 import org.layercake.store.ImageName;
 import org.layercake.store.ImageStore;
+import org.layercake.store.Tagged;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Parameters;
 
@@ -27,7 +28,7 @@ final class Rm extends StoreCommand implements Callable<Integer> {
   @Override
   public Integer call() throws Exception {
     try (ImageStore store = openStore()) {
-      ImageStore.Tagged removed = store.remove(name, user());
+      Tagged removed = store.remove(name, user());
       session().out().println("removed " + removed.name() + "@" + removed.digest());
       return 0;
     }

@@ -3,6 +3,7 @@ package org.layercake.cli;
 import java.util.concurrent.Callable;
 import org.layercake.store.ImageName;
 import org.layercake.store.ImageStore;
+import org.layercake.store.Tagged;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Parameters;
 
@@ -31,7 +32,7 @@ final class TagCommand extends StoreCommand implements Callable<Integer> {
   @Override
   public Integer call() throws Exception {
     try (ImageStore store = openStore()) {
-      ImageStore.Tagged tagged = store.tag(source, target, user());
+      Tagged tagged = store.tag(source, target, user());
       session().out().println("tagged " + tagged.name() + "@" + tagged.digest());
       return 0;
     }

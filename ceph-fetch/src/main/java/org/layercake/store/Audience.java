@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Optional;
 import java.util.SortedSet;
 import java.util.TreeSet;
 import java.util.function.BinaryOperator;
@@ -28,6 +29,11 @@ public record Audience(boolean all, SortedSet<String> groups, SortedSet<String> 
 
   /** Directory services have groups with spaces. A colon could not be looked up. */
   private static final Pattern GROUP = Pattern.compile("[!-9;-~]([ -9;-~]{0,126}[!-9;-~])?");
+
+  /** What sharing does to an audience. */
+  public interface Change {
+    Audience apply(Audience now) throws StoreException;
+  }
 
   public Audience {
     if (groups.size() + users.size() > MAX_NAMES
@@ -99,6 +105,15 @@ public record Audience(boolean all, SortedSet<String> groups, SortedSet<String> 
         newAll,
         List.copyOf(how.apply(new TreeSet<>(groups), other.groups)),
         List.copyOf(how.apply(new TreeSet<>(users), other.users)));
+  }
+
+  /** What a store has. Nothing, and what cannot be read, admits nobody. */
+  static Audience read(Optional<byte[]> stored) {
+    try {
+      return stored.isEmpty() ? NOBODY : parse(stored.get());
+    } catch (StoreException e) {
+      return NOBODY;
+    }
   }
 
   /**

@@ -187,8 +187,7 @@ final class ChunkReader {
 
   private ObjectStore.PendingRead startRead(
       Manifest.Chunk chunk, ByteBuffer buffer, ObjectStore.Copy copy) throws StoreException {
-    return means.store.startRead(
-        image.domain(), ImageStore.chunkObject(chunk.digest()), buffer, copy);
+    return means.store.startRead(image.domain(), ObjectNames.chunk(chunk.digest()), buffer, copy);
   }
 
   private void finish(Read read) {
@@ -330,14 +329,14 @@ final class ChunkReader {
         "cannot fetch image "
             + image.name()
             + ": chunk "
-            + ImageStore.chunkObject(read.chunk.digest())
+            + ObjectNames.chunk(read.chunk.digest())
             + " of domain "
             + image.domain()
             + " is corrupt (push the image again with --repair)");
   }
 
   private boolean readReplicas(Read read, ByteBuffer buffer) throws StoreException, IOException {
-    String object = ImageStore.chunkObject(read.chunk.digest());
+    String object = ObjectNames.chunk(read.chunk.digest());
     boolean found =
         means.store.readReplicas(
             image.domain(), object, buffer, count -> isRight(read, buffer, count));
@@ -362,7 +361,7 @@ final class ChunkReader {
 
   /** The layout of the launcher's log counts lines by their form, so each event has one. */
   private void warn(String form, Read read) {
-    LOG.warn(form, image.domain(), ImageStore.chunkObject(read.chunk.digest()));
+    LOG.warn(form, image.domain(), ObjectNames.chunk(read.chunk.digest()));
   }
 
   private static boolean matches(Read read, ByteBuffer buffer, int count) {

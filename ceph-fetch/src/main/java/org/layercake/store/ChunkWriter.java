@@ -40,7 +40,7 @@ final class ChunkWriter {
   private final BufferPool buffers;
   private final Cutter cutter;
   private final String domain;
-  private final ImageStore.Existing existing;
+  private final boolean repairs;
   private final PushListener listener;
 
   private final List<Stored> stored = new ArrayList<>();
@@ -55,13 +55,13 @@ final class ChunkWriter {
       BufferPool buffers,
       Cutter cutter,
       String domain,
-      ImageStore.Existing existing,
+      boolean repairs,
       PushListener listener) {
     this.store = store;
     this.buffers = buffers;
     this.cutter = cutter;
     this.domain = domain;
-    this.existing = existing;
+    this.repairs = repairs;
     this.listener = listener;
   }
 
@@ -223,7 +223,7 @@ final class ChunkWriter {
 
   private void storeOne(ByteBuffer content, long offset, int index) throws StoreException {
     Digest digest = Digest.of(content);
-    boolean created = put(ImageStore.chunkObject(digest), content);
+    boolean created = put(ObjectNames.chunk(digest), content);
     done(index, new Stored(new Manifest.Chunk(digest, offset, content.limit()), created));
   }
 
@@ -232,7 +232,7 @@ final class ChunkWriter {
     if (!store.touch(domain, object)) {
       return store.create(domain, object, content);
     }
-    if (existing == ImageStore.Existing.VERIFY && !isIntact(object, content)) {
+    if (repairs && !isIntact(object, content)) {
       store.overwrite(domain, object, content);
       return true;
     }

@@ -120,7 +120,7 @@ final class DirectoryStore implements ObjectStore {
   public Optional<InputStream> open(String domain, String object, int maxBytes, Copy copy)
       throws StoreException {
     try {
-      if (domain.equals(ImageStore.LAUNCHERS)
+      if (domain.equals(ObjectNames.LAUNCHERS)
           && Files.exists(root.resolve(domain), NOFOLLOW_LINKS)) {
         requireOwn(root.resolve(domain));
       }
@@ -468,7 +468,7 @@ final class DirectoryStore implements ObjectStore {
   /** Makes the domain, for its owner only, and its staging directory. */
   private Path prepare(String domain) throws IOException, StoreException {
     Path directory = root.resolve(domain);
-    if (domain.equals(ImageStore.LAUNCHERS)) {
+    if (domain.equals(ObjectNames.LAUNCHERS)) {
       requireOwn(directory);
     } else if (!Files.isDirectory(directory, NOFOLLOW_LINKS)) {
       String mode = domain.equals(ImageName.SITE) ? "rwxr-xr-x" : "rwx------";

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Deque;
 import java.util.List;
@@ -20,7 +21,7 @@ final class FileFiller implements Filler {
   /**
    * @param missing the chunks to read; the others count as done
    */
-  FileFiller(
+  private FileFiller(
       Manifest manifest,
       List<Integer> missing,
       Optional<FileChannel> target,
@@ -33,6 +34,42 @@ final class FileFiller implements Filler {
     this.todo = new ArrayDeque<>(missing);
     this.bytesDone =
         manifest.size() - missing.stream().mapToLong(i -> chunks.get(i).length()).sum();
+  }
+
+  /** Reads all chunks. */
+  static FileFiller of(Manifest manifest, Optional<FileChannel> target, FetchListener listener) {
+    List<Integer> all = new ArrayList<>();
+    for (int i = 0; i < manifest.chunks().size(); i++) {
+      all.add(i);
+    }
+    return new FileFiller(manifest, all, target, listener);
+  }
+
+  /**
+   * Reads the chunks that a file does not have yet, which is cut to the image's size.
+   *
+   * @param target open for reading and writing
+   */
+  static FileFiller ofTheRest(Manifest manifest, FileChannel target, FetchListener listener)
+      throws IOException {
+    List<Integer> missing = new ArrayList<>();
+    for (int i = 0; i < manifest.chunks().size(); i++) {
+      if (!isIn(target, manifest.chunks().get(i))) {
+        missing.add(i);
+      }
+    }
+    target.truncate(manifest.size());
+    return new FileFiller(manifest, missing, Optional.of(target), listener);
+  }
+
+  private static boolean isIn(FileChannel file, Manifest.Chunk chunk) throws IOException {
+    if (file.size() < chunk.offset() + chunk.length()) {
+      return false;
+    }
+    ByteBuffer content = ByteBuffer.allocate(chunk.length());
+    while (content.hasRemaining()
+        && file.read(content, chunk.offset() + content.position()) >= 0) {}
+    return Digest.of(content.flip()).equals(chunk.digest());
   }
 
   @Override

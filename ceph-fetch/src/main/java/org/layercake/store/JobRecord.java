@@ -2,7 +2,6 @@ package org.layercake.store;
 
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static java.nio.charset.StandardCharsets.US_ASCII;
-import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.time.DateTimeException;
 import java.time.Instant;
@@ -44,18 +43,5 @@ record JobRecord(String owner, Digest digest, Instant created) {
 
   byte[] bytes() {
     return (owner + " " + digest + " " + created + "\n").getBytes(US_ASCII);
-  }
-
-  /**
-   * The object that holds the record. Of a digest, because the cluster's name may hold anything; it
-   * comes last, so that no two jobs make one text.
-   */
-  static String object(JobRef job, ImageName asked) {
-    String text = job.job() + " " + job.uid() + " " + asked + " " + job.cluster();
-    return object(Digest.of(text.getBytes(UTF_8)));
-  }
-
-  static String object(Digest key) {
-    return "j/" + key.hex();
   }
 }

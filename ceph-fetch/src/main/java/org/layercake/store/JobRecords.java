@@ -1,11 +1,10 @@
 package org.layercake.store;
 
-import static org.layercake.store.ImageStore.LAUNCHERS;
+import static org.layercake.store.ObjectNames.LAUNCHERS;
 import static org.layercake.store.StoreException.Kind.CORRUPT;
 import static org.layercake.store.StoreException.Kind.DENIED;
 import static org.layercake.store.StoreException.Kind.MISCONFIGURED;
 
-import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
@@ -36,7 +35,7 @@ final class JobRecords {
 
   /** The job's record for the name as it was asked for; another job's is removed. */
   Optional<JobRecord> find(JobRef job, ImageName asked) throws StoreException {
-    String object = JobRecord.object(job, asked);
+    String object = ObjectNames.record(job, asked);
     try {
       Optional<byte[]> bytes =
           store.read(LAUNCHERS, object, JobRecord.MAX_BYTES, ObjectStore.Copy.PRIMARY);
@@ -72,11 +71,10 @@ final class JobRecords {
   /** Notes what a job runs; false if somebody else has noted it first. */
   boolean create(JobRef job, ImageName asked, Image image) throws StoreException {
     Instant now = clock.instant().truncatedTo(ChronoUnit.SECONDS);
-    JobRecord record = new JobRecord(ImageStore.owner(image.domain()), image.digest(), now);
-    byte[] bytes = record.bytes();
-    ByteBuffer content = ByteBuffer.allocateDirect(bytes.length).put(0, bytes);
+    JobRecord record = new JobRecord(ObjectNames.owner(image.domain()), image.digest(), now);
     try {
-      return store.create(LAUNCHERS, JobRecord.object(job, asked), content);
+      return store.create(
+          LAUNCHERS, ObjectNames.record(job, asked), ObjectStore.content(record.bytes()));
     } catch (StoreException e) {
       throw explained(e, job);
     }

@@ -63,7 +63,7 @@ final class Manifests {
   private static Optional<Manifest> read(
       ObjectStore store, String domain, Digest digest, ObjectStore.Copy copy)
       throws StoreException, Manifest.MalformedException {
-    String object = ImageStore.manifestObject(digest);
+    String object = ObjectNames.manifest(digest);
     Optional<InputStream> stream = store.open(domain, object, READABLE_BYTES, copy);
     if (stream.isEmpty()) {
       return Optional.empty();
@@ -98,7 +98,7 @@ final class Manifests {
     AtomicReference<byte[]> right = new AtomicReference<>();
     store.readReplicas(
         domain,
-        ImageStore.manifestObject(digest),
+        ObjectNames.manifest(digest),
         content,
         count -> {
           byte[] bytes = new byte[count];

@@ -104,6 +104,11 @@ interface ObjectStore extends AutoCloseable {
     return read(domain, object, maxBytes, Copy.PREFERRED);
   }
 
+  /** Bytes as {@link #create} and {@link #overwrite} take them. */
+  static ByteBuffer content(byte[] bytes) {
+    return ByteBuffer.allocateDirect(bytes.length).put(0, bytes);
+  }
+
   /** Writes a new object from the buffer's index 0 to its limit; false if it exists already. */
   boolean create(String domain, String object, ByteBuffer content) throws StoreException;
 

@@ -353,7 +353,7 @@ final class RadosStore implements ObjectStore {
   @Override
   public boolean create(String domain, String object, ByteBuffer content) throws StoreException {
     // A pool that users have filled must not keep jobs from starting.
-    boolean isLaunchers = domain.equals(ImageStore.LAUNCHERS);
+    boolean isLaunchers = domain.equals(ObjectNames.LAUNCHERS);
     int flags = isLaunchers ? RadosPool.FULL_FORCE : RadosPool.FULL_TRY;
     int code = namespace(domain).create(object, content, SEEN, now(), flags);
     if (code == EEXIST) {

@@ -163,7 +163,7 @@ class ChunkReaderTest {
     Path chunk =
         directory
             .resolve(image.domain())
-            .resolve(ImageStore.chunkObject(image.manifest().chunks().get(1).digest()));
+            .resolve(ObjectNames.chunk(image.manifest().chunks().get(1).digest()));
     Files.delete(chunk);
     for (boolean hasReplicas : new boolean[] {false, true}) {
       try (ImageStore store = store(hasReplicas, copy -> true)) {

@@ -114,7 +114,7 @@ class CollectionFaultsTest {
     objects.failures.put("u.bob/t", failure(CORRUPT, "an entry has a name that is no tag's"));
     Digest unreadable = push("dave", 7);
     objects.failures.put(
-        "u.dave/" + ImageStore.manifestObject(unreadable), failure(CORRUPT, "I/O error"));
+        "u.dave/" + ObjectNames.manifest(unreadable), failure(CORRUPT, "I/O error"));
     later();
     Map<String, Garbage> result =
         images.collect(Optional.empty(), Duration.ofDays(7), false).stream()
@@ -195,7 +195,7 @@ class CollectionFaultsTest {
   }
 
   private Path manifest(String user, Digest digest) {
-    return root.resolve("u." + user).resolve(ImageStore.manifestObject(digest));
+    return root.resolve("u." + user).resolve(ObjectNames.manifest(digest));
   }
 
   private long files(String of) throws IOException {

@@ -176,7 +176,7 @@ final class CollectionRace {
   }
 
   private void collect(ImageStore store) throws StoreException {
-    for (Garbage garbage : store.collect(Optional.of(user), ImageStore.MIN_GRACE, false)) {
+    for (Garbage garbage : store.collect(Optional.of(user), GarbageCollector.MIN_GRACE, false)) {
       synchronized (this) {
         collected += garbage.objects();
       }
@@ -188,22 +188,22 @@ final class CollectionRace {
   }
 
   private void requireWhole() throws StoreException, IOException {
-    for (ImageStore.Tagged tag : quiet.list(user).images()) {
-      if (tag.domain().equals(ImageStore.domain(user))) {
+    for (Tagged tag : quiet.list(user).images()) {
+      if (tag.domain().equals(ObjectNames.domain(user))) {
         quiet.verify(quiet.resolve(tag.name(), user), done -> {});
       }
     }
   }
 
   private void requireEmptyInTheEnd() throws StoreException {
-    for (ImageStore.Tagged tag : quiet.list(user).images()) {
-      if (tag.domain().equals(ImageStore.domain(user))) {
+    for (Tagged tag : quiet.list(user).images()) {
+      if (tag.domain().equals(ObjectNames.domain(user))) {
         quiet.remove(tag.name(), user);
       }
     }
-    now.addAndGet(ImageStore.MIN_GRACE.multipliedBy(2).toMillis());
+    now.addAndGet(GarbageCollector.MIN_GRACE.multipliedBy(2).toMillis());
     collect(quiet);
-    List<Garbage> rest = quiet.collect(Optional.of(user), ImageStore.MIN_GRACE, true);
+    List<Garbage> rest = quiet.collect(Optional.of(user), GarbageCollector.MIN_GRACE, true);
     if (!rest.isEmpty()) {
       throw new AssertionError("left behind: " + rest);
     }

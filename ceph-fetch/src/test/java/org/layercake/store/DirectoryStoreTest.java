@@ -25,18 +25,18 @@ class DirectoryStoreTest extends StoreContract {
 
   @Override
   ObjectStore connect(InstantSource clock) throws Exception {
-    Files.createDirectories(root.resolve(ImageStore.LAUNCHERS));
+    Files.createDirectories(root.resolve(ObjectNames.LAUNCHERS));
     return DirectoryStore.open(root, clock);
   }
 
   @Test
   void startProfilesAreNotWrittenWhereAUserHasPutALink() throws Exception {
     Path elsewhere = Files.createDirectory(directory.resolve("elsewhere"));
-    Path link = Files.createDirectory(directory.resolve("store")).resolve(ImageStore.LAUNCHERS);
+    Path link = Files.createDirectory(directory.resolve("store")).resolve(ObjectNames.LAUNCHERS);
     Files.createSymbolicLink(link, elsewhere);
     ByteBuffer content = ByteBuffer.allocateDirect(2).put(0, "0\n".getBytes(US_ASCII));
     try (ObjectStore store = DirectoryStore.open(link.getParent(), InstantSource.system())) {
-      assertKind(DENIED, () -> store.overwrite(ImageStore.LAUNCHERS, "s/0", content));
+      assertKind(DENIED, () -> store.overwrite(ObjectNames.LAUNCHERS, "s/0", content));
     }
     assertFalse(Files.exists(elsewhere.resolve("s")));
   }

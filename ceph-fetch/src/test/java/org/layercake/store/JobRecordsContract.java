@@ -115,7 +115,7 @@ public abstract class JobRecordsContract {
     assertEquals(
         Optional.empty(),
         objects.read(
-            ImageStore.LAUNCHERS, JobRecord.object(job(1), ImageName.parse(pinned)), 1000));
+            ObjectNames.LAUNCHERS, ObjectNames.record(job(1), ImageName.parse(pinned)), 1000));
   }
 
   @Test
@@ -181,7 +181,7 @@ public abstract class JobRecordsContract {
   @Test
   void damagedRecordIsRefusedAndNamed() throws Exception {
     push("deb:12", 1);
-    String object = JobRecord.object(job(1), ImageName.parse("deb:12"));
+    String object = ObjectNames.record(job(1), ImageName.parse("deb:12"));
     String digest = Digest.of(new byte[0]).toString();
     for (String hostile :
         new String[] {
@@ -194,7 +194,7 @@ public abstract class JobRecordsContract {
           "../" + user + " " + digest + " 2026-05-01T12:00:00Z\n",
           user + " " + digest + " 2026-05-01T12:00:00Z\n" + "x".repeat(1 << 20)
         }) {
-      objects.overwrite(ImageStore.LAUNCHERS, object, direct(hostile));
+      objects.overwrite(ObjectNames.LAUNCHERS, object, direct(hostile));
       StoreException e = assertKind(StoreException.Kind.CORRUPT, () -> run(job(1), "deb:12"));
       assertTrue(e.getMessage().contains(object), e.getMessage());
     }
@@ -203,9 +203,9 @@ public abstract class JobRecordsContract {
   @Test
   void recordThatNamesAnothersImageIsRefused() throws Exception {
     Digest digest = push("deb:12", 1);
-    String object = JobRecord.object(job(1), ImageName.parse("deb:12"));
+    String object = ObjectNames.record(job(1), ImageName.parse("deb:12"));
     objects.overwrite(
-        ImageStore.LAUNCHERS, object, direct(user + " " + digest + " 2026-05-01T12:00:00Z\n"));
+        ObjectNames.LAUNCHERS, object, direct(user + " " + digest + " 2026-05-01T12:00:00Z\n"));
     assertKind(
         StoreException.Kind.CORRUPT,
         () -> node.resolveForJob(job(1), ImageName.parse("deb:12"), "victim", group -> true));
@@ -253,7 +253,7 @@ public abstract class JobRecordsContract {
     assertEquals(
         Optional.empty(),
         objects.read(
-            ImageStore.LAUNCHERS, JobRecord.object(job(1), ImageName.parse("deb:12")), 1000));
+            ObjectNames.LAUNCHERS, ObjectNames.record(job(1), ImageName.parse("deb:12")), 1000));
   }
 
   /** As an administrator does: {@code layercake gc --all}. */

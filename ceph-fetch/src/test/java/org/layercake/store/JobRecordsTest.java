@@ -18,13 +18,13 @@ class JobRecordsTest extends JobRecordsContract {
 
   @Override
   ObjectStore connect(InstantSource clock) throws Exception {
-    Files.createDirectories(root.resolve(ImageStore.LAUNCHERS));
+    Files.createDirectories(root.resolve(ObjectNames.LAUNCHERS));
     return new Listing(DirectoryStore.open(root, clock), root);
   }
 
   @Override
   void collectAll(ImageStore store) throws Exception {
-    store.collect(Optional.empty(), ImageStore.MIN_GRACE, false);
+    store.collect(Optional.empty(), GarbageCollector.MIN_GRACE, false);
   }
 
   @Test
@@ -39,10 +39,10 @@ class JobRecordsTest extends JobRecordsContract {
           () ->
               store.resolveForJob(
                   new JobRef("c", 1, 1000), ImageName.parse("deb:12"), "alice", group -> false));
-      assertFalse(Files.exists(bare.resolve(ImageStore.LAUNCHERS)));
+      assertFalse(Files.exists(bare.resolve(ObjectNames.LAUNCHERS)));
 
       Path elsewhere = Files.createDirectory(directory.resolve("elsewhere"));
-      Files.createSymbolicLink(bare.resolve(ImageStore.LAUNCHERS), elsewhere);
+      Files.createSymbolicLink(bare.resolve(ObjectNames.LAUNCHERS), elsewhere);
       assertKind(
           StoreException.Kind.MISCONFIGURED,
           () ->

@@ -116,7 +116,7 @@ class SmallHeapTest {
       throw new AssertionError(name + " has " + Files.size(manifest) + " bytes");
     }
     Digest digest = Digest.of(sha256);
-    Files.move(manifest, domain.resolve(ImageStore.manifestObject(digest)));
+    Files.move(manifest, domain.resolve(ObjectNames.manifest(digest)));
     Path tag = Files.createDirectories(domain.resolve("t").resolve(name)).resolve("latest");
     Files.write(tag, new Tag(digest, 5).bytes());
   }

@@ -70,7 +70,7 @@ public abstract class StoreContract {
             + System.nanoTime()
             + "-"
             + USERS.incrementAndGet();
-    domain = ImageStore.domain(user);
+    domain = ObjectNames.domain(user);
   }
 
   @AfterEach
@@ -307,7 +307,7 @@ public abstract class StoreContract {
     Path source = file("image", random(9 << 20, 6));
     push(source, "deb:12");
     Image image = images.resolve(ImageName.parse("deb:12"), user);
-    String chunk = ImageStore.chunkObject(image.manifest().chunks().get(1).digest());
+    String chunk = ObjectNames.chunk(image.manifest().chunks().get(1).digest());
     objects.overwrite(domain, chunk, direct("rubbish"));
     StoreException e = assertKind(StoreException.Kind.CORRUPT, () -> fetch(image));
     assertTrue(e.getMessage().contains(chunk), e.getMessage());
@@ -328,7 +328,7 @@ public abstract class StoreContract {
         new Manifest(
             Chunker.ID, 5, CONFIG, List.of(new Manifest.Chunk(Digest.of(bytes(user)), 0, 5)));
     Digest digest = Digest.of(manifest.bytes());
-    objects.create(domain, ImageStore.manifestObject(digest), direct(manifest.bytes()));
+    objects.create(domain, ObjectNames.manifest(digest), direct(manifest.bytes()));
     Image image = images.resolve(ImageName.parse("x@" + digest), user);
     assertKind(StoreException.Kind.CORRUPT, () -> fetch(image));
   }
@@ -336,7 +336,7 @@ public abstract class StoreContract {
   @Test
   void corruptManifestIsRefused() throws Exception {
     PushResult pushed = push(file("image", random(1 << 20, 7)), "deb:12");
-    objects.overwrite(domain, ImageStore.manifestObject(pushed.digest()), direct("{}"));
+    objects.overwrite(domain, ObjectNames.manifest(pushed.digest()), direct("{}"));
     assertKind(StoreException.Kind.CORRUPT, () -> images.resolve(ImageName.parse("deb:12"), user));
   }
 
@@ -515,7 +515,9 @@ public abstract class StoreContract {
       hours.addAndGet(25);
       assertTrue(collect(timed, false).bytes() > 9 << 20);
       assertEquals(
-          List.of(), timed.collect(Optional.of(user), ImageStore.MIN_GRACE, true), "all is gone");
+          List.of(),
+          timed.collect(Optional.of(user), GarbageCollector.MIN_GRACE, true),
+          "all is gone");
     }
   }
 
@@ -537,12 +539,12 @@ public abstract class StoreContract {
     for (String hostile :
         new String[] {"1000\n", "-1\n", "x", "9999999999\n", "0\n\n", "0 1", "0", "+0\n"}) {
       objects.overwrite(
-          ImageStore.LAUNCHERS, ImageStore.profileObject(image.digest()), direct(hostile));
+          ObjectNames.LAUNCHERS, ObjectNames.profile(image.digest()), direct(hostile));
       assertKind(StoreException.Kind.CORRUPT, () -> images.startProfile(image));
     }
     objects.overwrite(
-        ImageStore.LAUNCHERS,
-        ImageStore.profileObject(image.digest()),
+        ObjectNames.LAUNCHERS,
+        ObjectNames.profile(image.digest()),
         direct(new byte[StartProfile.MAX_BYTES + 1]));
     assertKind(StoreException.Kind.CORRUPT, () -> images.startProfile(image));
   }
@@ -555,7 +557,7 @@ public abstract class StoreContract {
       Digest damaged = push(timed, file("image", random(1 << 20, 21)), "deb:12").digest();
       push(timed, file("other", random(1 << 20, 22)), "other");
       timed.remove(ImageName.parse("other"), user);
-      objects.overwrite(domain, ImageStore.manifestObject(damaged), direct("{}"));
+      objects.overwrite(domain, ObjectNames.manifest(damaged), direct("{}"));
       hours.addAndGet(25);
       Garbage garbage = collect(timed, false);
       assertEquals(1, garbage.images(), "the other's manifest");
@@ -575,7 +577,7 @@ public abstract class StoreContract {
   @Test
   void largeDamagedManifestKeepsTheChunksOfItsDomainToo() throws Exception {
     Digest digest = push(file("image", random(1 << 20, 27)), "deb:12").digest();
-    objects.overwrite(domain, ImageStore.manifestObject(digest), direct(random(100_000, 28)));
+    objects.overwrite(domain, ObjectNames.manifest(digest), direct(random(100_000, 28)));
     String message = collect(images, true).problem().orElseThrow().getMessage();
     assertTrue(message.contains("is damaged: "), message);
     assertKind(StoreException.Kind.CORRUPT, () -> images.resolve(ImageName.parse("deb:12"), user));
@@ -585,7 +587,7 @@ public abstract class StoreContract {
   void manifestThatWasStoredMalformedKeepsTheChunksOfItsDomainToo() throws Exception {
     byte[] hostile = bytes("{\"layercake\":2}");
     Digest digest = Digest.of(hostile);
-    objects.create(domain, ImageStore.manifestObject(digest), direct(hostile));
+    objects.create(domain, ObjectNames.manifest(digest), direct(hostile));
     objects.swapTag(domain, "x/1", Optional.empty(), Optional.of(new Tag(digest, 5).bytes()));
     Garbage garbage = collect(images, true);
     StoreException problem = garbage.problem().orElseThrow();
@@ -753,7 +755,7 @@ public abstract class StoreContract {
     push(file("image", content), "deb:12");
     Image image = images.resolve(ImageName.parse("deb:12"), user);
     List<Manifest.Chunk> chunks = image.manifest().chunks();
-    objects.overwrite(domain, ImageStore.chunkObject(chunks.get(2).digest()), direct("rubbish"));
+    objects.overwrite(domain, ObjectNames.chunk(chunks.get(2).digest()), direct("rubbish"));
     Set<Integer> stored = ConcurrentHashMap.newKeySet();
     Set<Integer> lost = ConcurrentHashMap.newKeySet();
     AtomicInteger next = new AtomicInteger(chunks.size());
@@ -813,7 +815,7 @@ public abstract class StoreContract {
   }
 
   private Garbage collect(ImageStore store, boolean dryRun) throws Exception {
-    return store.collect(Optional.of(user), ImageStore.MIN_GRACE, dryRun).get(0);
+    return store.collect(Optional.of(user), GarbageCollector.MIN_GRACE, dryRun).get(0);
   }
 
   private PushResult push(Path source, String name) throws Exception {
