@@ -113,7 +113,7 @@ final class ChunkReader {
     // Nobody may write to a pooled buffer, or hear of a chunk, once this has returned.
     inFlight.forEach(read -> read.pending.cancel());
     unfinished.acquireUninterruptibly(Integer.MAX_VALUE);
-    throwFailure();
+    StoreException.rethrow(failure.get());
   }
 
   private void readAll() throws InterruptedException, StoreException {
@@ -371,18 +371,5 @@ final class ChunkReader {
 
   private void fail(Throwable cause) {
     failure.compareAndSet(null, cause);
-  }
-
-  private void throwFailure() throws StoreException, IOException {
-    Throwable cause = failure.get();
-    if (cause instanceof StoreException store) {
-      throw store;
-    } else if (cause instanceof IOException io) {
-      throw io;
-    } else if (cause instanceof RuntimeException runtime) {
-      throw runtime;
-    } else if (cause instanceof Error error) {
-      throw error;
-    }
   }
 }

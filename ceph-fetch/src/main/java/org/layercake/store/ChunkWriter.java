@@ -112,7 +112,7 @@ final class ChunkWriter {
       pending.arriveAndAwaitAdvance();
       workers.shutdown();
     }
-    throwFailure();
+    StoreException.rethrow(failure.get());
   }
 
   long bytesNew() {
@@ -259,19 +259,6 @@ final class ChunkWriter {
       bytesDone += chunk.chunk().length();
       bytesNew += chunk.created() ? chunk.chunk().length() : 0;
       listener.pushed(bytesDone, bytesNew);
-    }
-  }
-
-  private void throwFailure() throws StoreException, IOException {
-    Throwable e = failure.get();
-    if (e instanceof StoreException store) {
-      throw store;
-    } else if (e instanceof IOException io) {
-      throw io;
-    } else if (e instanceof RuntimeException runtime) {
-      throw runtime;
-    } else if (e instanceof Error error) {
-      throw error;
     }
   }
 }

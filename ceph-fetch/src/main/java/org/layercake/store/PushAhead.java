@@ -69,13 +69,7 @@ public final class PushAhead implements AutoCloseable {
     try {
       return result.join();
     } catch (CompletionException e) {
-      if (e.getCause() instanceof StoreException failure) {
-        throw failure;
-      } else if (e.getCause() instanceof IOException failure) {
-        throw failure;
-      } else if (e.getCause() instanceof Error failure) {
-        throw failure;
-      }
+      StoreException.rethrow(e.getCause());
       throw e;
     }
   }

@@ -1,5 +1,7 @@
 package org.layercake.store;
 
+import java.io.IOException;
+
 /**
  * A failed act on the store. The message is one line for the user: act, thing, cause and, in
  * brackets, the next move. {@link #kind()} gives the exit code of the command or step.
@@ -64,6 +66,19 @@ public final class StoreException extends Exception {
     return message.contains("No space left")
         || message.contains("Disk quota exceeded")
         || message.contains("File too large");
+  }
+
+  /** Throws what another thread has failed with, if it has; nothing else can be checked. */
+  static void rethrow(Throwable failure) throws StoreException, IOException {
+    if (failure instanceof StoreException store) {
+      throw store;
+    } else if (failure instanceof IOException io) {
+      throw io;
+    } else if (failure instanceof RuntimeException runtime) {
+      throw runtime;
+    } else if (failure instanceof Error error) {
+      throw error;
+    }
   }
 
   /** Text from users and stores ends up in messages. */

@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static org.layercake.store.StoreContract.assertKind;
 
 import java.io.ByteArrayInputStream;
 import java.io.FilterInputStream;
@@ -35,7 +34,7 @@ class ManifestTest {
 
   @Test
   void exampleIsReadAndWrittenByteForByte() throws Exception {
-    Manifest manifest = Manifest.parse(EXAMPLE.getBytes(UTF_8));
+    Manifest manifest = parse(EXAMPLE.getBytes(UTF_8));
     assertEquals(300005, manifest.size());
     assertEquals(List.of("PATH=/bin", "Q=\"\t\u00e9\ud83c\udf70"), manifest.config().environment());
     assertEquals(new Manifest.Chunk(Digest.parseHex(B), 300000, 5), manifest.chunks().get(1));
@@ -111,10 +110,10 @@ class ManifestTest {
         "\"run\":{\"directory\":\"/w\",\"entryPoint\":[\"/bin/sh\"],\"command\":[\"-c\",\"a\\nb\"],"
             + "\"user\":\"1000\",\"labels\":{\"a\":\"1\",\"b\":\"\\u001B\"}},";
     String text = EXAMPLE.replace("\"chunks\"", run + "\"chunks\"");
-    ImageConfig.Run kept = Manifest.parse(text.getBytes(UTF_8)).config().run();
+    ImageConfig.Run kept = parse(text.getBytes(UTF_8)).config().run();
     assertEquals(List.of("-c", "a\nb"), kept.command());
     assertEquals(Map.of("a", "1", "b", "\u001b"), kept.labels());
-    assertEquals(ImageConfig.Run.NONE, Manifest.parse(EXAMPLE.getBytes(UTF_8)).config().run());
+    assertEquals(ImageConfig.Run.NONE, parse(EXAMPLE.getBytes(UTF_8)).config().run());
     assertRefused(text.replace("/w", "\\ud83c"));
     assertRefused(text.replace("\"a\":\"1\",", "\"c\":\"1\","));
     assertRefused(text.replace("\"user\":\"1000\",", ""));
@@ -136,7 +135,7 @@ class ManifestTest {
   @Test
   void imageOfTooManySmallChunksIsRefused() throws Exception {
     int most = 1000 + (8 << 20) / (64 << 10);
-    assertEquals(most, Manifest.parse(ofChunks(most).getBytes(UTF_8)).chunks().size());
+    assertEquals(most, parse(ofChunks(most).getBytes(UTF_8)).chunks().size());
     assertRefused(ofChunks(most + 1));
   }
 
@@ -166,7 +165,7 @@ class ManifestTest {
     Manifest manifest = new Manifest("x", size, config, chunks);
     assertEquals(chunks, manifest.chunks());
     assertEquals(chunks.get(1024), manifest.chunks().get(1024));
-    assertEquals(chunks, Manifest.parse(manifest.bytes()).chunks());
+    assertEquals(chunks, parse(manifest.bytes()).chunks());
     assertEquals(size, manifest.distinctBytes());
     chunks.set(7, new Manifest.Chunk(chunks.get(7).digest(), chunks.get(7).offset() + 1, 1));
     assertThrows(
@@ -226,15 +225,15 @@ class ManifestTest {
   }
 
   @Test
-  void randomDamageNeverEscapesAsAnotherException() {
+  void randomDamageNeverEscapesAsAnotherException() throws Exception {
     Random random = new Random(1);
     byte[] bytes = EXAMPLE.getBytes(UTF_8);
     for (int i = 0; i < 20_000; i++) {
       byte[] damaged = bytes.clone();
       damaged[random.nextInt(damaged.length)] = (byte) random.nextInt(256);
       try {
-        assertTrue(Manifest.parse(damaged).size() > 0);
-      } catch (StoreException e) {
+        assertTrue(parse(damaged).size() > 0);
+      } catch (Manifest.MalformedException e) {
         assertEquals(1, e.getMessage().lines().count());
       }
     }
@@ -249,6 +248,10 @@ class ManifestTest {
   }
 
   private static void assertRefused(String text) {
-    assertKind(StoreException.Kind.CORRUPT, () -> Manifest.parse(text.getBytes(UTF_8)));
+    assertThrows(Manifest.MalformedException.class, () -> parse(text.getBytes(UTF_8)));
+  }
+
+  private static Manifest parse(byte[] bytes) throws Exception {
+    return Manifest.read(new ByteArrayInputStream(bytes), Digest.of(bytes));
   }
 }

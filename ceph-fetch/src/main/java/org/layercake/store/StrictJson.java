@@ -1,0 +1,99 @@
+package org.layercake.store;
+
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonToken;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+
+/** A parser in which the next thing is always known, so that anything else is an error. */
+record StrictJson(JsonParser json) {
+  /** What may still come of texts, so that they are refused before they are all in memory. */
+  static final class Room {
+    private int strings = ImageConfig.MAX_STRINGS;
+    private int bytes = ImageConfig.MAX_BYTES;
+
+    String take(String text) throws IOException {
+      strings--;
+      bytes -= text.length(); // at most what it has in UTF-8
+      if (strings < 0 || bytes < 0) {
+        throw new IOException(
+            "a configuration of more than "
+                + ImageConfig.MAX_STRINGS
+                + " strings or "
+                + ImageConfig.MAX_BYTES
+                + " bytes");
+      }
+      return text;
+    }
+  }
+
+  JsonToken next() throws IOException {
+    return json.nextToken();
+  }
+
+  void expect(JsonToken wanted) throws IOException {
+    json.nextToken();
+    expectCurrent(wanted);
+  }
+
+  void expectCurrent(JsonToken wanted) throws IOException {
+    if (json.currentToken() != wanted) {
+      throw new IOException("found " + json.currentToken() + " in place of " + wanted);
+    }
+  }
+
+  void field(String name) throws IOException {
+    expect(JsonToken.FIELD_NAME);
+    requireName(name);
+  }
+
+  void requireName(String name) throws IOException {
+    if (!currentNameIs(name)) {
+      throw new IOException("field \"" + name + "\" is missing");
+    }
+  }
+
+  boolean currentNameIs(String name) throws IOException {
+    return json.currentName().equals(name);
+  }
+
+  String currentName() throws IOException {
+    return json.currentName();
+  }
+
+  List<String> strings(Room room) throws IOException {
+    List<String> strings = new ArrayList<>();
+    expect(JsonToken.START_ARRAY);
+    while (next() != JsonToken.END_ARRAY) {
+      strings.add(room.take(currentString()));
+    }
+    return strings;
+  }
+
+  long number() throws IOException {
+    expect(JsonToken.VALUE_NUMBER_INT);
+    return json.getLongValue();
+  }
+
+  String string(Room room) throws IOException {
+    return room.take(string());
+  }
+
+  String string() throws IOException {
+    json.nextToken();
+    return currentString();
+  }
+
+  /** The parser bounds its length. */
+  String currentString() throws IOException {
+    expectCurrent(JsonToken.VALUE_STRING);
+    return json.getText();
+  }
+
+  void expectEnd() throws IOException {
+    if (json.nextToken() != null) {
+      throw new IOException("something follows the end");
+    }
+  }
+}
