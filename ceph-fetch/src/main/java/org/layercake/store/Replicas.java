@@ -16,7 +16,6 @@ import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.function.IntPredicate;
 import java.util.stream.Collectors;
-import org.layercake.store.RadosPool.RadosFailure;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 

@@ -1,0 +1,144 @@
+package org.layercake.store;
+
+import java.lang.ref.Reference;
+import java.nio.charset.StandardCharsets;
+import java.util.Map;
+import java.util.SortedMap;
+import jnr.ffi.Pointer;
+
+/** The omap of one object: entries sorted by their names, each with a value. */
+final class RadosOmap {
+  static final byte EQUAL = 1;
+
+  /** Negated, for an entry whose name is longer. */
+  static final int E2BIG = -7;
+
+  /** What an entry's name may have, whoever has written it; a tag has half of that. */
+  private static final int MAX_KEY_BYTES = 1 << 10;
+
+  /** What is longer is no tag; it is cut off. */
+  private static final int MAX_ENTRY_BYTES = ObjectStore.MAX_TAG_BYTES + 1;
+
+  private final RadosPool pool;
+  private final RadosNamespace namespace;
+  private final String object;
+
+  RadosOmap(RadosPool pool, RadosNamespace namespace, String object) {
+    this.pool = pool;
+    this.namespace = namespace;
+    this.object = object;
+  }
+
+  /**
+   * Changes an omap entry if it still has the expected value; an empty value is the same as none.
+   * -ECANCELED if it has not, -ENOENT if there is no such object.
+   */
+  int swap(String key, byte[] expected, byte[] wanted) {
+    byte[] keyBytes = key.getBytes(StandardCharsets.US_ASCII);
+    // These stay reachable until the operation is done: librados keeps none of them, but the
+    // pointers in the arrays are invisible to the collector.
+    Pointer[] kept = {pool.bytes(keyBytes), pool.bytes(wanted), pool.bytes(expected)};
+    Pointer keys = pool.array(kept[0]);
+    Pointer keyLengths = pool.array(keyBytes.length);
+    Pointer values = pool.array(kept[1]);
+    Pointer valueLengths = pool.array(wanted.length);
+    try {
+      return namespace.write(
+          object,
+          op -> {
+            pool.librados.rados_write_op_omap_cmp2(
+                op, key, EQUAL, kept[2], keyBytes.length, expected.length, null);
+            if (wanted.length == 0) {
+              pool.librados.rados_write_op_omap_rm_keys2(op, keys, keyLengths, 1);
+            } else {
+              pool.librados.rados_write_op_omap_set2(op, keys, values, keyLengths, valueLengths, 1);
+            }
+          });
+    } finally {
+      Reference.reachabilityFence(kept);
+    }
+  }
+
+  /** Fills {@code result} with the entry of that key, if there is one. */
+  int read(String key, Map<String, byte[]> result) {
+    byte[] keyBytes = key.getBytes(StandardCharsets.US_ASCII);
+    Pointer keptKey = pool.bytes(keyBytes);
+    Pointer keys = pool.array(keptKey);
+    Pointer keyLengths = pool.array(keyBytes.length);
+    try {
+      return readEntries(
+          result,
+          (op, iterator, status) ->
+              pool.librados.rados_read_op_omap_get_vals_by_keys2(
+                  op, keys, 1, keyLengths, iterator, status));
+    } finally {
+      Reference.reachabilityFence(keptKey);
+    }
+  }
+
+  /** Fills {@code result} with up to {@code max} entries after the given key. */
+  int list(String after, ObjectStore.TagPart part, int max, SortedMap<String, byte[]> result) {
+    Pointer more = pool.zeroed(Long.BYTES);
+    Pointer start = pool.bytes((after + "\0").getBytes(StandardCharsets.ISO_8859_1));
+    EntryQuery query =
+        part == ObjectStore.TagPart.NAME
+            ? (op, entries, status) ->
+                pool.librados.rados_read_op_omap_get_keys2(op, start, max, entries, more, status)
+            : (op, entries, status) ->
+                pool.librados.rados_read_op_omap_get_vals2(
+                    op, start, "", max, entries, more, status);
+    try {
+      return readEntries(result, query);
+    } finally {
+      Reference.reachabilityFence(start);
+    }
+  }
+
+  private int readEntries(Map<String, byte[]> result, EntryQuery query) {
+    Pointer iteratorOut = pool.zeroed(Long.BYTES);
+    Pointer status = pool.zeroed(Long.BYTES);
+    Pointer op = pool.librados.rados_create_read_op();
+    try {
+      query.addTo(op, iteratorOut, status);
+      int code = pool.librados.rados_read_op_operate(op, namespace.handle(), object, 0);
+      Pointer iterator = iteratorOut.getPointer(0);
+      if (iterator != null) {
+        try {
+          if (code >= 0) {
+            return drain(iterator, result);
+          }
+        } finally {
+          pool.librados.rados_omap_get_end(iterator);
+        }
+      }
+      return code;
+    } finally {
+      pool.librados.rados_release_read_op(op);
+    }
+  }
+
+  private int drain(Pointer iterator, Map<String, byte[]> result) {
+    Pointer out = pool.zeroed(4 * Long.BYTES);
+    while (true) {
+      pool.librados.rados_omap_get_next2(iterator, out, out.slice(8), out.slice(16), out.slice(24));
+      Pointer key = out.getPointer(0);
+      if (key == null) {
+        return 0;
+      }
+      if (out.getLong(16) > MAX_KEY_BYTES) {
+        return E2BIG;
+      }
+      byte[] keyBytes = new byte[(int) out.getLong(16)];
+      key.get(0, keyBytes, 0, keyBytes.length);
+      byte[] value = new byte[(int) Math.min(out.getLong(24), MAX_ENTRY_BYTES)];
+      if (value.length > 0) {
+        out.getPointer(8).get(0, value, 0, value.length);
+      }
+      result.put(new String(keyBytes, StandardCharsets.ISO_8859_1), value);
+    }
+  }
+
+  private interface EntryQuery {
+    void addTo(Pointer op, Pointer iteratorOut, Pointer status);
+  }
+}
