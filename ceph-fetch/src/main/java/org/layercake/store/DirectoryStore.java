@@ -1,9 +1,9 @@
 package org.layercake.store;
 
 import static java.nio.file.LinkOption.NOFOLLOW_LINKS;
-import static java.nio.file.StandardOpenOption.CREATE;
-import static java.nio.file.StandardOpenOption.READ;
-import static java.nio.file.StandardOpenOption.WRITE;
+import static org.layercake.store.ObjectNames.Kind.CHUNK;
+import static org.layercake.store.ObjectNames.Kind.MANIFEST;
+import static org.layercake.store.ObjectNames.TAGS;
 import static org.layercake.store.StoreException.Kind.CORRUPT;
 import static org.layercake.store.StoreException.Kind.DENIED;
 import static org.layercake.store.StoreException.Kind.FULL;
@@ -16,7 +16,6 @@ import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.FileAlreadyExistsException;
@@ -24,20 +23,13 @@ import java.nio.file.FileStore;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.nio.file.attribute.FileTime;
-import java.nio.file.attribute.PosixFilePermission;
-import java.nio.file.attribute.PosixFilePermissions;
-import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
-import java.time.temporal.ChronoUnit;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
-import java.util.Set;
-import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BiConsumer;
 import java.util.function.IntPredicate;
 import java.util.stream.Stream;
@@ -53,14 +45,8 @@ import org.slf4j.LoggerFactory;
  */
 final class DirectoryStore implements ObjectStore {
   private static final Logger LOG = LoggerFactory.getLogger(DirectoryStore.class);
-  private static final String STAGING = ".staging";
-  private static final String LOCK = ".lock";
   private static final int MAX_TAG_FILES = 100_000;
   private static final int READ_STEP_BYTES = 64 << 10;
-  private static final Duration STALE_AFTER = Duration.ofDays(7);
-
-  /** File locks are held by the process: threads need one of their own. */
-  private static final ReentrantLock THREADS_LOCK = new ReentrantLock();
 
   private final Path root;
   private final InstantSource clock;
@@ -108,7 +94,7 @@ final class DirectoryStore implements ObjectStore {
 
   private int readInto(String domain, String object, ByteBuffer target) throws StoreException {
     ByteBuffer view = target.duplicate().position(0);
-    try (FileChannel file = openForRead(domain, object)) {
+    try (FileChannel file = domain(domain).open(object)) {
       while (view.hasRemaining() && file.read(view) >= 0) {}
       return view.position();
     } catch (IOException e) {
@@ -120,11 +106,8 @@ final class DirectoryStore implements ObjectStore {
   public Optional<InputStream> open(String domain, String object, int maxBytes, Copy copy)
       throws StoreException {
     try {
-      if (domain.equals(ObjectNames.LAUNCHERS)
-          && Files.exists(root.resolve(domain), NOFOLLOW_LINKS)) {
-        requireOwn(root.resolve(domain));
-      }
-      return Optional.of(new FileStream(domain, object, maxBytes, openForRead(domain, object)));
+      FileChannel file = domain(domain).open(object);
+      return Optional.of(new FileStream(domain, object, maxBytes, file));
     } catch (NoSuchFileException e) {
       return Optional.empty();
     } catch (IOException e) {
@@ -165,19 +148,11 @@ final class DirectoryStore implements ObjectStore {
 
   @Override
   public boolean create(String domain, String object, ByteBuffer content) throws StoreException {
-    Path target = path(domain, object);
-    if (Files.exists(target, NOFOLLOW_LINKS)) {
+    if (Files.exists(path(domain, object), NOFOLLOW_LINKS)) {
       return false;
     }
     try {
-      Path staged = stage(domain, content);
-      try {
-        Files.createDirectories(target.getParent());
-        Files.createLink(target, staged);
-      } finally {
-        Files.deleteIfExists(staged);
-      }
-      force(target.getParent());
+      domain(domain).create(object, content);
       return true;
     } catch (FileAlreadyExistsException e) {
       return false;
@@ -189,31 +164,10 @@ final class DirectoryStore implements ObjectStore {
   @Override
   public void overwrite(String domain, String object, ByteBuffer content) throws StoreException {
     try {
-      publish(stage(domain, content), path(domain, object));
+      domain(domain).write(object, content);
     } catch (IOException e) {
       throw failure(e, "write", domain, object);
     }
-  }
-
-  /**
-   * A launcher is root: what a user has put in the way would let that user write as root, and say
-   * what others' jobs run.
-   */
-  private static void requireOwn(Path directory) throws IOException, StoreException {
-    if (!Files.isDirectory(directory, NOFOLLOW_LINKS)
-        || !owner(directory).equals(System.getProperty("user.name"))) {
-      throw new StoreException(
-          DENIED,
-          "cannot use "
-              + directory
-              + ": it is not a directory of "
-              + System.getProperty("user.name")
-              + "'s (make it)");
-    }
-  }
-
-  private static String owner(Path directory) throws IOException {
-    return Files.getOwner(directory, NOFOLLOW_LINKS).getName();
   }
 
   /** The file's modification time is when it was last wanted. */
@@ -228,16 +182,12 @@ final class DirectoryStore implements ObjectStore {
         object,
         () -> {
           try {
-            Files.setLastModifiedTime(file, FileTime.from(now()));
+            Files.setLastModifiedTime(file, FileTime.from(domain(domain).now()));
             return true;
           } catch (NoSuchFileException e) {
             return false;
           }
         });
-  }
-
-  private Instant now() {
-    return clock.instant().truncatedTo(ChronoUnit.SECONDS);
   }
 
   @Override
@@ -277,19 +227,23 @@ final class DirectoryStore implements ObjectStore {
       throw new StoreException(
           INVALID, "cannot list all domains of a directory (each owner lists the own one)");
     }
-    Path directory = root.resolve(domain.get());
+    DomainDirectory directory = domain(domain.get());
     try {
-      if (!Files.exists(directory, NOFOLLOW_LINKS)) {
+      if (!directory.exists()) {
         return;
       }
-      String owner = owner(directory);
+      String owner = directory.owner();
       if (!owner.equals(System.getProperty("user.name"))) {
         throw new StoreException(
             DENIED,
-            "cannot list " + directory + ": it belongs to " + owner + " (run this as that user)");
+            "cannot list "
+                + directory.path()
+                + ": it belongs to "
+                + owner
+                + " (run this as that user)");
       }
-      for (String kind : List.of("c", "m")) {
-        listFiles(domain.get(), directory.resolve(kind), each);
+      for (ObjectNames.Kind kind : List.of(CHUNK, MANIFEST)) {
+        listFiles(domain.get(), directory.path(kind.folder()), each);
       }
     } catch (IOException e) {
       throw failure(e, "list", domain.get(), "objects");
@@ -320,7 +274,7 @@ final class DirectoryStore implements ObjectStore {
 
   @Override
   public Optional<byte[]> readTag(String domain, String tag) throws StoreException {
-    return read(domain, "t/" + tag, MAX_TAG_BYTES);
+    return read(domain, TAGS + "/" + tag, MAX_TAG_BYTES);
   }
 
   @Override
@@ -334,55 +288,24 @@ final class DirectoryStore implements ObjectStore {
           if (!same(readTag(domain, tag), expected)) {
             return false;
           }
-          setTag(domain, path(domain, "t/" + tag), wanted);
-          sweepStaging(domain);
+          DomainDirectory directory = domain(domain);
+          if (wanted.isPresent()) {
+            directory.write(TAGS + "/" + tag, ByteBuffer.wrap(wanted.get()));
+          } else {
+            directory.delete(TAGS + "/" + tag);
+          }
+          directory.sweepStaging();
           return true;
         });
   }
 
-  private interface Step {
-    boolean run() throws IOException, StoreException;
-  }
-
   /** What compares and then changes, alone in its domain. */
-  private boolean locked(String domain, String object, Step step) throws StoreException {
-    THREADS_LOCK.lock();
+  private boolean locked(String domain, String object, DomainDirectory.Step step)
+      throws StoreException {
     try {
-      prepare(domain);
-      try (FileChannel lockFile =
-              FileChannel.open(root.resolve(domain).resolve(LOCK), CREATE, WRITE, NOFOLLOW_LINKS);
-          FileLock lock = lockFile.lock()) {
-        return step.run() && lock.isValid();
-      }
+      return domain(domain).locked(step);
     } catch (IOException e) {
       throw failure(e, "write", domain, object);
-    } finally {
-      THREADS_LOCK.unlock();
-    }
-  }
-
-  private void setTag(String domain, Path target, Optional<byte[]> wanted)
-      throws IOException, StoreException {
-    if (wanted.isPresent()) {
-      publish(stage(domain, ByteBuffer.wrap(wanted.get())), target);
-    } else {
-      Files.deleteIfExists(target);
-      force(target.getParent());
-    }
-  }
-
-  /** What killed pushes have left. A file that old is nobody's work in progress. */
-  private void sweepStaging(String domain) throws IOException {
-    Instant old = now().minus(STALE_AFTER);
-    try (DirectoryStream<Path> staged =
-        Files.newDirectoryStream(root.resolve(domain).resolve(STAGING))) {
-      for (Path file : staged) {
-        if (Files.getLastModifiedTime(file, NOFOLLOW_LINKS).toInstant().isBefore(old)) {
-          Files.deleteIfExists(file);
-        }
-      }
-    } catch (NoSuchFileException e) {
-      // Its owner was faster.
     }
   }
 
@@ -392,7 +315,7 @@ final class DirectoryStore implements ObjectStore {
 
   @Override
   public void visitTags(String domain, TagPart part, TagVisitor visitor) throws StoreException {
-    Path directory = path(domain, "t");
+    Path directory = path(domain, TAGS);
     try (Stream<Path> files = Files.walk(directory, 2)) {
       int count = 0;
       for (Path file : (Iterable<Path>) files::iterator) {
@@ -407,15 +330,15 @@ final class DirectoryStore implements ObjectStore {
     } catch (NoSuchFileException e) {
       LOG.trace("event=no-tags domain={}", domain);
     } catch (UncheckedIOException e) {
-      throw failure(e.getCause(), "list tags", domain, "t");
+      throw failure(e.getCause(), "list tags", domain, TAGS);
     } catch (IOException e) {
-      throw failure(e, "list tags", domain, "t");
+      throw failure(e, "list tags", domain, TAGS);
     }
   }
 
   private boolean visit(String domain, Path file, TagPart part, TagVisitor visitor)
       throws StoreException {
-    String tag = path(domain, "t").relativize(file).toString();
+    String tag = path(domain, TAGS).relativize(file).toString();
     Optional<byte[]> value = part == TagPart.NAME ? Optional.of(new byte[0]) : readTag(domain, tag);
     return value.isEmpty() || visitor.visit(tag, value.get());
   }
@@ -425,77 +348,12 @@ final class DirectoryStore implements ObjectStore {
     // Nothing is kept open.
   }
 
+  private DomainDirectory domain(String domain) {
+    return new DomainDirectory(root, domain, clock);
+  }
+
   private Path path(String domain, String object) {
-    return root.resolve(domain).resolve(object);
-  }
-
-  /** Writes the content to a file of its own on the same file system, durably. */
-  private Path stage(String domain, ByteBuffer content) throws IOException, StoreException {
-    Path staging = prepare(domain);
-    Path staged =
-        Files.createTempFile(
-            staging,
-            "",
-            "",
-            PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-r--r--")));
-    boolean whole = false;
-    try (FileChannel file = FileChannel.open(staged, WRITE)) {
-      ByteBuffer view = content.duplicate().position(0);
-      while (view.hasRemaining()) {
-        file.write(view);
-      }
-      file.force(true);
-      Files.setLastModifiedTime(staged, FileTime.from(now()));
-      whole = true;
-      return staged;
-    } finally {
-      if (!whole) {
-        Files.deleteIfExists(staged);
-      }
-    }
-  }
-
-  private static void publish(Path staged, Path target) throws IOException {
-    try {
-      Files.createDirectories(target.getParent());
-      Files.move(staged, target, StandardCopyOption.ATOMIC_MOVE);
-    } finally {
-      Files.deleteIfExists(staged);
-    }
-    force(target.getParent());
-  }
-
-  /** Makes the domain, for its owner only, and its staging directory. */
-  private Path prepare(String domain) throws IOException, StoreException {
-    Path directory = root.resolve(domain);
-    if (domain.equals(ObjectNames.LAUNCHERS)) {
-      requireOwn(directory);
-    } else if (!Files.isDirectory(directory, NOFOLLOW_LINKS)) {
-      String mode = domain.equals(ImageName.SITE) ? "rwxr-xr-x" : "rwx------";
-      createDirectory(directory, PosixFilePermissions.fromString(mode));
-    }
-    Path staging = directory.resolve(STAGING);
-    createDirectory(staging, PosixFilePermissions.fromString("rwx------"));
-    return staging;
-  }
-
-  private static void createDirectory(Path directory, Set<PosixFilePermission> mode)
-      throws IOException {
-    try {
-      Files.createDirectory(directory, PosixFilePermissions.asFileAttribute(mode));
-    } catch (FileAlreadyExistsException e) {
-      // Someone else was faster.
-    }
-  }
-
-  private FileChannel openForRead(String domain, String object) throws IOException {
-    return Beneath.open(root, Path.of(domain, object));
-  }
-
-  private static void force(Path directory) throws IOException {
-    try (FileChannel channel = FileChannel.open(directory, READ)) {
-      channel.force(true);
-    }
+    return domain(domain).path(object);
   }
 
   /** The one place that knows what an I/O error means to us. */
