@@ -101,33 +101,33 @@ final class DirectoryTree {
     int mode = (int) status.get("mode");
     switch (mode & TYPE) {
       case 0040000 -> {
-        add(file, path, TarReader.DIRECTORY, "", status);
+        add(file, path, TarEntry.DIRECTORY, "", status);
         readDirectory(file, path);
       }
-      case 0100000 -> add(file, path, TarReader.FILE, "", status);
-      case 0120000 -> add(file, path, TarReader.SYMBOLIC_LINK, target(file), status);
-      case 0010000 -> add(file, path, TarReader.FIFO, "", status);
+      case 0100000 -> add(file, path, TarEntry.FILE, "", status);
+      case 0120000 -> add(file, path, TarEntry.SYMBOLIC_LINK, target(file), status);
+      case 0010000 -> add(file, path, TarEntry.FIFO, "", status);
       default -> {} // a device, or a socket, which nobody would listen on
     }
   }
 
   private void add(Path file, String path, char type, String link, Map<String, Object> status)
       throws IOException {
-    boolean hasLinks = type != TarReader.DIRECTORY && (int) status.get("nlink") > 1;
+    boolean hasLinks = type != TarEntry.DIRECTORY && (int) status.get("nlink") > 1;
     String earlier =
         hasLinks
             ? linked.putIfAbsent(new Identity(status.get("dev"), status.get("ino")), path)
             : null;
-    boolean isRead = type == TarReader.FILE && earlier == null;
-    TarReader.Entry entry =
-        new TarReader.Entry(
+    boolean isRead = type == TarEntry.FILE && earlier == null;
+    TarEntry entry =
+        new TarEntry(
             path,
-            earlier == null ? type : TarReader.HARD_LINK,
-            (int) status.get("mode") & TarReader.PERMISSIONS,
+            earlier == null ? type : TarEntry.HARD_LINK,
+            (int) status.get("mode") & TarEntry.PERMISSIONS,
             seconds((FileTime) status.get("lastModifiedTime")),
             earlier == null ? link : earlier,
             isRead ? (long) status.get("size") : 0,
-            isRead || type == TarReader.DIRECTORY
+            isRead || type == TarEntry.DIRECTORY
                 ? ExtendedAttributes.ofUser(root + '/' + path)
                 : Collections.emptySortedMap());
     tree.admit(entry);
@@ -138,7 +138,7 @@ final class DirectoryTree {
   }
 
   private static long seconds(FileTime time) {
-    return Math.max(0, Math.min(time.to(TimeUnit.SECONDS), TarReader.MAX_SECONDS));
+    return Math.max(0, Math.min(time.to(TimeUnit.SECONDS), TarEntry.MAX_SECONDS));
   }
 
   /** Not more than the file had, and one byte, by which it is seen to have grown. */

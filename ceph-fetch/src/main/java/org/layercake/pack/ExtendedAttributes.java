@@ -69,7 +69,7 @@ final class ExtendedAttributes {
   }
 
   private static String value(byte[] file, String name, String path) throws IOException {
-    byte[] value = new byte[TarReader.MAX_ATTRIBUTE_BYTES];
+    byte[] value = new byte[TarEntry.MAX_ATTRIBUTE_BYTES];
     long size = LIBC.lgetxattr(file, terminated(name), value, value.length);
     requireGood(size, LastError.getLastError(RUNTIME), path);
     return new String(value, 0, (int) size, ISO_8859_1);

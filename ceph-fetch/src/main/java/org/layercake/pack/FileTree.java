@@ -50,9 +50,9 @@ final class FileTree {
      * @param layer the entry's tar, among several
      * @param number the entry's place in it
      */
-    private Inode(TarReader.Entry entry, int layer, int number) {
+    private Inode(TarEntry entry, int layer, int number) {
       this.type = entry.type();
-      this.link = type == TarReader.SYMBOLIC_LINK ? entry.link() : "";
+      this.link = type == TarEntry.SYMBOLIC_LINK ? entry.link() : "";
       this.layer = layer;
       this.number = number;
       describe(entry);
@@ -60,14 +60,14 @@ final class FileTree {
 
     /** A directory that no entry has described. */
     private Inode() {
-      this.type = TarReader.DIRECTORY;
+      this.type = TarEntry.DIRECTORY;
       this.link = "";
       this.layer = -1;
       this.number = 0;
     }
 
-    private void describe(TarReader.Entry entry) {
-      mode = type == TarReader.SYMBOLIC_LINK ? LINK_MODE : entry.mode();
+    private void describe(TarEntry entry) {
+      mode = type == TarEntry.SYMBOLIC_LINK ? LINK_MODE : entry.mode();
       seconds = (int) entry.seconds();
       attributes = entry.attributes();
     }
@@ -78,16 +78,16 @@ final class FileTree {
     }
 
     boolean isDirectory() {
-      return type == TarReader.DIRECTORY;
+      return type == TarEntry.DIRECTORY;
     }
 
     boolean isFile() {
-      return type == TarReader.FILE;
+      return type == TarEntry.FILE;
     }
 
     /** Mounts of images are {@code nodev}, and only root could unpack it: it is left out. */
     private boolean isDevice() {
-      return type == TarReader.CHARACTER_DEVICE || type == TarReader.BLOCK_DEVICE;
+      return type == TarEntry.CHARACTER_DEVICE || type == TarEntry.BLOCK_DEVICE;
     }
 
     int layer() {
@@ -241,7 +241,7 @@ final class FileTree {
    *
    * @throws IOException when there are too many, or it can be none, with the reason for people
    */
-  void admit(TarReader.Entry entry) throws IOException {
+  void admit(TarEntry entry) throws IOException {
     countFile();
     bytes += entry.bytes();
     if (bytes < 0 || bytes > MAX_BYTES) {
@@ -257,7 +257,7 @@ final class FileTree {
     if (entry.path().isEmpty() && !entry.isDirectory()) {
       throw new IOException("an entry without a name that is no directory");
     }
-    if (entry.type() == TarReader.SYMBOLIC_LINK && entry.link().isEmpty()) {
+    if (entry.type() == TarEntry.SYMBOLIC_LINK && entry.link().isEmpty()) {
       throw new IOException("symbolic link \"" + entry.path() + "\" leads nowhere");
     }
   }
@@ -273,7 +273,7 @@ final class FileTree {
    *
    * @return null when its place is there already
    */
-  Node add(TarReader.Entry entry, int layer, int number) throws IOException {
+  Node add(TarEntry entry, int layer, int number) throws IOException {
     if (entry.path().isEmpty()) {
       return null;
     }
@@ -285,7 +285,7 @@ final class FileTree {
       return null;
     }
     Inode inode =
-        entry.type() == TarReader.HARD_LINK ? target(entry).inode : new Inode(entry, layer, number);
+        entry.type() == TarEntry.HARD_LINK ? target(entry).inode : new Inode(entry, layer, number);
     if (old != null && old.inode == inode) {
       return null;
     }
@@ -294,12 +294,12 @@ final class FileTree {
 
   private Node put(Node parent, String name, Inode inode) throws IOException {
     Node node = new Node(parent, name, inode);
-    if (name.length() > TarReader.MAX_NAME_BYTES) { // it may come from a link's target
+    if (name.length() > TarEntry.MAX_NAME_BYTES) { // it may come from a link's target
       throw new IOException(
           "the name of \""
               + node.path()
               + "\" is longer than "
-              + TarReader.MAX_NAME_BYTES
+              + TarEntry.MAX_NAME_BYTES
               + " bytes");
     }
     Node old = parent.children.put(name, node);
@@ -307,8 +307,8 @@ final class FileTree {
       throw new IOException(
           "it has \"" + node.path() + "\" twice, not both a directory (make the archive anew)");
     }
-    if (node.pathBytes > TarReader.MAX_PATH_BYTES) {
-      throw new IOException("a file's path is longer than " + TarReader.MAX_PATH_BYTES + " bytes");
+    if (node.pathBytes > TarEntry.MAX_PATH_BYTES) {
+      throw new IOException("a file's path is longer than " + TarEntry.MAX_PATH_BYTES + " bytes");
     }
     return node;
   }
@@ -330,7 +330,7 @@ final class FileTree {
   }
 
   /** What a hard link is another name for. */
-  Node target(TarReader.Entry entry) throws IOException {
+  Node target(TarEntry entry) throws IOException {
     List<String> parts = parts(entry.link());
     if (parts.isEmpty()) {
       throw new IOException("hard link \"" + entry.path() + "\" names no file");
@@ -358,7 +358,7 @@ final class FileTree {
         continue;
       }
       Node child = here.children.get(part);
-      if (child != null && child.inode.type == TarReader.SYMBOLIC_LINK) {
+      if (child != null && child.inode.type == TarEntry.SYMBOLIC_LINK) {
         if (++links > MAX_LINKS) {
           throw new IOException("too many symbolic links on the way to \"" + path + "\"");
         }

@@ -1,24 +1,15 @@
 package org.layercake.pack;
 
 import java.io.ByteArrayInputStream;
-import java.io.FilterInputStream;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.OutputStream;
-import java.nio.channels.Channels;
-import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.security.DigestInputStream;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
-import java.util.HashMap;
-import java.util.HexFormat;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.regex.Pattern;
+import org.layercake.store.Digest;
 
 /**
  * An image as others keep it, in layers: an OCI image layout, as a directory or in a tar
@@ -28,31 +19,13 @@ import java.util.regex.Pattern;
 final class LayeredImage {
   private static final int MAX_JSON_BYTES = 4 << 20;
   private static final int MAX_LAYERS = 512;
-  private static final int MAX_FILES = 10_000;
-  private static final int MAX_LINKS = 8;
   private static final int MAX_INDEX_DEPTH = 3;
-  private static final Pattern PLAIN_NAME = Pattern.compile("[A-Za-z0-9_:][A-Za-z0-9._:/-]*");
   private static final Pattern DIGEST = Pattern.compile("sha256:([0-9a-f]{64})");
   // What such archives begin with: docker save, podman save, skopeo and umoci in a tar.
   private static final Pattern FIRST_NAME =
       Pattern.compile(
           "(blobs(/.*)?|oci-layout|index\\.json|manifest\\.json|repositories"
               + "|(sha256:)?[0-9a-f]{64}(\\.json|\\.tar|/.*)?)");
-
-  /** The archive's files by name. */
-  private interface Archive {
-    /** Null when there is none. */
-    Slice find(String name) throws IOException;
-  }
-
-  /** A part of a file. */
-  private record Slice(Path file, long offset, long bytes) {
-    InputStream open() throws IOException {
-      FileChannel channel = FileChannel.open(file);
-      channel.position(offset);
-      return new Bounded(Channels.newInputStream(channel), bytes);
-    }
-  }
 
   private final JsonTree config;
   private final List<Layer> layers;
@@ -66,7 +39,7 @@ final class LayeredImage {
   static boolean mayBegin(byte[] start) {
     try {
       TarReader tar = new TarReader(new ByteArrayInputStream(start));
-      TarReader.Entry entry = tar.next();
+      TarEntry entry = tar.next();
       while (entry != null && entry.path().isEmpty()) { // "./"
         entry = tar.next();
       }
@@ -89,7 +62,7 @@ final class LayeredImage {
    * @throws IOException when it is one that cannot be used, with the reason for people
    */
   static Optional<LayeredImage> read(Path source, Decompressor decompressor) throws IOException {
-    Archive files = Files.isDirectory(source) ? inDirectory(source) : inTar(source);
+    ImageFiles files = ImageFiles.of(source);
     if (files.find("oci-layout") != null && files.find("index.json") != null) {
       return Optional.of(readLayout(files, decompressor));
     }
@@ -108,9 +81,7 @@ final class LayeredImage {
     return layers;
   }
 
-  // --- the two forms ---
-
-  private static LayeredImage readLayout(Archive files, Decompressor decompressor)
+  private static LayeredImage readLayout(ImageFiles files, Decompressor decompressor)
       throws IOException {
     JsonTree manifest = choose(files, json(files, "index.json"), 0);
     JsonTree config = blobJson(files, manifest.get("config"));
@@ -120,14 +91,14 @@ final class LayeredImage {
     for (JsonTree layer : described) {
       String digest = digest(layer);
       String name = blobName(digest);
-      require(files, name);
+      files.require(name);
       layers.add(new Layer(files, decompressor, name, Optional.of(digest), Optional.empty()));
     }
     return new LayeredImage(config, layers);
   }
 
   /** One image of an index, which may be one of indexes: that of this machine's architecture. */
-  private static JsonTree choose(Archive files, JsonTree index, int depth) throws IOException {
+  private static JsonTree choose(ImageFiles files, JsonTree index, int depth) throws IOException {
     List<JsonTree> all = index.get("manifests").items();
     List<JsonTree> fitting =
         all.stream().filter(LayeredImage::isImage).filter(LayeredImage::fitsThisMachine).toList();
@@ -179,7 +150,7 @@ final class LayeredImage {
     };
   }
 
-  private static LayeredImage readSaved(Archive files, Decompressor decompressor)
+  private static LayeredImage readSaved(ImageFiles files, Decompressor decompressor)
       throws IOException {
     List<JsonTree> images = json(files, "manifest.json").items();
     if (images.size() != 1) {
@@ -198,7 +169,7 @@ final class LayeredImage {
     List<Layer> layers = new ArrayList<>();
     for (int i = 0; i < names.size(); i++) {
       String name = names.get(i).text();
-      require(files, name);
+      files.require(name);
       String digest = digests.get(i).text();
       if (!DIGEST.matcher(digest).matches()) {
         throw new IOException("layer \"" + name + "\" has no sha256 digest");
@@ -214,8 +185,6 @@ final class LayeredImage {
     }
   }
 
-  // --- blobs ---
-
   private static String digest(JsonTree described) throws IOException {
     String digest = described.get("digest").text();
     if (!DIGEST.matcher(digest).matches()) {
@@ -228,14 +197,14 @@ final class LayeredImage {
     return "blobs/sha256/" + digest.substring("sha256:".length());
   }
 
-  private static JsonTree blobJson(Archive files, JsonTree described) throws IOException {
+  private static JsonTree blobJson(ImageFiles files, JsonTree described) throws IOException {
     String digest = digest(described);
     byte[] bytes = bytes(files, blobName(digest));
-    requireDigest(blobName(digest), digest, sha256().digest(bytes));
+    ImageStream.requireDigest(blobName(digest), digest, Digest.of(bytes));
     return parse(blobName(digest), bytes);
   }
 
-  private static JsonTree json(Archive files, String name) throws IOException {
+  private static JsonTree json(ImageFiles files, String name) throws IOException {
     return parse(name, bytes(files, name));
   }
 
@@ -248,8 +217,8 @@ final class LayeredImage {
     }
   }
 
-  private static byte[] bytes(Archive files, String name) throws IOException {
-    Slice slice = require(files, name);
+  private static byte[] bytes(ImageFiles files, String name) throws IOException {
+    ImageFiles.Slice slice = files.require(name);
     if (slice.bytes() > MAX_JSON_BYTES) {
       throw new IOException("its " + name + " is longer than " + MAX_JSON_BYTES + " bytes");
     }
@@ -258,38 +227,16 @@ final class LayeredImage {
     }
   }
 
-  private static Slice require(Archive files, String name) throws IOException {
-    Slice slice = files.find(name);
-    if (slice == null) {
-      throw new IOException("it lacks the file \"" + name + "\" that it names");
-    }
-    return slice;
-  }
-
-  private static void requireDigest(String name, String digest, byte[] found) throws IOException {
-    if (!digest.equals("sha256:" + HexFormat.of().formatHex(found))) {
-      throw new IOException("\"" + name + "\" does not match its digest: damaged");
-    }
-  }
-
-  private static MessageDigest sha256() {
-    try {
-      return MessageDigest.getInstance("SHA-256");
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every Java has SHA-256", e);
-    }
-  }
-
   /** One layer. */
   static final class Layer implements Layers.Layer {
-    private final Archive files;
+    private final ImageFiles files;
     private final Decompressor decompressor;
     private final String name;
     private final Optional<String> blobDigest; // of the bytes as they lie there
     private final Optional<String> tarDigest; // of what they decompress to
 
     private Layer(
-        Archive files,
+        ImageFiles files,
         Decompressor decompressor,
         String name,
         Optional<String> blobDigest,
@@ -303,195 +250,12 @@ final class LayeredImage {
 
     @Override
     public InputStream open() throws IOException {
-      InputStream blob = checked(require(files, name).open(), blobDigest);
-      return checked(new Whole(decompressor.open(blob), blob), tarDigest);
+      InputStream blob = checked(files.require(name).open(), blobDigest);
+      return checked(ImageStream.whole(decompressor.open(blob), blob), tarDigest);
     }
 
     private InputStream checked(InputStream in, Optional<String> digest) {
-      return digest.isEmpty() ? in : new Checked(in, name, digest.get());
-    }
-  }
-
-  /** A stream of which all goes through the one method that subclasses have. */
-  private abstract static class Filter extends FilterInputStream {
-    Filter(InputStream in) {
-      super(in);
-    }
-
-    @Override
-    public int read() throws IOException {
-      byte[] one = new byte[1];
-      return read(one, 0, 1) < 0 ? -1 : one[0] & 0xff;
-    }
-
-    @Override
-    public abstract int read(byte[] bytes, int offset, int length) throws IOException;
-
-    @Override
-    public long skip(long bytes) throws IOException {
-      byte[] buffer = new byte[(int) Math.min(bytes, 1 << 16)];
-      return Math.max(0, read(buffer, 0, buffer.length));
-    }
-
-    @Override
-    public boolean markSupported() {
-      return false;
-    }
-  }
-
-  /** Reads the compressed stream to its end, too, where a decompressor may not have gone. */
-  private static final class Whole extends Filter {
-    private final InputStream blob;
-
-    private Whole(InputStream plain, InputStream blob) {
-      super(plain);
-      this.blob = blob;
-    }
-
-    @Override
-    public int read(byte[] bytes, int offset, int length) throws IOException {
-      int count = in.read(bytes, offset, length);
-      if (count < 0) {
-        blob.transferTo(OutputStream.nullOutputStream());
-      }
-      return count;
-    }
-
-    @Override
-    public void close() throws IOException {
-      try (blob) {
-        in.close();
-      }
-    }
-  }
-
-  /** Fails at the end when the bytes were not those of the digest. */
-  private static final class Checked extends Filter {
-    private final String name;
-    private final String digest;
-    private final MessageDigest found = sha256();
-    private boolean ended;
-
-    private Checked(InputStream in, String name, String digest) {
-      super(in);
-      this.name = name;
-      this.digest = digest;
-      this.in = new DigestInputStream(in, found);
-    }
-
-    @Override
-    public int read(byte[] bytes, int offset, int length) throws IOException {
-      int count = in.read(bytes, offset, length);
-      if (count < 0 && !ended) {
-        ended = true;
-        requireDigest(name, digest, found.digest());
-      }
-      return count;
-    }
-  }
-
-  /** Ends after so many bytes. */
-  private static final class Bounded extends Filter {
-    private long left;
-
-    private Bounded(InputStream in, long bytes) {
-      super(in);
-      this.left = bytes;
-    }
-
-    @Override
-    public int read(byte[] bytes, int offset, int length) throws IOException {
-      if (left == 0) {
-        return -1;
-      }
-      int count = in.read(bytes, offset, (int) Math.min(length, left));
-      left -= Math.max(count, 0);
-      return count;
-    }
-  }
-
-  // --- where files are ---
-
-  private static Archive inDirectory(Path directory) throws IOException {
-    Path root = directory.toRealPath();
-    return name -> {
-      if (!PLAIN_NAME.matcher(name).matches()) {
-        return null;
-      }
-      // A link may lead out of the layout: nothing there is the image's.
-      Path file = root.resolve(name);
-      return Files.isRegularFile(file) && file.toRealPath().startsWith(root)
-          ? new Slice(file, 0, Files.size(file))
-          : null;
-    };
-  }
-
-  private static Archive inTar(Path tar) throws IOException {
-    Map<String, Slice> slices = new HashMap<>();
-    Map<String, String> links = new HashMap<>();
-    try (Counted in = new Counted(Files.newInputStream(tar))) {
-      TarReader reader = new TarReader(in);
-      for (TarReader.Entry entry; (entry = reader.next()) != null; ) {
-        if (entry.type() == '0') {
-          slices.put(entry.path(), new Slice(tar, in.position(), entry.bytes()));
-        } else if (entry.type() == '1' || entry.type() == '2') {
-          links.put(entry.path(), entry.link());
-        }
-        if (slices.size() + links.size() > MAX_FILES) {
-          return name -> null; // a file tree that begins like an archive of layers
-        }
-      }
-    }
-    return name -> followed(name, slices, links);
-  }
-
-  /** docker save writes a layer that occurs twice as a link to the first. */
-  private static Slice followed(String name, Map<String, Slice> slices, Map<String, String> links) {
-    String at = name;
-    for (int hops = 0; hops < MAX_LINKS && links.containsKey(at); hops++) {
-      String link = links.get(at);
-      String directory = at.substring(0, at.lastIndexOf('/') + 1);
-      // From LAYER/layer.tar to ../OTHER/layer.tar, or a hard link's name from the top.
-      boolean isUp = link.startsWith("../") && directory.indexOf('/') == directory.length() - 1;
-      at =
-          isUp
-              ? link.substring("../".length())
-              : slices.containsKey(link) ? link : directory + link;
-    }
-    return slices.get(at);
-  }
-
-  /** Knows how far it has been read. */
-  private static final class Counted extends FilterInputStream {
-    private long position;
-
-    private Counted(InputStream in) {
-      super(in);
-    }
-
-    long position() {
-      return position;
-    }
-
-    @Override
-    public int read() throws IOException {
-      int b = in.read();
-      position += b < 0 ? 0 : 1;
-      return b;
-    }
-
-    @Override
-    public int read(byte[] bytes, int offset, int length) throws IOException {
-      int count = in.read(bytes, offset, length);
-      position += Math.max(count, 0);
-      return count;
-    }
-
-    @Override
-    public long skip(long bytes) throws IOException {
-      long skipped = in.skip(bytes);
-      position += skipped;
-      return skipped;
+      return digest.isEmpty() ? in : ImageStream.checked(in, name, digest.get());
     }
   }
 }

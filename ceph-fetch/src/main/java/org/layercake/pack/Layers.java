@@ -26,7 +26,7 @@ final class Layers {
   }
 
   /** An entry of the layer that is being applied. */
-  private record Numbered(int number, TarReader.Entry entry) {}
+  private record Numbered(int number, TarEntry entry) {}
 
   private final List<? extends Layer> layers;
   private final FileTree tree = new FileTree(FileTree.Clash.REPLACE);
@@ -55,7 +55,7 @@ final class Layers {
     try (InputStream in = layers.get(layer).open()) {
       TarReader tar = new TarReader(in);
       int number = 0;
-      for (TarReader.Entry entry; (entry = tar.next()) != null; number++) {
+      for (TarEntry entry; (entry = tar.next()) != null; number++) {
         tree.admit(entry);
         String name = FileTree.name(entry.path());
         if (name.startsWith(RESERVED) && !name.equals(OPAQUE)) {
@@ -113,7 +113,7 @@ final class Layers {
     try (InputStream in = layers.get(layer).open()) {
       TarReader tar = new TarReader(in);
       for (int number = 0; left > 0; number++) {
-        TarReader.Entry entry = tar.next();
+        TarEntry entry = tar.next();
         if (entry == null) {
           throw new IOException("a layer has changed while it was read");
         }

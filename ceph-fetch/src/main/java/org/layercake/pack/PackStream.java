@@ -110,13 +110,13 @@ final class PackStream {
   private void entry(FileTree.Node node) throws IOException {
     FileTree.Inode inode = node.inode();
     switch (inode.type()) {
-      case TarReader.DIRECTORY -> {
+      case TarEntry.DIRECTORY -> {
         begin('D', node);
         out.writeShort(inode.mode());
         out.writeInt((int) inode.seconds());
         attributes(inode);
       }
-      case TarReader.FILE -> {
+      case TarEntry.FILE -> {
         begin('F', node);
         out.writeShort(inode.mode());
         out.writeInt((int) inode.seconds());
@@ -124,14 +124,14 @@ final class PackStream {
         out.writeInt(inode.content().number());
         attributes(inode);
       }
-      case TarReader.SYMBOLIC_LINK -> {
+      case TarEntry.SYMBOLIC_LINK -> {
         begin('S', node);
         out.writeInt((int) inode.seconds());
         out.writeInt(inode.links());
         out.writeShort(inode.link().length());
         out.write(inode.link().getBytes(ISO_8859_1));
       }
-      case TarReader.FIFO -> {
+      case TarEntry.FIFO -> {
         begin('P', node);
         out.writeShort(inode.mode());
         out.writeInt((int) inode.seconds());
@@ -143,9 +143,9 @@ final class PackStream {
 
   /** Of a file or an attribute. A longer one would shift all that follows. */
   private void name(String name) throws IOException {
-    if (name.length() > TarReader.MAX_NAME_BYTES) {
+    if (name.length() > TarEntry.MAX_NAME_BYTES) {
       throw new IOException(
-          "the name \"" + name + "\" is longer than " + TarReader.MAX_NAME_BYTES + " bytes");
+          "the name \"" + name + "\" is longer than " + TarEntry.MAX_NAME_BYTES + " bytes");
     }
     out.writeByte(name.length());
     out.write(name.getBytes(ISO_8859_1));

@@ -15,10 +15,10 @@ final class PlainTar {
   static FileTree pack(InputStream in, PackStream out) throws IOException {
     FileTree tree = new FileTree(FileTree.Clash.REFUSE);
     TarReader tar = new TarReader(in);
-    for (TarReader.Entry entry; (entry = tar.next()) != null; ) {
+    for (TarEntry entry; (entry = tar.next()) != null; ) {
       tree.admit(entry);
       FileTree.Node node = tree.add(entry, 0, 0);
-      if (node != null && entry.type() == TarReader.FILE) {
+      if (node != null && entry.type() == TarEntry.FILE) {
         out.content(node, entry.bytes(), tar::copyContent);
       }
     }

@@ -76,17 +76,17 @@ public record Proof(long names, long bytes, long sum) {
 
     private static char kind(char type) {
       return switch (type) {
-        case TarReader.DIRECTORY -> 'd';
-        case TarReader.SYMBOLIC_LINK -> 'l';
-        case TarReader.FIFO -> 'p';
+        case TarEntry.DIRECTORY -> 'd';
+        case TarEntry.SYMBOLIC_LINK -> 'l';
+        case TarEntry.FIFO -> 'p';
         default -> 'f';
       };
     }
 
     private static int content(FileTree.Inode inode) {
       return switch (inode.type()) {
-        case TarReader.FILE -> inode.content().checksum();
-        case TarReader.SYMBOLIC_LINK -> checksum(inode.link());
+        case TarEntry.FILE -> inode.content().checksum();
+        case TarEntry.SYMBOLIC_LINK -> checksum(inode.link());
         default -> 0;
       };
     }

@@ -60,7 +60,7 @@ public final class Digest {
   }
 
   /** The digest of what a SHA-256 has been told. */
-  static Digest of(MessageDigest sha256) {
+  public static Digest of(MessageDigest sha256) {
     return new Digest(sha256.digest());
   }
 
@@ -87,7 +87,8 @@ public final class Digest {
     return Arrays.hashCode(bytes);
   }
 
-  static MessageDigest sha256() {
+  /** One that has been told nothing yet. */
+  public static MessageDigest sha256() {
     try {
       return MessageDigest.getInstance("SHA-256");
     } catch (NoSuchAlgorithmException e) {

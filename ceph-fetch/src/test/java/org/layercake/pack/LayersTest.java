@@ -186,7 +186,7 @@ class LayersTest extends CommandTest {
 
   @Test
   void tarBombsAreRefusedEarly() {
-    byte[] small = Tars.header("f", TarReader.FILE, 0644, 0, "", 0);
+    byte[] small = Tars.header("f", TarEntry.FILE, 0644, 0, "", 0);
     IOException many =
         assertThrows(IOException.class, () -> Layers.read(List.of(() -> endless(small))));
     assertTrue(many.getMessage().startsWith("more than "), many.getMessage());

@@ -70,9 +70,9 @@ class PackingTest extends CommandTest {
       Path tar = work.resolve(order + ".tar");
       try (OutputStream out = new BufferedOutputStream(Files.newOutputStream(tar))) {
         for (int number : numbers) {
-          out.write(Tars.header("d/" + number, TarReader.FILE, 0644, 0, "", 0));
+          out.write(Tars.header("d/" + number, TarEntry.FILE, 0644, 0, "", 0));
         }
-        out.write(new byte[2 * TarReader.BLOCK]);
+        out.write(new byte[2 * TarHeader.BLOCK]);
       }
       assertTimeout(Duration.ofSeconds(60), () -> trees.add(push(tar)));
       Files.delete(tar);

@@ -79,7 +79,7 @@ class PlainTarTest extends CommandTest {
 
   @Test
   void filesOfTooManyBytesAreRefusedBeforeTheyAreRead() throws Exception {
-    byte[] header = new byte[TarReader.BLOCK];
+    byte[] header = new byte[TarHeader.BLOCK];
     sh("truncate -s 2T huge; tar -cf - huge | head -c 512 >../head");
     System.arraycopy(Files.readAllBytes(work.resolve("head")), 0, header, 0, header.length);
     stdin = new ByteArrayInputStream(header);
@@ -116,7 +116,7 @@ class PlainTarTest extends CommandTest {
       for (int i = random.nextInt(3); i >= 0; i--) {
         int at = random.nextInt(bad.length - 10_240);
         bad[at] = random.nextBoolean() ? (byte) random.nextInt() : bad[random.nextInt(bad.length)];
-        setChecksum(bad, at / TarReader.BLOCK * TarReader.BLOCK);
+        setChecksum(bad, at / TarHeader.BLOCK * TarHeader.BLOCK);
       }
       try {
         pack(new ByteArrayInputStream(bad));
@@ -128,9 +128,9 @@ class PlainTarTest extends CommandTest {
   }
 
   private static void setChecksum(byte[] tar, int block) {
-    byte[] header = Arrays.copyOfRange(tar, block, block + TarReader.BLOCK);
+    byte[] header = Arrays.copyOfRange(tar, block, block + TarHeader.BLOCK);
     if (new String(header, 257, 5, ISO_8859_1).equals("ustar")) {
-      byte[] sum = "%06o\0 ".formatted(TarReader.checksum(header)).getBytes(ISO_8859_1);
+      byte[] sum = "%06o\0 ".formatted(TarHeader.checksum(header)).getBytes(ISO_8859_1);
       System.arraycopy(sum, 0, tar, block + 148, sum.length);
     }
   }
@@ -225,7 +225,7 @@ class PlainTarTest extends CommandTest {
   }
 
   private static void assertEndless(String reason, LongFunction<String> names) {
-    InputStream tar = repeated(n -> Tars.header(names.apply(n), TarReader.FILE, 0644, 0, "", 0));
+    InputStream tar = repeated(n -> Tars.header(names.apply(n), TarEntry.FILE, 0644, 0, "", 0));
     IOException refused = assertThrows(IOException.class, () -> pack(tar));
     assertTrue(refused.getMessage().startsWith(reason), refused.getMessage());
   }

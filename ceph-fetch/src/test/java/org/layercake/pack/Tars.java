@@ -4,7 +4,7 @@ import static java.nio.charset.StandardCharsets.ISO_8859_1;
 
 /** Headers of tars, for tests; tar(5). */
 final class Tars {
-  private static final int BLOCK = TarReader.BLOCK;
+  private static final int BLOCK = TarHeader.BLOCK;
   private static final int NAME_BYTES = 100;
   private static final int CHECKSUM = 148;
   private static final long MAX_OCTAL = 1L << 33; // eleven digits
@@ -24,7 +24,7 @@ final class Tars {
     put(header, 157, NAME_BYTES, link);
     put(header, 257, 6, "ustar");
     put(header, 263, 2, "00");
-    putOctal(header, CHECKSUM, 6, TarReader.checksum(header));
+    putOctal(header, CHECKSUM, 6, TarHeader.checksum(header));
     header[CHECKSUM + 7] = ' ';
     return header;
   }
