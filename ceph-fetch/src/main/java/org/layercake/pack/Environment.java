@@ -60,7 +60,7 @@ final class Environment {
               config.get("User").text(),
               new TreeMap<>(config.get("Labels").strings()));
     } catch (IllegalArgumentException e) {
-      throw Packing.badSource(source, "it has " + e.getMessage());
+      throw BadSource.of(source, "it has " + e.getMessage());
     }
     return config(
         file(packed, source), source, variables, run, document.get("architecture").text());
@@ -75,7 +75,7 @@ final class Environment {
       byte[] file, Path source, List<String> variables, ImageConfig.Run run, String architecture)
       throws StoreException {
     if (file.length > MAX_BYTES) {
-      throw Packing.badSource(source, "its /" + FILE + " is longer than " + MAX_BYTES + " bytes");
+      throw BadSource.of(source, "its /" + FILE + " is longer than " + MAX_BYTES + " bytes");
     }
     for (String line : new String(file, StandardCharsets.UTF_8).lines().toList()) {
       addVariable(unquoted(line), variables);
@@ -85,7 +85,7 @@ final class Environment {
       return new ImageConfig(
           variables, machine.replace("amd64", "x86_64").replace("arm64", "aarch64"), run);
     } catch (IllegalArgumentException e) {
-      throw Packing.badSource(source, "its environment has " + e.getMessage());
+      throw BadSource.of(source, "its environment has " + e.getMessage());
     }
   }
 
@@ -139,7 +139,7 @@ final class Environment {
     return switch (end.code()) {
       case 0 -> content;
       case NO_SUCH_FILE -> new byte[0];
-      case 1 -> throw Packing.badSource(source, end.complaint());
+      case 1 -> throw BadSource.of(source, end.complaint());
       default -> throw end.failure("push " + source, Optional.empty());
     };
   }

@@ -1,6 +1,5 @@
 package org.layercake.pack;
 
-import static org.layercake.store.StoreException.Kind.BAD_SOURCE;
 import static org.layercake.store.StoreException.Kind.DENIED;
 import static org.layercake.store.StoreException.Kind.NOT_FOUND;
 
@@ -91,7 +90,7 @@ public final class Packing {
       if (StoreException.saysNoRoom(e)) {
         throw scratch.full("unpack " + name, e.getMessage());
       }
-      throw badSource(name, e.getMessage());
+      throw BadSource.of(name, e.getMessage());
     }
   }
 
@@ -130,7 +129,7 @@ public final class Packing {
     try (BufferedInputStream tar = decompressor.open(in)) {
       byte[] first = peek(tar);
       if (!TarReader.mayBegin(first)) {
-        throw badSource(name, "not a squashfs or tar file (plain, gz, xz, zst) nor a directory");
+        throw BadSource.of(name, "not a squashfs or tar file (plain, gz, xz, zst) nor a directory");
       }
       if (!LayeredImage.mayBegin(first)) {
         return packPlainTar(tar, name);
@@ -192,7 +191,7 @@ public final class Packing {
           NOT_FOUND, "cannot push " + source + ": no such file or directory (check the path)");
     }
     if (!Files.isRegularFile(source)) {
-      throw badSource(source, "neither a file nor a directory");
+      throw BadSource.of(source, "neither a file nor a directory");
     }
   }
 
@@ -206,19 +205,15 @@ public final class Packing {
     ByteBuffer superblock = littleEndian(header);
     long size = superblock.getLong(SQUASHFS_SIZE_OFFSET);
     if (superblock.getShort(SQUASHFS_MAJOR_OFFSET) != 4) {
-      throw badSource(name, "not a squashfs file of version 4");
+      throw BadSource.of(name, "not a squashfs file of version 4");
     }
     if (size < 0 || size > Files.size(source)) {
-      throw badSource(
+      throw BadSource.of(
           name, "truncated: its superblock says " + size + " bytes, it has " + Files.size(source));
     }
   }
 
   private static ByteBuffer littleEndian(byte[] bytes) {
     return ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
-  }
-
-  static StoreException badSource(Path source, String cause) {
-    return new StoreException(BAD_SOURCE, "cannot push " + source + ": " + cause);
   }
 }

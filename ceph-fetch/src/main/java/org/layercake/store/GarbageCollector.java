@@ -150,7 +150,7 @@ final class GarbageCollector {
       }
     }
     needed.settle(jobs);
-    List<Callable<Sweeper.Swept>> tasks = new ArrayList<>();
+    List<Callable<Swept>> tasks = new ArrayList<>();
     for (Digest chunk : listed.chunks()) {
       if (!needed.contains(chunk)) {
         tasks.add(() -> sweeper.sweep(domain, ObjectNames.chunk(chunk), before));
@@ -163,7 +163,7 @@ final class GarbageCollector {
   private boolean sweepImage(String domain, Digest manifest, Tally tally, Sweeper sweeper)
       throws StoreException {
     try {
-      Sweeper.Swept swept = sweeper.sweep(domain, ObjectNames.manifest(manifest), before);
+      Swept swept = sweeper.sweep(domain, ObjectNames.manifest(manifest), before);
       tally.addImage(swept);
       return swept.gone();
     } catch (StoreException e) {
@@ -177,19 +177,19 @@ final class GarbageCollector {
    *
    * @param jobs what they run is added here, by domain
    */
-  private List<Sweeper.Swept> collectRecords(
+  private List<Swept> collectRecords(
       Set<Digest> records, Map<String, Set<Digest>> jobs, Sweeper sweeper) throws StoreException {
-    List<Callable<Sweeper.Swept>> tasks = new ArrayList<>();
+    List<Callable<Swept>> tasks = new ArrayList<>();
     for (Digest record : records) {
       tasks.add(
           () -> {
             String object = ObjectNames.Kind.RECORD.object(record);
-            Sweeper.Swept swept = sweeper.sweep(LAUNCHERS, object, recordsBefore);
+            Swept swept = sweeper.sweep(LAUNCHERS, object, recordsBefore);
             if (swept.gone()) {
               return swept;
             }
             record(object).ifPresent(found -> note(jobs, found));
-            return Sweeper.Swept.KEPT; // it is wanted, not waiting
+            return Swept.KEPT; // it is wanted, not waiting
           });
     }
     return sweeper.all(tasks);
@@ -220,7 +220,7 @@ final class GarbageCollector {
       throws StoreException {
     Set<Digest> orphans = new HashSet<>(profiles);
     domains.forEach(domain -> orphans.removeAll(domain.manifests()));
-    List<Callable<Sweeper.Swept>> tasks = new ArrayList<>();
+    List<Callable<Swept>> tasks = new ArrayList<>();
     for (Digest orphan : orphans) {
       tasks.add(() -> sweeper.sweep(LAUNCHERS, ObjectNames.profile(orphan), before));
     }

@@ -11,6 +11,9 @@ import jnr.ffi.types.u_int64_t;
  * Functions return 0 or a count, or a negated errno.
  */
 public interface RadosNative {
+  /** How attributes and entries are compared; LIBRADOS_CMPXATTR_OP_EQ. */
+  byte EQUAL = 1;
+
   @IgnoreError
   int rados_aio_cancel(Pointer io, Pointer completion);
 

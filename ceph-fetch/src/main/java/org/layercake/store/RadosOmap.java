@@ -8,8 +8,6 @@ import jnr.ffi.Pointer;
 
 /** The omap of one object: entries sorted by their names, each with a value. */
 final class RadosOmap {
-  static final byte EQUAL = 1;
-
   /** Negated, for an entry whose name is longer. */
   static final int E2BIG = -7;
 
@@ -19,12 +17,12 @@ final class RadosOmap {
   /** What is longer is no tag; it is cut off. */
   private static final int MAX_ENTRY_BYTES = ObjectStore.MAX_TAG_BYTES + 1;
 
-  private final RadosPool pool;
+  private final RadosLibrary library;
   private final RadosNamespace namespace;
   private final String object;
 
-  RadosOmap(RadosPool pool, RadosNamespace namespace, String object) {
-    this.pool = pool;
+  RadosOmap(RadosNamespace namespace, String object) {
+    this.library = namespace.library();
     this.namespace = namespace;
     this.object = object;
   }
@@ -37,21 +35,25 @@ final class RadosOmap {
     byte[] keyBytes = key.getBytes(StandardCharsets.US_ASCII);
     // These stay reachable until the operation is done: librados keeps none of them, but the
     // pointers in the arrays are invisible to the collector.
-    Pointer[] kept = {pool.bytes(keyBytes), pool.bytes(wanted), pool.bytes(expected)};
-    Pointer keys = pool.array(kept[0]);
-    Pointer keyLengths = pool.array(keyBytes.length);
-    Pointer values = pool.array(kept[1]);
-    Pointer valueLengths = pool.array(wanted.length);
+    Pointer[] kept = {library.bytes(keyBytes), library.bytes(wanted), library.bytes(expected)};
+    Pointer keys = library.array(kept[0]);
+    Pointer keyLengths = library.array(keyBytes.length);
+    Pointer values = library.array(kept[1]);
+    Pointer valueLengths = library.array(wanted.length);
     try {
       return namespace.write(
           object,
           op -> {
-            pool.librados.rados_write_op_omap_cmp2(
-                op, key, EQUAL, kept[2], keyBytes.length, expected.length, null);
+            library
+                .librados()
+                .rados_write_op_omap_cmp2(
+                    op, key, RadosNative.EQUAL, kept[2], keyBytes.length, expected.length, null);
             if (wanted.length == 0) {
-              pool.librados.rados_write_op_omap_rm_keys2(op, keys, keyLengths, 1);
+              library.librados().rados_write_op_omap_rm_keys2(op, keys, keyLengths, 1);
             } else {
-              pool.librados.rados_write_op_omap_set2(op, keys, values, keyLengths, valueLengths, 1);
+              library
+                  .librados()
+                  .rados_write_op_omap_set2(op, keys, values, keyLengths, valueLengths, 1);
             }
           });
     } finally {
@@ -62,15 +64,16 @@ final class RadosOmap {
   /** Fills {@code result} with the entry of that key, if there is one. */
   int read(String key, Map<String, byte[]> result) {
     byte[] keyBytes = key.getBytes(StandardCharsets.US_ASCII);
-    Pointer keptKey = pool.bytes(keyBytes);
-    Pointer keys = pool.array(keptKey);
-    Pointer keyLengths = pool.array(keyBytes.length);
+    Pointer keptKey = library.bytes(keyBytes);
+    Pointer keys = library.array(keptKey);
+    Pointer keyLengths = library.array(keyBytes.length);
     try {
       return readEntries(
           result,
           (op, iterator, status) ->
-              pool.librados.rados_read_op_omap_get_vals_by_keys2(
-                  op, keys, 1, keyLengths, iterator, status));
+              library
+                  .librados()
+                  .rados_read_op_omap_get_vals_by_keys2(op, keys, 1, keyLengths, iterator, status));
     } finally {
       Reference.reachabilityFence(keptKey);
     }
@@ -78,15 +81,18 @@ final class RadosOmap {
 
   /** Fills {@code result} with up to {@code max} entries after the given key. */
   int list(String after, ObjectStore.TagPart part, int max, SortedMap<String, byte[]> result) {
-    Pointer more = pool.zeroed(Long.BYTES);
-    Pointer start = pool.bytes((after + "\0").getBytes(StandardCharsets.ISO_8859_1));
+    Pointer more = library.zeroed(Long.BYTES);
+    Pointer start = library.bytes((after + "\0").getBytes(StandardCharsets.ISO_8859_1));
     EntryQuery query =
         part == ObjectStore.TagPart.NAME
             ? (op, entries, status) ->
-                pool.librados.rados_read_op_omap_get_keys2(op, start, max, entries, more, status)
+                library
+                    .librados()
+                    .rados_read_op_omap_get_keys2(op, start, max, entries, more, status)
             : (op, entries, status) ->
-                pool.librados.rados_read_op_omap_get_vals2(
-                    op, start, "", max, entries, more, status);
+                library
+                    .librados()
+                    .rados_read_op_omap_get_vals2(op, start, "", max, entries, more, status);
     try {
       return readEntries(result, query);
     } finally {
@@ -95,12 +101,12 @@ final class RadosOmap {
   }
 
   private int readEntries(Map<String, byte[]> result, EntryQuery query) {
-    Pointer iteratorOut = pool.zeroed(Long.BYTES);
-    Pointer status = pool.zeroed(Long.BYTES);
-    Pointer op = pool.librados.rados_create_read_op();
+    Pointer iteratorOut = library.zeroed(Long.BYTES);
+    Pointer status = library.zeroed(Long.BYTES);
+    Pointer op = library.librados().rados_create_read_op();
     try {
       query.addTo(op, iteratorOut, status);
-      int code = pool.librados.rados_read_op_operate(op, namespace.handle(), object, 0);
+      int code = library.librados().rados_read_op_operate(op, namespace.handle(), object, 0);
       Pointer iterator = iteratorOut.getPointer(0);
       if (iterator != null) {
         try {
@@ -108,19 +114,21 @@ final class RadosOmap {
             return drain(iterator, result);
           }
         } finally {
-          pool.librados.rados_omap_get_end(iterator);
+          library.librados().rados_omap_get_end(iterator);
         }
       }
       return code;
     } finally {
-      pool.librados.rados_release_read_op(op);
+      library.librados().rados_release_read_op(op);
     }
   }
 
   private int drain(Pointer iterator, Map<String, byte[]> result) {
-    Pointer out = pool.zeroed(4 * Long.BYTES);
+    Pointer out = library.zeroed(4 * Long.BYTES);
     while (true) {
-      pool.librados.rados_omap_get_next2(iterator, out, out.slice(8), out.slice(16), out.slice(24));
+      library
+          .librados()
+          .rados_omap_get_next2(iterator, out, out.slice(8), out.slice(16), out.slice(24));
       Pointer key = out.getPointer(0);
       if (key == null) {
         return 0;

@@ -8,21 +8,16 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
-import jnr.ffi.LibraryLoader;
-import jnr.ffi.Memory;
 import jnr.ffi.Pointer;
 import jnr.ffi.Runtime;
 
 /**
- * One connection to one RADOS pool: the only class that sees com.ceph and native types.
+ * One connection to one RADOS pool.
  *
- * <p>rados-java sets the connection up; what it lacks (asynchronous reads, compound operations,
- * omaps) is called through {@link RadosNative} on the same handles. Return codes are librados's
- * own, negated errno; {@link RadosStore} knows what they mean.
- *
- * <p>The {@code Rados} object must stay reachable as long as anything here is in use, because its
- * finaliser shuts the cluster handle down. Everything that may be in use holds this object, and
- * with it that one.
+ * <p>rados-java sets it up; what that lacks (asynchronous reads, compound operations, omaps) is
+ * called through {@link RadosNative} on the same handles, by {@link RadosNamespace}, {@link
+ * RadosOmap} and {@link RadosRead}: no other class sees com.ceph and native types. Return codes are
+ * librados's own, negated errno; {@link RadosErrors} knows what they mean.
  */
 final class RadosPool implements AutoCloseable {
   /** The name of a namespace that is all of them, for listing; LIBRADOS_ALL_NSPACES. */
@@ -31,16 +26,10 @@ final class RadosPool implements AutoCloseable {
   static final int BALANCE_READS = 1;
   static final int LOCALIZE_READS = 2;
 
-  /** Where there is no room: answer at once, or write all the same. Without either, writes wait. */
-  static final int FULL_TRY = 64;
-
-  static final int FULL_FORCE = 128;
-
   private final Cluster cluster;
   private final String pool;
   private final Map<String, RadosNamespace> namespaces = new ConcurrentHashMap<>();
-  final RadosNative librados = LibraryLoader.create(RadosNative.class).load("rados");
-  final Runtime runtime = Runtime.getRuntime(librados);
+  private final RadosLibrary library;
   private boolean closed;
 
   /** Shows the handle that rados-java keeps to itself. */
@@ -56,6 +45,7 @@ final class RadosPool implements AutoCloseable {
 
   private RadosPool(Cluster cluster, String pool) {
     this.cluster = cluster;
+    this.library = new RadosLibrary(cluster);
     this.pool = pool;
   }
 
@@ -117,7 +107,7 @@ final class RadosPool implements AutoCloseable {
     try {
       IoCTX io = cluster.ioCtxCreate(pool);
       io.setNamespace(name);
-      return new RadosNamespace(this, io);
+      return new RadosNamespace(library, io);
     } catch (RadosException e) {
       throw new RadosFailure("open pool " + pool, e.getReturnValue());
     }
@@ -128,46 +118,41 @@ final class RadosPool implements AutoCloseable {
    * From the OSD map, which each client has: the monitors admit no older OSD than it says.
    */
   int oldestOsdRelease() {
-    Pointer release = zeroed(Long.BYTES);
-    int code = librados.rados_get_min_compatible_osd(cluster.handle(runtime), release);
+    Pointer release = library.zeroed(Long.BYTES);
+    int code =
+        library.librados().rados_get_min_compatible_osd(cluster.handle(library.runtime()), release);
     return code < 0 ? code : release.getByte(0);
   }
 
   /** Asks the monitors for what they answer in JSON. */
   String ask(String command) throws RadosFailure {
-    Pointer text = bytes((command + "\0").getBytes(StandardCharsets.US_ASCII));
+    Pointer text = library.bytes((command + "\0").getBytes(StandardCharsets.US_ASCII));
     // output, its length, status, its length
-    Pointer out = zeroed(4 * Long.BYTES);
+    Pointer out = library.zeroed(4 * Long.BYTES);
     try {
       RadosFailure.check(
-          librados.rados_mon_command(
-              cluster.handle(runtime),
-              array(text),
-              1,
-              null,
-              0,
-              out,
-              out.slice(8),
-              out.slice(16),
-              out.slice(24)),
+          library
+              .librados()
+              .rados_mon_command(
+                  cluster.handle(library.runtime()),
+                  library.array(text),
+                  1,
+                  null,
+                  0,
+                  out,
+                  out.slice(8),
+                  out.slice(16),
+                  out.slice(24)),
           "ask the monitors");
-      return text(out.getPointer(0), out.getLong(8));
+      return RadosLibrary.text(out.getPointer(0), out.getLong(8));
     } finally {
       Reference.reachabilityFence(text);
       for (Pointer given : new Pointer[] {out.getPointer(0), out.getPointer(16)}) {
         if (given != null) {
-          librados.rados_buffer_free(given);
+          library.librados().rados_buffer_free(given);
         }
       }
     }
-  }
-
-  static String text(Pointer bytes, long length) {
-    byte[] copy = new byte[(int) length];
-    if (length > 0) {
-      bytes.get(0, copy, 0, copy.length);
-    }
-    return new String(copy, StandardCharsets.ISO_8859_1);
   }
 
   /** No operation may be under way. */
@@ -178,31 +163,5 @@ final class RadosPool implements AutoCloseable {
       namespaces.values().forEach(namespace -> cluster.ioCtxDestroy(namespace.io()));
       cluster.shutDown();
     }
-  }
-
-  /** Memory for what librados answers. */
-  Pointer zeroed(int bytes) {
-    return Memory.allocateDirect(runtime, bytes, true);
-  }
-
-  /** A copy for librados, which may be empty. */
-  Pointer bytes(byte[] content) {
-    Pointer memory = Memory.allocateDirect(runtime, Math.max(1, content.length));
-    memory.put(0, content, 0, content.length);
-    return memory;
-  }
-
-  /** An array of one. */
-  Pointer array(Pointer element) {
-    Pointer memory = Memory.allocateDirect(runtime, Long.BYTES);
-    memory.putPointer(0, element);
-    return memory;
-  }
-
-  /** An array of one. */
-  Pointer array(long element) {
-    Pointer memory = Memory.allocateDirect(runtime, Long.BYTES);
-    memory.putLong(0, element);
-    return memory;
   }
 }

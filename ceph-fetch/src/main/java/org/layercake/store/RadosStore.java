@@ -110,7 +110,7 @@ final class RadosStore implements ObjectStore {
   public boolean create(String domain, String object, ByteBuffer content) throws StoreException {
     // A pool that users have filled must not keep jobs from starting.
     boolean isLaunchers = domain.equals(ObjectNames.LAUNCHERS);
-    int flags = isLaunchers ? RadosPool.FULL_FORCE : RadosPool.FULL_TRY;
+    int flags = isLaunchers ? RadosNamespace.FULL_FORCE : RadosNamespace.FULL_TRY;
     int code = namespace(domain).create(object, content, SEEN, now(), flags);
     if (code == EEXIST) {
       return false;
@@ -291,7 +291,7 @@ final class RadosStore implements ObjectStore {
   }
 
   private RadosOmap tags(String domain) throws StoreException {
-    return namespace(domain).omap(TAGS);
+    return new RadosOmap(namespace(domain), TAGS);
   }
 
   private RadosNamespace namespace(String domain) throws StoreException {

@@ -16,11 +16,6 @@ final class Sweeper implements AutoCloseable {
   /** Each waits for the store most of the time. */
   private static final int WORKERS = 16;
 
-  /** What became of an object that nothing needs. */
-  record Swept(boolean gone, long bytes, long waitingBytes) {
-    static final Swept KEPT = new Swept(false, 0, 0);
-  }
-
   private final ObjectStore store;
   private final boolean dryRun;
   private final ExecutorService workers = Daemons.pool(WORKERS, "gc");

@@ -18,13 +18,13 @@ final class Tally {
     this.domain = domain;
   }
 
-  void add(Sweeper.Swept swept) {
+  void add(Swept swept) {
     objects += swept.gone() ? 1 : 0;
     bytes += swept.bytes();
     waitingBytes += swept.waitingBytes();
   }
 
-  void addImage(Sweeper.Swept swept) {
+  void addImage(Swept swept) {
     images += swept.gone() ? 1 : 0;
     add(swept);
   }
