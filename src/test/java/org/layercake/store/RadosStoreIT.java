@@ -4,24 +4,70 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.layercake.store.ObjectStore.TagPart.NAME;
 import static org.layercake.store.ObjectStore.TagPart.NAME_AND_VALUE;
+import static org.layercake.store.StoreContract.assertKind;
 
 import java.time.InstantSource;
 import java.util.Optional;
+import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
 /** What every store must do, on the cluster's Ceph. */
-class RadosStoreIT extends StoreContract {
+class RadosStoreIT {
   @RegisterExtension static final TestPool pool = new TestPool("store-it", 16, 1);
 
-  @Override
-  ObjectStore connect(InstantSource clock) throws Exception {
+  private static ObjectStore pooled(InstantSource clock) throws Exception {
     return RadosStore.open(pool.config("off"), clock);
+  }
+
+  @Nested
+  class Objects extends ObjectContract {
+    @Override
+    ObjectStore connect(InstantSource clock) throws Exception {
+      return pooled(clock);
+    }
+  }
+
+  @Nested
+  class Pushes extends PushContract {
+    @Override
+    ObjectStore connect(InstantSource clock) throws Exception {
+      return pooled(clock);
+    }
+  }
+
+  @Nested
+  class Fetches extends FetchContract {
+    @Override
+    ObjectStore connect(InstantSource clock) throws Exception {
+      return pooled(clock);
+    }
+  }
+
+  @Nested
+  class Names extends ResolveContract {
+    @Override
+    ObjectStore connect(InstantSource clock) throws Exception {
+      return pooled(clock);
+    }
+  }
+
+  @Nested
+  class Collections extends CollectionContract {
+    @Override
+    ObjectStore connect(InstantSource clock) throws Exception {
+      return pooled(clock);
+    }
+
+    @Override
+    int raceRounds() {
+      return 1200;
+    }
   }
 
   @Test
   void entriesThatAreNoTagsHideNoneAndAreNamedWhenTheyCannotBeListed() throws Exception {
-    try (ObjectStore store = connect(InstantSource.system())) {
+    try (ObjectStore store = pooled(InstantSource.system())) {
       for (int i = 0; i < 40; i++) {
         store.swapTag("u.odd", "n/" + i, Optional.empty(), Optional.of(new byte[] {'v'}));
       }
@@ -39,10 +85,5 @@ class RadosStoreIT extends StoreContract {
 
   private static void odd(String key, String value) throws Exception {
     TestPool.onHead("rados -p store-it -N u.odd setomapval t \"" + key + "\" " + value);
-  }
-
-  @Override
-  int raceRounds() {
-    return 1200;
   }
 }

@@ -9,12 +9,13 @@ import org.junit.jupiter.api.extension.AfterAllCallback;
 import org.junit.jupiter.api.extension.BeforeAllCallback;
 import org.junit.jupiter.api.extension.ExtensionContext;
 
-/** A pool of its own for a test class, in the cluster's Ceph. */
+/** A pool of its own for a test class and those nested in it, in the cluster's Ceph. */
 final class TestPool implements BeforeAllCallback, AfterAllCallback {
   private final String name;
   private final int placementGroups;
   private final int copies;
   private String env;
+  private int classes; // that use it: a class, and those nested in it
 
   TestPool(String name, int placementGroups, int copies) {
     this.name = name;
@@ -24,6 +25,9 @@ final class TestPool implements BeforeAllCallback, AfterAllCallback {
 
   @Override
   public void beforeAll(ExtensionContext context) throws Exception {
+    if (classes++ > 0) {
+      return;
+    }
     env = cluster("env");
     onHead("ceph osd pool create " + name + " " + placementGroups);
     onHead("ceph osd pool set " + name + " size " + copies + " --yes-i-really-mean-it");
@@ -32,6 +36,9 @@ final class TestPool implements BeforeAllCallback, AfterAllCallback {
 
   @Override
   public void afterAll(ExtensionContext context) throws Exception {
+    if (--classes > 0) {
+      return;
+    }
     onHead("ceph tell 'mon.*' injectargs --mon-allow-pool-delete=true");
     onHead("ceph osd pool rm " + name + " " + name + " --yes-i-really-really-mean-it");
   }

@@ -13,6 +13,7 @@ import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -84,6 +85,20 @@ public abstract class CommandTest {
   /** The digest that a push has printed. */
   protected String pushedDigest() {
     return printed().replaceAll("(?s).*@(\\S+) .*", "$1");
+  }
+
+  /** A file tree with a program, an environment and 3 MiB of data. */
+  protected Path exampleTree() throws IOException {
+    Path tree = work.resolve("tree");
+    Files.createDirectories(tree.resolve("bin"));
+    Files.createDirectories(tree.resolve("ch"));
+    Files.writeString(tree.resolve("bin/hello"), "#!/bin/sh\necho hello\n");
+    Files.writeString(
+        tree.resolve("ch/environment"), "A=1\n\nB='two words'\nno variable\nPATH=/x:/bin\n");
+    byte[] data = new byte[3 << 20];
+    new Random(1).nextBytes(data);
+    Files.write(tree.resolve("data"), data);
+    return tree;
   }
 
   /** Pushes as {@code t} and gives the digest. */

@@ -10,12 +10,8 @@ import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.attribute.FileTime;
-import java.time.Instant;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -28,15 +24,7 @@ class LayercakeTest extends CommandTest {
 
   @BeforeEach
   void makeTree() throws Exception {
-    tree = work.resolve("tree");
-    Files.createDirectories(tree.resolve("bin"));
-    Files.createDirectories(tree.resolve("ch"));
-    Files.writeString(tree.resolve("bin/hello"), "#!/bin/sh\necho hello\n");
-    Files.writeString(
-        tree.resolve("ch/environment"), "A=1\n\nB='two words'\nno variable\nPATH=/x:/bin\n");
-    byte[] data = new byte[3 << 20];
-    new Random(1).nextBytes(data);
-    Files.write(tree.resolve("data"), data);
+    tree = exampleTree();
   }
 
   @Test
@@ -182,15 +170,6 @@ class LayercakeTest extends CommandTest {
   }
 
   @Test
-  void tagAndRemoveMoveOnlyNames() {
-    layercake("push", tree.toString(), "a");
-    assertEquals(0, layercake("tag", "a", "b:2"));
-    assertEquals(0, layercake("rm", "a"));
-    assertEquals(66, layercake("rm", "a"));
-    assertEquals(0, layercake("inspect", "b:2"));
-  }
-
-  @Test
   void failedPullLeavesAPartialFileThatTheNextOneFinishes() throws Exception {
     layercake("push", tree.toString(), "a");
     Path chunks = work.resolve("store/u.alice/c");
@@ -229,21 +208,6 @@ class LayercakeTest extends CommandTest {
   }
 
   @Test
-  void aListThatIsCutOffSaysSo() throws Exception {
-    layercake("push", tree.toString(), "a");
-    Path tags = work.resolve("store/u.alice/t/b");
-    Files.createDirectory(tags);
-    byte[] tag = Files.readAllBytes(work.resolve("store/u.alice/t/a/latest"));
-    for (int i = 0; i < 10_000; i++) {
-      Files.write(tags.resolve(Integer.toString(i)), tag);
-    }
-    for (String command : List.of("ls", "du")) {
-      assertEquals(74, layercake(command), this::said);
-      assertTrue(said().contains("cannot list all images: more than 10000 entries"), this::said);
-    }
-  }
-
-  @Test
   void nothingInvisibleOfAnImageIsPrinted() throws Exception {
     String odd = "a\u202e\u2028\u200b\u009bb";
     Files.createDirectories(tree.resolve("ch"));
@@ -257,119 +221,10 @@ class LayercakeTest extends CommandTest {
     assertTrue(said().contains("/a??? b: no such file"), this::said);
   }
 
-  @Test
-  void shareSaysWithWhomAndUnshareTakesItBack() throws Exception {
-    layercake("push", tree.toString(), "t:1");
-    assertEquals(0, layercake("share", "t", "--with", "daemon,group:daemon"), this::said);
-    assertEquals("alice/t is shared with group:daemon,user:daemon\n", printed());
-    assertEquals(0, layercake("share", "t"));
-    assertEquals("alice/t is shared with group:daemon,user:daemon\n", printed());
-    layercake("ls");
-    assertTrue(printed().contains("  group:daemon,user:daemon\n"), this::said);
-    layercake("inspect", "--json", "t:1");
-    assertTrue(printed().contains("\"sharedWith\" : \"group:daemon,user:daemon\""), this::said);
-    layercake("unshare", "t", "--with", "daemon");
-    assertEquals("alice/t is shared with group:daemon\n", printed());
-    layercake("unshare", "t");
-    assertEquals("alice/t is private\n", printed());
-    assertEquals(66, layercake("share", "tt"), "nobody asks that of what is not there");
-  }
-
-  @ParameterizedTest
-  @CsvSource({
-    "t, no-such-one, 66, no-such-one",
-    "t, user:staff, 66, staff",
-    "t, '', 66, user or group",
-    "t, 0, 66, 0",
-    "t:1, all, 64, all its tags",
-    "unknown, all, 66, unknown",
-    "bob/t, all, 64, your own"
-  })
-  void sharingWhatCannotBeSharedIsRefused(String name, String who, int code, String word)
-      throws Exception {
-    layercake("push", tree.toString(), "t");
-    assertEquals(code, layercake("share", name, "--with", who), this::said);
-    assertTrue(said().contains(word), this::said);
-  }
-
-  @Test
-  void gcSaysWhatItWouldGiveBackAndWhatIsWaiting() throws Exception {
-    layercake("push", tree.toString(), "t");
-    layercake("rm", "t");
-    assertEquals(0, layercake("gc", "--dry-run"), this::said);
-    assertTrue(printed().startsWith("alice: would give back 0 B of 0 images; "), this::said);
-    for (Path object : objects()) {
-      Files.setLastModifiedTime(object, FileTime.from(Instant.parse("2020-01-01T00:00:00Z")));
-    }
-    layercake("gc", "--dry-run", "--json");
-    assertTrue(printed().contains("\"images\" : 1"), this::said);
-    assertEquals(0, layercake("gc", "--grace", "1d"), this::said);
-    assertTrue(printed().matches("alice: gave back [0-9.]+ MB of 1 images\n"), this::said);
-    assertEquals(List.of(), objects());
-  }
-
-  @ParameterizedTest
-  @CsvSource({
-    "--grace=5h, 24 h",
-    "--grace=x, 36h",
-    "--grace=-1d, 36h",
-    "--owner=a/b, a/b",
-    "--all, each owner"
-  })
-  void gcThatCouldDoHarmIsRefused(String option, String word) {
-    assertEquals(64, layercake("gc", option), this::said);
-    assertTrue(said().contains(word), this::said);
-  }
-
-  private List<Path> objects() throws IOException {
-    List<Path> objects = new ArrayList<>();
-    for (String kind : List.of("c", "m")) {
-      try (Stream<Path> files = Files.list(work.resolve("store/u.alice").resolve(kind))) {
-        files.forEach(objects::add);
-      }
-    }
-    return objects;
-  }
-
   private static List<String> names(Path directory) throws IOException {
     try (Stream<Path> files = Files.list(directory)) {
       return files.map(file -> file.getFileName().toString()).toList();
     }
-  }
-
-  @Test
-  void keyPrintsWhatAnAdministratorHasToRun() throws Exception {
-    Files.writeString(Path.of(environment.get("LAYERCAKE_CONFIG")), "pool = p\n");
-    assertEquals(0, layercake("key", "bob"));
-    assertTrue(
-        printed()
-            .contains(
-                "ceph auth get-or-create client.layercake.bob mon 'allow r' osd 'allow rw pool=p"
-                    + " namespace=u.bob, allow r pool=p namespace=site'"),
-        this::said);
-    assertTrue(printed().contains("~bob/.config/layercake/keyring"), this::said);
-    assertEquals(64, layercake("key", "site"));
-    assertEquals(64, layercake("key", "$(reboot)"));
-  }
-
-  @Test
-  void duSaysWhatEachImageTakesAloneAndAllTogether() throws Exception {
-    layercake("push", tree.toString(), "a");
-    layercake("tag", "a", "alias");
-    Files.write(tree.resolve("extra"), new byte[] {1});
-    layercake("push", tree.toString(), "b");
-    assertEquals(0, layercake("du"), this::said);
-    List<String> lines = printed().lines().toList();
-    assertEquals(6, lines.size(), this::said);
-    assertTrue(
-        lines.get(5).matches("The store holds \\S+ \\S+ of \\S+ \\S+, of all users\\."),
-        this::said);
-    for (String line : lines.subList(1, 4)) {
-      assertTrue(line.matches(" +3\\.1 MB +1\\.\\d MB  alice/(a|alias|b):latest"), this::said);
-    }
-    assertTrue(lines.get(4).matches(" +[34]\\.\\d MB +together.*"), this::said);
-    assertEquals(0, layercake("du", "--json"));
-    assertTrue(printed().contains("\"alone\" : "), this::said);
   }
 
   @Test

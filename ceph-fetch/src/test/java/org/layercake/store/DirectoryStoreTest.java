@@ -5,6 +5,7 @@ import static java.nio.file.StandardCopyOption.ATOMIC_MOVE;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
+import static org.layercake.store.StoreContract.assertKind;
 import static org.layercake.store.StoreException.Kind.CORRUPT;
 import static org.layercake.store.StoreException.Kind.DENIED;
 
@@ -17,16 +18,63 @@ import java.time.Duration;
 import java.time.InstantSource;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicBoolean;
+import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-class DirectoryStoreTest extends StoreContract {
+/** What every store must do, in a directory; and what is in the way there. */
+class DirectoryStoreTest {
   @TempDir Path root;
+  @TempDir Path directory;
 
-  @Override
-  ObjectStore connect(InstantSource clock) throws Exception {
+  private static ObjectStore storeIn(Path root, InstantSource clock) throws Exception {
     Files.createDirectories(root.resolve(ObjectNames.LAUNCHERS));
     return DirectoryStore.open(root, clock);
+  }
+
+  @Nested
+  class Objects extends ObjectContract {
+    @Override
+    ObjectStore connect(InstantSource clock) throws Exception {
+      return storeIn(directory.resolve("root"), clock);
+    }
+  }
+
+  @Nested
+  class Pushes extends PushContract {
+    @Override
+    ObjectStore connect(InstantSource clock) throws Exception {
+      return storeIn(directory.resolve("root"), clock);
+    }
+  }
+
+  @Nested
+  class Fetches extends FetchContract {
+    @Override
+    ObjectStore connect(InstantSource clock) throws Exception {
+      return storeIn(directory.resolve("root"), clock);
+    }
+  }
+
+  @Nested
+  class Names extends ResolveContract {
+    @Override
+    ObjectStore connect(InstantSource clock) throws Exception {
+      return storeIn(directory.resolve("root"), clock);
+    }
+  }
+
+  @Nested
+  class Collections extends CollectionContract {
+    @Override
+    ObjectStore connect(InstantSource clock) throws Exception {
+      return storeIn(directory.resolve("root"), clock);
+    }
+
+    @Override
+    int raceRounds() {
+      return 300;
+    }
   }
 
   @Test
@@ -103,10 +151,5 @@ class DirectoryStoreTest extends StoreContract {
 
   private static void run(String... command) throws Exception {
     assertEquals(0, new ProcessBuilder(command).inheritIO().start().waitFor());
-  }
-
-  @Override
-  int raceRounds() {
-    return 300;
   }
 }

@@ -1,0 +1,185 @@
+package org.layercake.store;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.BooleanSupplier;
+import org.junit.jupiter.api.Test;
+
+/** How images come into a store, whatever its back end. */
+public abstract class PushContract extends StoreContract {
+  @Test
+  void pushedImageIsFetchedUnchanged() throws Exception {
+    Path source = file("image", random(20 << 20, 1));
+    PushResult pushed = push(source, "deb:12");
+    assertEquals(20 << 20, pushed.size());
+    assertEquals(20 << 20, pushed.newBytes());
+    Image image = images.resolve(ImageName.parse("deb:12"), user);
+    assertEquals(pushed.digest(), image.digest());
+    assertEquals(CONFIG, image.manifest().config());
+    assertEquals(-1, Files.mismatch(source, fetch(image)));
+  }
+
+  @Test
+  void secondPushOfTheSameImageSendsNothing() throws Exception {
+    Path source = file("image", random(9 << 20, 2));
+    Digest first = push(source, "deb:12").digest();
+    PushResult second = push(source, "deb:13");
+    assertEquals(0, second.newBytes());
+    assertEquals(first, second.digest());
+  }
+
+  @Test
+  void insertedBytesCostOnlyTheChunksAroundThem() throws Exception {
+    byte[] before = random(40 << 20, 3);
+    byte[] after = new byte[before.length + 1000];
+    System.arraycopy(before, 0, after, 0, 20 << 20);
+    System.arraycopy(before, 20 << 20, after, (20 << 20) + 1000, 20 << 20);
+    push(file("before", before), "deb:12");
+    long sent = push(file("after", after), "deb:12").newBytes();
+    assertTrue(sent <= 2L * Chunker.MAX_BYTES, "sent " + sent);
+  }
+
+  @Test
+  void interruptedPushIsInvisibleAndResumes() throws Exception {
+    Path source = file("image", random(40 << 20, 4));
+    assertThrows(
+        IllegalStateException.class,
+        () ->
+            images.push(
+                source,
+                ImageName.parse("deb:12"),
+                user,
+                CONFIG,
+                ImageStore.Existing.TRUST,
+                images.pushAhead(ImageName.parse("deb:12"), user, ImageStore.Existing.TRUST),
+                (done, fresh) -> {
+                  if (done > 10 << 20) {
+                    throw new IllegalStateException("pulled the plug");
+                  }
+                }));
+    assertKind(
+        StoreException.Kind.NOT_FOUND, () -> images.resolve(ImageName.parse("deb:12"), user));
+    assertTrue(images.list(user).images().stream().noneMatch(tag -> tag.domain().equals(domain)));
+    long rest = push(source, "deb:12").newBytes();
+    assertTrue(rest > 0 && rest <= 30 << 20, "sent " + rest);
+    assertEquals(
+        -1, Files.mismatch(source, fetch(images.resolve(ImageName.parse("deb" + ":12"), user))));
+  }
+
+  @Test
+  void concurrentPushesOfOneTagLeaveOneOfThemWhole() throws Exception {
+    List<Path> sources = new ArrayList<>();
+    for (int i = 0; i < 4; i++) {
+      sources.add(file("image" + i, random(6 << 20, 50 + i)));
+    }
+    List<Digest> winners = new ArrayList<>();
+    for (Future<PushResult> pushed : together(4, i -> push(sources.get(i), "deb:12"))) {
+      try {
+        winners.add(pushed.get().digest());
+      } catch (java.util.concurrent.ExecutionException e) {
+        assertEquals(StoreException.Kind.UNAVAILABLE, ((StoreException) e.getCause()).kind());
+      }
+    }
+    Image image = images.resolve(ImageName.parse("deb:12"), user);
+    assertTrue(winners.contains(image.digest()));
+    fetch(image);
+  }
+
+  @Test
+  void corruptChunkIsNamedAndRepairedByAPush() throws Exception {
+    Path source = file("image", random(9 << 20, 6));
+    push(source, "deb:12");
+    Image image = images.resolve(ImageName.parse("deb:12"), user);
+    String chunk = ObjectNames.chunk(image.manifest().chunks().get(1).digest());
+    objects.overwrite(domain, chunk, direct("rubbish"));
+    StoreException e = assertKind(StoreException.Kind.CORRUPT, () -> fetch(image));
+    assertTrue(e.getMessage().contains(chunk), e.getMessage());
+    images.push(
+        source,
+        ImageName.parse("deb:12"),
+        user,
+        CONFIG,
+        ImageStore.Existing.VERIFY,
+        images.pushAhead(ImageName.parse("deb:12"), user, ImageStore.Existing.VERIFY),
+        (done, fresh) -> {});
+    assertEquals(-1, Files.mismatch(source, fetch(image)));
+  }
+
+  @Test
+  void malformedTagIsNamedAndReplacedByAPush() throws Exception {
+    objects.swapTag(domain, "odd/1", Optional.empty(), Optional.of(bytes("rubbish")));
+    StoreException e =
+        assertKind(
+            StoreException.Kind.CORRUPT, () -> images.resolve(ImageName.parse("odd:1"), user));
+    assertTrue(e.getMessage().contains(user + "/odd:1"), e.getMessage());
+    images.checkPush(ImageName.parse("odd:1"), user);
+    Digest digest = push(file("image", random(1 << 20, 26)), "odd:1").digest();
+    assertEquals(digest, images.resolve(ImageName.parse("odd:1"), user).digest());
+  }
+
+  @Test
+  void fileIsStoredWhileItGrowsAndOnlyItsFinalBytesCount() throws Exception {
+    byte[] content = random(60 << 20, 30);
+    Path source = file("growing", new byte[0]);
+    List<Long> before = new ArrayList<>();
+    PushResult result;
+    try (PushAhead ahead =
+            images.pushAhead(ImageName.parse("deb:12"), user, ImageStore.Existing.TRUST);
+        FileChannel out = FileChannel.open(source, StandardOpenOption.WRITE)) {
+      ahead.follow(source);
+      out.write(ByteBuffer.wrap(content, 0, 40 << 20));
+      await(() -> countObjects() >= 10);
+      // The writer goes back and writes another superblock, and another end.
+      random(1 << 20, 31, content, 0);
+      random(1 << 20, 32, content, 30 << 20);
+      out.write(ByteBuffer.wrap(content), 0);
+      before.add(countObjects());
+      result =
+          images.push(
+              source,
+              ImageName.parse("deb:12"),
+              user,
+              CONFIG,
+              ImageStore.Existing.TRUST,
+              ahead,
+              (done, fresh) -> {});
+    }
+    assertEquals(content.length, result.newBytes(), "what was stored ahead is new, too");
+    Image image = images.resolve(ImageName.parse("deb:12"), user);
+    assertEquals(-1, Files.mismatch(source, fetch(image)));
+    assertTrue(before.get(0) >= 10, "some of it was stored ahead");
+  }
+
+  private long countObjects() {
+    AtomicLong count = new AtomicLong();
+    try {
+      objects.list(Optional.of(domain), (where, object) -> count.incrementAndGet());
+    } catch (StoreException e) {
+      throw new AssertionError(e);
+    }
+    return count.get();
+  }
+
+  private static void await(BooleanSupplier condition) throws InterruptedException {
+    for (int i = 0; i < 600 && !condition.getAsBoolean(); i++) {
+      Thread.sleep(50);
+    }
+    assertTrue(condition.getAsBoolean());
+  }
+
+  private static void random(int size, long seed, byte[] target, int at) {
+    System.arraycopy(random(size, seed), 0, target, at, size);
+  }
+}
