@@ -6,10 +6,10 @@ import java.util.concurrent.Callable;
 import org.layercake.pack.Packing;
 import org.layercake.pack.Prover;
 import org.layercake.pack.Scratch;
+import org.layercake.store.Existing;
 import org.layercake.store.ImageName;
+import org.layercake.store.ImagePush;
 import org.layercake.store.ImageStore;
-import org.layercake.store.ImageStore.Existing;
-import org.layercake.store.PushAhead;
 import org.layercake.store.PushListener;
 import org.layercake.store.PushResult;
 import org.layercake.store.StoreException;
@@ -60,11 +60,10 @@ final class Push extends StoreCommand implements Callable<Integer> {
   public Integer call() throws Exception {
     Existing existing = repair ? Existing.VERIFY : Existing.TRUST;
     try (ImageStore store = openStore();
-        PushAhead ahead = store.pushAhead(name, user(), existing);
+        ImagePush push = store.push(name, user(), existing);
         Scratch scratch = new Scratch(session().environment());
         Progress progress = new Progress(session().err())) {
-      store.checkPush(name, user());
-      Packing packing = new Packing(scratch, progress::say, ahead::follow);
+      Packing packing = new Packing(scratch, progress::say, push::follow);
       Packing.Packed packed = packing.pack(source, session().in());
       Prover prover = Prover.start(scratch, packed.image());
       progress.begin("pushing " + name, packed.image().toFile().length());
@@ -80,8 +79,7 @@ final class Push extends StoreCommand implements Callable<Integer> {
               prover.require("push " + source, packed.proof(), "make it anew");
             }
           };
-      PushResult result =
-          store.push(packed.image(), name, user(), packed.config(), existing, ahead, listener);
+      PushResult result = push.complete(packed.image(), packed.config(), listener);
       progress.end();
       session().out().println(summary(result));
       return 0;

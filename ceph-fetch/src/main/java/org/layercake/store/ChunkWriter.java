@@ -40,7 +40,7 @@ final class ChunkWriter {
   private final BufferPool buffers;
   private final Cutter cutter;
   private final String domain;
-  private final boolean repairs;
+  private final Existing existing;
   private final PushListener listener;
 
   private final List<Stored> stored = new ArrayList<>();
@@ -55,13 +55,13 @@ final class ChunkWriter {
       BufferPool buffers,
       Cutter cutter,
       String domain,
-      boolean repairs,
+      Existing existing,
       PushListener listener) {
     this.store = store;
     this.buffers = buffers;
     this.cutter = cutter;
     this.domain = domain;
-    this.repairs = repairs;
+    this.existing = existing;
     this.listener = listener;
   }
 
@@ -232,7 +232,7 @@ final class ChunkWriter {
     if (!store.touch(domain, object)) {
       return store.create(domain, object, content);
     }
-    if (repairs && !isIntact(object, content)) {
+    if (existing == Existing.VERIFY && !isIntact(object, content)) {
       store.overwrite(domain, object, content);
       return true;
     }

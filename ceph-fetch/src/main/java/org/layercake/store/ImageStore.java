@@ -4,7 +4,6 @@ import static org.layercake.store.StoreException.Kind.INVALID;
 
 import java.io.IOException;
 import java.nio.channels.FileChannel;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.List;
@@ -22,13 +21,6 @@ import java.util.function.Predicate;
  * may read is checked here, because the launcher's own key reads all.
  */
 public final class ImageStore implements AutoCloseable {
-  /** What a push does about chunks that are in the store already. */
-  public enum Existing {
-    TRUST,
-    /** Reads them, and writes over those that are damaged. */
-    VERIFY
-  }
-
   private static final int WORKERS =
       Math.max(2, Math.min(8, Runtime.getRuntime().availableProcessors() / 4));
 
@@ -42,7 +34,7 @@ public final class ImageStore implements AutoCloseable {
   private final ChunkReader.Means means;
   private final Tags tags;
   private final Resolver resolver;
-  private final Pusher pusher;
+  private final ImagePush.Means pushing;
   private final StartProfiles profiles;
 
   ImageStore(ObjectStore store, InstantSource clock, ChunkWriter.Cutter cutter) {
@@ -53,7 +45,7 @@ public final class ImageStore implements AutoCloseable {
             store, buffers, readers, new Semaphore(WORKERS), new Semaphore(READ_AGAIN, true));
     this.tags = new Tags(store);
     this.resolver = new Resolver(store, tags, new JobRecords(store, clock));
-    this.pusher = new Pusher(store, tags, buffers, cutter, clock);
+    this.pushing = new ImagePush.Means(store, tags, buffers, cutter, clock);
     this.profiles = new StartProfiles(store);
   }
 
@@ -195,34 +187,12 @@ public final class ImageStore implements AutoCloseable {
     profiles.save(image, profile);
   }
 
-  /** Refuses early what {@link #push} would refuse at its end, as far as that can be known. */
-  public void checkPush(ImageName name, String user) throws StoreException {
-    tags.seen(Ownership.writable(name, user, "push"));
-  }
-
-  /** Prepares to store a file that is still being written, for a push under that name. */
-  public PushAhead pushAhead(ImageName name, String user, Existing existing) throws StoreException {
-    return pusher.ahead(Ownership.writable(name, user, "push"), existing == Existing.VERIFY);
-  }
-
   /**
-   * Stores an image file and points the name at it: chunks first, then the manifest, the tag last.
-   * Run again after an interruption it sends only what is missing.
-   *
-   * @param ahead what began to store the file before it was finished; it ends here
-   * @throws IOException if the file can not be read
+   * Begins to store an image under a name: {@link ImagePush#complete} ends that. What would be
+   * refused then is refused now, as far as that can be known.
    */
-  public PushResult push(
-      Path squashfs,
-      ImageName name,
-      String user,
-      ImageConfig config,
-      Existing existing,
-      PushAhead ahead,
-      PushListener listener)
-      throws StoreException, IOException {
-    ImageName target = Ownership.writable(name, user, "push");
-    return pusher.push(squashfs, target, config, existing == Existing.VERIFY, ahead, listener);
+  public ImagePush push(ImageName name, String user, Existing existing) throws StoreException {
+    return new ImagePush(pushing, Ownership.writable(name, user, "push"), existing);
   }
 
   /** The user's own images, then the site's. */

@@ -5,7 +5,6 @@ import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.time.Instant;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -17,26 +16,19 @@ import java.util.concurrent.locks.LockSupport;
  * file is there twice). The push that follows cuts the finished file anew and believes digests
  * alone.
  */
-public final class PushAhead implements AutoCloseable {
+final class PushAhead implements AutoCloseable {
   /** Stays that far behind the writer, who goes back by a file's length at most, as a rule. */
   private static final long DISTANCE_BYTES = 16 << 20;
 
   private static final long POLL_NANOS = 20_000_000;
 
   private final ChunkWriter writer;
-  private final Instant begun;
   private volatile boolean finished;
   private CompletableFuture<List<ChunkWriter.Stored>> result =
       CompletableFuture.completedFuture(List.of());
 
-  PushAhead(ChunkWriter writer, Instant begun) {
+  PushAhead(ChunkWriter writer) {
     this.writer = writer;
-    this.begun = begun;
-  }
-
-  /** A time before the first chunk was stored. */
-  Instant begun() {
-    return begun;
   }
 
   /**
@@ -44,7 +36,7 @@ public final class PushAhead implements AutoCloseable {
    *
    * @param growing written from its beginning to its end, more or less
    */
-  public void follow(Path growing) {
+  void follow(Path growing) {
     result = new CompletableFuture<>();
     Thread thread = new Thread(() -> run(growing), "push-ahead");
     thread.setDaemon(true);

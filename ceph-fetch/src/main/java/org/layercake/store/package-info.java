@@ -3,7 +3,7 @@
  *
  * <p>{@link org.layercake.store.ImageStore} is the way in, and only says which of the classes below
  * it does what: {@code Tags} move tags and share names, {@code Resolver} finds the image that a
- * name means, {@code Pusher} and {@code ChunkWriter} store one, {@code ChunkReader} reads one for a
+ * name means, {@link org.layercake.store.ImagePush} stores one, {@code ChunkReader} reads one for a
  * {@link org.layercake.store.Filler}, {@code GarbageCollector} removes what nothing needs. {@code
  * ObjectNames} makes and reads the name of everything that is stored. {@code ObjectStore} is what
  * they need of a back end; {@code RadosStore} and {@code DirectoryStore} are the two there are.

@@ -18,6 +18,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.layercake.store.Existing;
 import org.layercake.store.ImageConfig;
 import org.layercake.store.ImageName;
 import org.layercake.store.ImageStore;
@@ -276,15 +277,8 @@ class PushFailureTest extends CommandTest {
     properties.setProperty("directory", work.resolve("store").toString());
     ImageName target = ImageName.parse(name);
     try (ImageStore store = ImageStore.open(StoreConfig.from(properties, "alice", work));
-        var ahead = store.pushAhead(target, "alice", ImageStore.Existing.TRUST)) {
-      store.push(
-          image,
-          target,
-          "alice",
-          new ImageConfig(List.of(), "x86_64"),
-          ImageStore.Existing.TRUST,
-          ahead,
-          (done, fresh) -> {});
+        var push = store.push(target, "alice", Existing.TRUST)) {
+      push.complete(image, new ImageConfig(List.of(), "x86_64"), (done, fresh) -> {});
     }
   }
 

@@ -120,10 +120,9 @@ class ChunkReaderTest extends CopiesTest {
             for (int i = 0; i < 10; i++) {
               assertThrows(
                   OutOfMemoryError.class, () -> StoreContract.push(store, source, "new", "alice"));
-              try (PushAhead ahead =
-                  store.pushAhead(ImageName.parse("new"), "alice", ImageStore.Existing.TRUST)) {
+              try (ImagePush push = store.push(ImageName.parse("new"), "alice", Existing.TRUST)) {
                 Failing.calls.set(0);
-                ahead.follow(source);
+                push.follow(source);
                 awaitTrue(() -> Failing.calls.get() > 0);
               }
             }

@@ -141,18 +141,8 @@ final class CollectionRace {
     Path file = Files.createTempFile(directory, "image", "");
     ImageName name = name();
     Files.writeString(file, content.toString(), US_ASCII);
-    try {
-      Digest digest =
-          hasty
-              .push(
-                  file,
-                  name,
-                  user,
-                  StoreContract.CONFIG,
-                  ImageStore.Existing.TRUST,
-                  hasty.pushAhead(name, user, ImageStore.Existing.TRUST),
-                  (done, fresh) -> {})
-              .digest();
+    try (ImagePush push = hasty.push(name, user, Existing.TRUST)) {
+      Digest digest = push.complete(file, StoreContract.CONFIG, (done, fresh) -> {}).digest();
       synchronized (this) {
         pushed.add(digest);
       }

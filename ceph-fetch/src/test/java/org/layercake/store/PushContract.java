@@ -54,21 +54,15 @@ public abstract class PushContract extends StoreContract {
   @Test
   void interruptedPushIsInvisibleAndResumes() throws Exception {
     Path source = file("image", random(40 << 20, 4));
-    assertThrows(
-        IllegalStateException.class,
-        () ->
-            images.push(
-                source,
-                ImageName.parse("deb:12"),
-                user,
-                CONFIG,
-                ImageStore.Existing.TRUST,
-                images.pushAhead(ImageName.parse("deb:12"), user, ImageStore.Existing.TRUST),
-                (done, fresh) -> {
-                  if (done > 10 << 20) {
-                    throw new IllegalStateException("pulled the plug");
-                  }
-                }));
+    PushListener plug =
+        (done, fresh) -> {
+          if (done > 10 << 20) {
+            throw new IllegalStateException("pulled the plug");
+          }
+        };
+    try (ImagePush push = images.push(ImageName.parse("deb:12"), user, Existing.TRUST)) {
+      assertThrows(IllegalStateException.class, () -> push.complete(source, CONFIG, plug));
+    }
     assertKind(
         StoreException.Kind.NOT_FOUND, () -> images.resolve(ImageName.parse("deb:12"), user));
     assertTrue(images.list(user).images().stream().noneMatch(tag -> tag.domain().equals(domain)));
@@ -106,14 +100,9 @@ public abstract class PushContract extends StoreContract {
     objects.overwrite(domain, chunk, direct("rubbish"));
     StoreException e = assertKind(StoreException.Kind.CORRUPT, () -> fetch(image));
     assertTrue(e.getMessage().contains(chunk), e.getMessage());
-    images.push(
-        source,
-        ImageName.parse("deb:12"),
-        user,
-        CONFIG,
-        ImageStore.Existing.VERIFY,
-        images.pushAhead(ImageName.parse("deb:12"), user, ImageStore.Existing.VERIFY),
-        (done, fresh) -> {});
+    try (ImagePush push = images.push(ImageName.parse("deb:12"), user, Existing.VERIFY)) {
+      push.complete(source, CONFIG, (done, fresh) -> {});
+    }
     assertEquals(-1, Files.mismatch(source, fetch(image)));
   }
 
@@ -124,7 +113,6 @@ public abstract class PushContract extends StoreContract {
         assertKind(
             StoreException.Kind.CORRUPT, () -> images.resolve(ImageName.parse("odd:1"), user));
     assertTrue(e.getMessage().contains(user + "/odd:1"), e.getMessage());
-    images.checkPush(ImageName.parse("odd:1"), user);
     Digest digest = push(file("image", random(1 << 20, 26)), "odd:1").digest();
     assertEquals(digest, images.resolve(ImageName.parse("odd:1"), user).digest());
   }
@@ -135,10 +123,9 @@ public abstract class PushContract extends StoreContract {
     Path source = file("growing", new byte[0]);
     List<Long> before = new ArrayList<>();
     PushResult result;
-    try (PushAhead ahead =
-            images.pushAhead(ImageName.parse("deb:12"), user, ImageStore.Existing.TRUST);
+    try (ImagePush push = images.push(ImageName.parse("deb:12"), user, Existing.TRUST);
         FileChannel out = FileChannel.open(source, StandardOpenOption.WRITE)) {
-      ahead.follow(source);
+      push.follow(source);
       out.write(ByteBuffer.wrap(content, 0, 40 << 20));
       await(() -> countObjects() >= 10);
       // The writer goes back and writes another superblock, and another end.
@@ -146,15 +133,7 @@ public abstract class PushContract extends StoreContract {
       random(1 << 20, 32, content, 30 << 20);
       out.write(ByteBuffer.wrap(content), 0);
       before.add(countObjects());
-      result =
-          images.push(
-              source,
-              ImageName.parse("deb:12"),
-              user,
-              CONFIG,
-              ImageStore.Existing.TRUST,
-              ahead,
-              (done, fresh) -> {});
+      result = push.complete(source, CONFIG, (done, fresh) -> {});
     }
     assertEquals(content.length, result.newBytes(), "what was stored ahead is new, too");
     Image image = images.resolve(ImageName.parse("deb:12"), user);

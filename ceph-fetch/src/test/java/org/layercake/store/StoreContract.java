@@ -72,14 +72,9 @@ public abstract class StoreContract {
 
   static PushResult push(ImageStore images, Path source, String name, String user)
       throws Exception {
-    return images.push(
-        source,
-        ImageName.parse(name),
-        user,
-        CONFIG,
-        ImageStore.Existing.TRUST,
-        images.pushAhead(ImageName.parse(name), user, ImageStore.Existing.TRUST),
-        (done, fresh) -> {});
+    try (ImagePush push = images.push(ImageName.parse(name), user, Existing.TRUST)) {
+      return push.complete(source, CONFIG, (done, fresh) -> {});
+    }
   }
 
   Path fetch(Image image) throws Exception {

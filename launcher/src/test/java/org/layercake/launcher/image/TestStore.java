@@ -4,9 +4,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Properties;
+import org.layercake.store.Existing;
 import org.layercake.store.Image;
 import org.layercake.store.ImageConfig;
 import org.layercake.store.ImageName;
+import org.layercake.store.ImagePush;
 import org.layercake.store.ImageStore;
 import org.layercake.store.StoreConfig;
 
@@ -42,14 +44,10 @@ public final class TestStore implements AutoCloseable {
   /** Pushes an image whose config has these variables, as a user. */
   public Image push(String user, String name, Path packed, String... environment) throws Exception {
     ImageName image = ImageName.parse(name);
-    store.push(
-        packed,
-        image,
-        user,
-        new ImageConfig(List.of(environment), "x86_64"),
-        ImageStore.Existing.TRUST,
-        store.pushAhead(image, user, ImageStore.Existing.TRUST),
-        (done, fresh) -> {});
+    try (ImagePush push = store.push(image, user, Existing.TRUST)) {
+      ImageConfig config = new ImageConfig(List.of(environment), "x86_64");
+      push.complete(packed, config, (done, fresh) -> {});
+    }
     return store.resolve(image, user);
   }
 
