@@ -7,7 +7,7 @@ import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import jnr.ffi.Pointer;
 
-/** One RADOS namespace of the library. */
+/** One RADOS namespace of a pool. */
 final class RadosNamespace {
   /** Where there is no room: answer at once, or write all the same. Without either, writes wait. */
   static final int FULL_TRY = 64;
@@ -21,11 +21,13 @@ final class RadosNamespace {
   private static final int CHUNK_HINTS = 4 | 32 | 128 | 512;
 
   private final RadosLibrary library;
+  private final RadosNative librados;
   private final IoCTX io;
   private final Pointer handle;
 
   RadosNamespace(RadosLibrary library, IoCTX io) {
     this.library = library;
+    this.librados = library.librados();
     this.io = io;
     this.handle = Pointer.wrap(library.runtime(), com.sun.jna.Pointer.nativeValue(io.getPointer()));
   }
@@ -50,21 +52,19 @@ final class RadosNamespace {
   /** Reads part of an object; the number of bytes, or a negated errno. */
   int read(String object, long offset, ByteBuffer target, int flags) {
     Pointer results = library.zeroed(2 * Long.BYTES);
-    Pointer op = library.librados().rados_create_read_op();
+    Pointer op = librados.rados_create_read_op();
     try {
-      library
-          .librados()
-          .rados_read_op_read(
-              op,
-              offset,
-              target.limit(),
-              Pointer.wrap(library.runtime(), target),
-              results,
-              results.slice(Long.BYTES));
-      int code = library.librados().rados_read_op_operate(op, handle, object, flags);
+      librados.rados_read_op_read(
+          op,
+          offset,
+          target.limit(),
+          Pointer.wrap(library.runtime(), target),
+          results,
+          results.slice(Long.BYTES));
+      int code = librados.rados_read_op_operate(op, handle, object, flags);
       return code < 0 ? code : (int) results.getLong(0);
     } finally {
-      library.librados().rados_release_read_op(op);
+      librados.rados_release_read_op(op);
     }
   }
 
@@ -78,7 +78,7 @@ final class RadosNamespace {
         object,
         flags,
         op -> {
-          library.librados().rados_write_op_create(op, CREATE_EXCLUSIVE, null);
+          librados.rados_write_op_create(op, CREATE_EXCLUSIVE, null);
           writeFull(op, content, attribute, value);
         });
   }
@@ -92,7 +92,7 @@ final class RadosNamespace {
     return write(
         object,
         op -> {
-          library.librados().rados_write_op_assert_exists(op);
+          librados.rados_write_op_assert_exists(op);
           setAttribute(op, attribute, value);
         });
   }
@@ -103,32 +103,28 @@ final class RadosNamespace {
     return write(
         object,
         op -> {
-          library
-              .librados()
-              .rados_write_op_cmpxattr(op, attribute, RadosNative.EQUAL, bytes, value.length());
-          library.librados().rados_write_op_remove(op);
+          librados.rados_write_op_cmpxattr(op, attribute, RadosNative.EQUAL, bytes, value.length());
+          librados.rados_write_op_remove(op);
         });
   }
 
   /** An attribute, cut off after {@code max} bytes: its length, or a negated errno. */
   int readAttribute(String object, String attribute, ByteBuffer target) {
-    return library
-        .librados()
-        .rados_getxattr(
-            handle, object, attribute, Pointer.wrap(library.runtime(), target), target.limit());
+    return librados.rados_getxattr(
+        handle, object, attribute, Pointer.wrap(library.runtime(), target), target.limit());
   }
 
   /** An object's length in bytes, or a negated errno. */
   long length(String object) {
     Pointer out = library.zeroed(2 * Long.BYTES);
-    int code = library.librados().rados_stat(handle, object, out, out.slice(Long.BYTES));
+    int code = librados.rados_stat(handle, object, out, out.slice(Long.BYTES));
     return code < 0 ? code : out.getLong(0);
   }
 
   /** Tells each object's namespace and name; 0 at the end, or a negated errno. */
   int list(BiConsumer<String, String> each) {
     Pointer listOut = library.zeroed(Long.BYTES);
-    int code = library.librados().rados_nobjects_list_open(handle, listOut);
+    int code = librados.rados_nobjects_list_open(handle, listOut);
     if (code < 0) {
       return code;
     }
@@ -137,10 +133,8 @@ final class RadosNamespace {
     try {
       while (true) {
         code =
-            library
-                .librados()
-                .rados_nobjects_list_next2(
-                    list, out, null, out.slice(8), out.slice(16), null, out.slice(24));
+            librados.rados_nobjects_list_next2(
+                list, out, null, out.slice(8), out.slice(16), null, out.slice(24));
         if (code < 0) {
           return code == END_OF_LIST ? 0 : code;
         }
@@ -149,28 +143,26 @@ final class RadosNamespace {
             RadosLibrary.text(out.getPointer(0), out.getLong(16)));
       }
     } finally {
-      library.librados().rados_nobjects_list_close(list);
+      librados.rados_nobjects_list_close(list);
     }
   }
 
   private void writeFull(Pointer op, ByteBuffer content, String attribute, String value) {
     int length = content.limit();
-    library.librados().rados_write_op_set_alloc_hint2(op, length, length, CHUNK_HINTS);
-    library
-        .librados()
-        .rados_write_op_write_full(op, Pointer.wrap(library.runtime(), content), length);
+    librados.rados_write_op_set_alloc_hint2(op, length, length, CHUNK_HINTS);
+    librados.rados_write_op_write_full(op, Pointer.wrap(library.runtime(), content), length);
     setAttribute(op, attribute, value);
   }
 
   private void setAttribute(Pointer op, String attribute, String value) {
     // librados copies the value into the operation.
     Pointer bytes = library.bytes(value.getBytes(StandardCharsets.US_ASCII));
-    library.librados().rados_write_op_setxattr(op, attribute, bytes, value.length());
+    librados.rados_write_op_setxattr(op, attribute, bytes, value.length());
   }
 
   /** Creates an empty object if it is not there. */
   int ensure(String object) {
-    return write(object, op -> library.librados().rados_write_op_create(op, 0, null));
+    return write(object, op -> librados.rados_write_op_create(op, 0, null));
   }
 
   /** Does what is filled in to one object, all or nothing. */
@@ -179,12 +171,12 @@ final class RadosNamespace {
   }
 
   private int write(String object, int flags, Consumer<Pointer> fill) {
-    Pointer op = library.librados().rados_create_write_op();
+    Pointer op = librados.rados_create_write_op();
     try {
       fill.accept(op);
-      return library.librados().rados_write_op_operate2(op, handle, object, null, flags);
+      return librados.rados_write_op_operate2(op, handle, object, null, flags);
     } finally {
-      library.librados().rados_release_write_op(op);
+      librados.rados_release_write_op(op);
     }
   }
 }

@@ -18,11 +18,13 @@ final class RadosOmap {
   private static final int MAX_ENTRY_BYTES = ObjectStore.MAX_TAG_BYTES + 1;
 
   private final RadosLibrary library;
+  private final RadosNative librados;
   private final RadosNamespace namespace;
   private final String object;
 
   RadosOmap(RadosNamespace namespace, String object) {
     this.library = namespace.library();
+    this.librados = library.librados();
     this.namespace = namespace;
     this.object = object;
   }
@@ -44,16 +46,12 @@ final class RadosOmap {
       return namespace.write(
           object,
           op -> {
-            library
-                .librados()
-                .rados_write_op_omap_cmp2(
-                    op, key, RadosNative.EQUAL, kept[2], keyBytes.length, expected.length, null);
+            librados.rados_write_op_omap_cmp2(
+                op, key, RadosNative.EQUAL, kept[2], keyBytes.length, expected.length, null);
             if (wanted.length == 0) {
-              library.librados().rados_write_op_omap_rm_keys2(op, keys, keyLengths, 1);
+              librados.rados_write_op_omap_rm_keys2(op, keys, keyLengths, 1);
             } else {
-              library
-                  .librados()
-                  .rados_write_op_omap_set2(op, keys, values, keyLengths, valueLengths, 1);
+              librados.rados_write_op_omap_set2(op, keys, values, keyLengths, valueLengths, 1);
             }
           });
     } finally {
@@ -71,9 +69,8 @@ final class RadosOmap {
       return readEntries(
           result,
           (op, iterator, status) ->
-              library
-                  .librados()
-                  .rados_read_op_omap_get_vals_by_keys2(op, keys, 1, keyLengths, iterator, status));
+              librados.rados_read_op_omap_get_vals_by_keys2(
+                  op, keys, 1, keyLengths, iterator, status));
     } finally {
       Reference.reachabilityFence(keptKey);
     }
@@ -86,13 +83,9 @@ final class RadosOmap {
     EntryQuery query =
         part == ObjectStore.TagPart.NAME
             ? (op, entries, status) ->
-                library
-                    .librados()
-                    .rados_read_op_omap_get_keys2(op, start, max, entries, more, status)
+                librados.rados_read_op_omap_get_keys2(op, start, max, entries, more, status)
             : (op, entries, status) ->
-                library
-                    .librados()
-                    .rados_read_op_omap_get_vals2(op, start, "", max, entries, more, status);
+                librados.rados_read_op_omap_get_vals2(op, start, "", max, entries, more, status);
     try {
       return readEntries(result, query);
     } finally {
@@ -103,10 +96,10 @@ final class RadosOmap {
   private int readEntries(Map<String, byte[]> result, EntryQuery query) {
     Pointer iteratorOut = library.zeroed(Long.BYTES);
     Pointer status = library.zeroed(Long.BYTES);
-    Pointer op = library.librados().rados_create_read_op();
+    Pointer op = librados.rados_create_read_op();
     try {
       query.addTo(op, iteratorOut, status);
-      int code = library.librados().rados_read_op_operate(op, namespace.handle(), object, 0);
+      int code = librados.rados_read_op_operate(op, namespace.handle(), object, 0);
       Pointer iterator = iteratorOut.getPointer(0);
       if (iterator != null) {
         try {
@@ -114,21 +107,19 @@ final class RadosOmap {
             return drain(iterator, result);
           }
         } finally {
-          library.librados().rados_omap_get_end(iterator);
+          librados.rados_omap_get_end(iterator);
         }
       }
       return code;
     } finally {
-      library.librados().rados_release_read_op(op);
+      librados.rados_release_read_op(op);
     }
   }
 
   private int drain(Pointer iterator, Map<String, byte[]> result) {
     Pointer out = library.zeroed(4 * Long.BYTES);
     while (true) {
-      library
-          .librados()
-          .rados_omap_get_next2(iterator, out, out.slice(8), out.slice(16), out.slice(24));
+      librados.rados_omap_get_next2(iterator, out, out.slice(8), out.slice(16), out.slice(24));
       Pointer key = out.getPointer(0);
       if (key == null) {
         return 0;
