@@ -15,11 +15,11 @@
  * "optional". A task that asked for a container never runs on the host.
  */
 #define _GNU_SOURCE
-#include "enter.h"
-#include "note.h"
-#include "printable.h"
 #include "request.h"
-#include "wire.h"
+#include "shared/enter.h"
+#include "shared/note.h"
+#include "shared/printable.h"
+#include "shared/wire.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -5,8 +5,8 @@
 #ifndef LAYERCAKE_REQUEST_H
 #define LAYERCAKE_REQUEST_H
 
-#include "error.h"
-#include "wire.h"
+#include "shared/error.h"
+#include "shared/wire.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -10,12 +10,12 @@
  * editors speak their own protocols there.
  */
 #define _GNU_SOURCE
-#include "enter.h"
 #include "node.h"
-#include "note.h"
-#include "printable.h"
+#include "shared/enter.h"
+#include "shared/note.h"
+#include "shared/printable.h"
+#include "shared/wire.h"
 #include "transfer.h"
-#include "wire.h"
 
 #include <errno.h>
 #include <pwd.h>

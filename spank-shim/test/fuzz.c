@@ -1,6 +1,6 @@
 /* Throws mutated input at everything that reads what others wrote, for some seconds. */
 #include "request.h"
-#include "wire.h"
+#include "shared/wire.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* The environment of a task; joining itself is tested with real containers. */
-#include "check.h"
-#include "enter.h"
+#include "shared/enter.h"
+#include "shared/test/check.h"
 
 #include <stdlib.h>
 #include <string.h>

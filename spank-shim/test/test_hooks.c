@@ -3,8 +3,8 @@
  * plays slurmstepd, whose functions the plugin gets from the program that loads it.
  */
 #define _GNU_SOURCE
-#include "check.h"
-#include "note.h"
+#include "shared/note.h"
+#include "shared/test/check.h"
 
 #include <signal.h>
 #include <slurm/slurm.h>

@@ -1,6 +1,6 @@
 /* What a prolog leaves, and what others see of it. */
-#include "check.h"
-#include "note.h"
+#include "shared/note.h"
+#include "shared/test/check.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* What of others' text reaches a terminal. */
-#include "check.h"
-#include "error.h"
-#include "printable.h"
+#include "shared/error.h"
+#include "shared/printable.h"
+#include "shared/test/check.h"
 
 #include <string.h>
 

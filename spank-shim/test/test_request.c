@@ -1,5 +1,5 @@
-#include "check.h"
 #include "request.h"
+#include "shared/test/check.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* Argument: the directory with the worked examples of docs/protocol.md. */
 #define _GNU_SOURCE
-#include "check.h"
-#include "wire.h"
+#include "shared/test/check.h"
+#include "shared/wire.h"
 
 #include <errno.h>
 #include <fcntl.h>

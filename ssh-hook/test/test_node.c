@@ -1,6 +1,6 @@
 /* What is known without the launcher, and how files are transferred. */
-#include "check.h"
 #include "node.h"
+#include "shared/test/check.h"
 #include "transfer.h"
 
 #include <stdio.h>

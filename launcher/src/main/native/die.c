@@ -1,6 +1,6 @@
 #define _GNU_SOURCE
 #include "die.h"
-#include "printable.h"
+#include "shared/printable.h"
 
 #include <errno.h>
 #include <stdarg.h>

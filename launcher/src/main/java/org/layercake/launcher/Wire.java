@@ -8,7 +8,7 @@ import java.util.List;
 import org.layercake.store.Text;
 
 /**
- * Frames and fields of docs/protocol.md; the Java mirror of spank-shim/wire.c.
+ * Frames and fields of docs/protocol.md; the Java mirror of spank-shim/shared/wire.c.
  *
  * <p>Specs are Unix bytes: they are carried as ISO 8859-1 strings, which keep every byte. An
  * image's environment, which is text in its manifest, and lines for people are UTF-8.

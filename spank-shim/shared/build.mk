@@ -1,0 +1,113 @@
+# What the Makefiles of the C programs share: flags, rules, and the targets all, check, asan, format,
+# format-check and clean. A Makefile says what there is, then includes this file:
+#
+#   PROGRAMS        what `all` makes, as build/NAME
+#   TEST_PROGRAMS   what tests need beside them, as build/NAME
+#   UNITS           test programs, as build/test/NAME, of which each has a test/NAME.c
+#   SCRIPTS         tests of programs: NAME_COMMAND, which gets the directory of the programs as $(1)
+#   ASAN_UNITS      units that make sense with the sanitizers only
+#   ASAN_SCRIPTS    scripts that can look at sanitized programs
+#
+# Of programs and units: NAME_PARTS, their sources without .c, of which shared/… are in this folder;
+# NAME_LDFLAGS, NAME_LDLIBS. Of units: NAME_ARGUMENTS. Of units and scripts: NAME_NEEDS, files below
+# build or build/asan to be made before. EXTRA_CFLAGS are for all.
+#
+# `make asan` makes the same anew with the address and undefined behaviour sanitizers, in build/asan.
+
+SHARED := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
+MAKEFILES_READ := $(MAKEFILE_LIST)
+
+CFLAGS ?= -O2 -g
+CFLAGS += -std=gnu11 -Wall -Wextra -Wshadow -Wformat=2 -Wconversion -Wstrict-prototypes \
+	-Wmissing-prototypes -Werror -fstack-protector-strong $(EXTRA_CFLAGS)
+CPPFLAGS += -I. -I$(SHARED)/..
+LDFLAGS += -Wl,-z,relro,-z,now
+FORTIFY := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+SANITIZE := -U_FORTIFY_SOURCE -fsanitize=address,undefined -fno-sanitize-recover=all \
+	-fno-omit-frame-pointer
+
+# No program and no test ends with this code by itself.
+ASAN_FOUND := 99
+RUN := $(SHARED)/test/run
+SOURCES := $(wildcard *.[ch] */*.[ch] */test/*.[ch])
+
+all: $(PROGRAMS:%=build/%)
+
+# --- what is made, in directory $(1) with flags $(2) ---
+
+define compile
+$(1)/obj/%.o: %.c $(MAKEFILES_READ)
+	@mkdir -p $$(@D)
+	$$(CC) $$(CPPFLAGS) $$(CFLAGS) $(2) -MMD -MP -c -o $$@ $$<
+
+$(1)/obj/shared/%.o: $(SHARED)/%.c $(MAKEFILES_READ)
+	@mkdir -p $$(@D)
+	$$(CC) $$(CPPFLAGS) $$(CFLAGS) $(2) -MMD -MP -c -o $$@ $$<
+
+endef
+
+# The file $(3) of the program or unit $(4).
+define link
+$(1)/$(3): $($(4)_PARTS:%=$(1)/obj/%.o) $(MAKEFILES_READ)
+	@mkdir -p $$(@D)
+	$$(CC) $$(LDFLAGS) $(2) $($(4)_LDFLAGS) -o $$@ $$(filter %.o,$$^) $($(4)_LDLIBS)
+
+endef
+
+define make_in
+$(call compile,$(1),$(2))
+$(foreach program,$(PROGRAMS) $(TEST_PROGRAMS),$(call link,$(1),$(2),$(program),$(program)))
+$(foreach unit,$(UNITS) $(ASAN_UNITS),$(call link,$(1),$(2),test/$(unit),$(unit)))
+endef
+
+$(foreach unit,$(UNITS) $(ASAN_UNITS),$(eval $(unit)_PARTS += test/$(unit)))
+$(eval $(call make_in,build,$(FORTIFY)))
+$(eval $(call make_in,build/asan,$(SANITIZE)))
+
+-include $(wildcard build/obj/*.d build/obj/*/*.d build/asan/obj/*.d build/asan/obj/*/*.d)
+
+# --- tests: of the programs in directory $(1), as target $(2)-NAME, with environment $(3) ---
+
+define run_unit
+.PHONY: $(2)-$(4)
+$(2)-$(4): $(1)/test/$(4) $($(4)_NEEDS:%=$(1)/%)
+	@$(RUN) '$(2) $(4)' env $(3) $(1)/test/$(4) $(call $(4)_ARGUMENTS,$(1))
+
+endef
+
+define run_script
+.PHONY: $(2)-$(4)
+$(2)-$(4): $($(4)_NEEDS:%=$(1)/%)
+	@$(RUN) '$(2) $(4)' env $(3) $(call $(4)_COMMAND,$(1))
+
+endef
+
+ASAN_ENVIRONMENT := ASAN_OPTIONS=exitcode=$(ASAN_FOUND)
+# Programs do not give back what they have when they end.
+ASAN_SCRIPT_ENVIRONMENT := ASAN_OPTIONS=exitcode=$(ASAN_FOUND):detect_leaks=0
+
+$(eval $(foreach unit,$(UNITS),$(call run_unit,build,check,,$(unit))))
+$(eval $(foreach script,$(SCRIPTS),$(call run_script,build,check,,$(script))))
+$(eval $(foreach unit,$(UNITS) $(ASAN_UNITS),\
+	$(call run_unit,build/asan,asan,$(ASAN_ENVIRONMENT),$(unit))))
+$(eval $(foreach script,$(ASAN_SCRIPTS),\
+	$(call run_script,build/asan,asan,$(ASAN_SCRIPT_ENVIRONMENT),$(script))))
+
+check: all $(UNITS:%=check-%) $(SCRIPTS:%=check-%)
+
+asan: $(UNITS:%=asan-%) $(ASAN_UNITS:%=asan-%) $(ASAN_SCRIPTS:%=asan-%)
+
+# --- the rest ---
+
+format:
+	clang-format -i $(SOURCES)
+
+format-check:
+	clang-format --dry-run -Werror $(SOURCES)
+
+clean:
+	rm -rf build
+
+.PHONY: all check asan format format-check clean
+.SECONDARY:
+.DELETE_ON_ERROR:
