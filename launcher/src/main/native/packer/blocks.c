@@ -3,7 +3,7 @@
  *
  * libsquashfs has such a writer, too. It compares each file's blocks with all before it, so that
  * its time grows with the square of their number; this one looks them up. */
-#include "../die.h"
+#include "common/die.h"
 #include "pack.h"
 
 #include <sqfs/block.h>

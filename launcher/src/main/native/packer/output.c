@@ -1,4 +1,4 @@
-#include "../die.h"
+#include "common/die.h"
 #include "pack.h"
 
 #include <errno.h>

@@ -24,7 +24,7 @@
  * included. */
 #define _GNU_SOURCE
 #include "pack.h"
-#include "../die.h"
+#include "common/die.h"
 
 #include <endian.h>
 #include <errno.h>

@@ -4,9 +4,9 @@
  * times, with which seed, and images, uncompressed ones, in which damage hits what is read.
  */
 #define _GNU_SOURCE
-#include "filling.h"
-#include "image.h"
-#include "walk.h"
+#include "image/filling.h"
+#include "image/image.h"
+#include "prover/walk.h"
 
 #include <endian.h>
 #include <errno.h>

@@ -1,4 +1,4 @@
-#include "crc32c.h"
+#include "prover/crc32c.h"
 
 #include <stdio.h>
 #include <stdlib.h>

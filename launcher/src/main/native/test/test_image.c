@@ -3,8 +3,8 @@
  * happened, and (under asan) has lost no memory. Argument: a squashfs image, all of which is read.
  */
 #define _GNU_SOURCE
-#include "filling.h"
-#include "image.h"
+#include "image/filling.h"
+#include "image/image.h"
 
 #include <errno.h>
 #include <fcntl.h>

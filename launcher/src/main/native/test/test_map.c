@@ -1,6 +1,6 @@
 /* The map parser, on good maps, on every kind of bad one, and on damaged ones. */
 #define _GNU_SOURCE
-#include "map.h"
+#include "image/map.h"
 
 #include <stdio.h>
 #include <stdlib.h>

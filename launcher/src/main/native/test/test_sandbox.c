@@ -1,6 +1,6 @@
 /* What the sandbox refuses, in all threads, and that what serving needs still works. */
 #define _GNU_SOURCE
-#include "sandbox.h"
+#include "common/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>

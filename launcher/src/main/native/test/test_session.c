@@ -1,6 +1,6 @@
 /* That nothing of the launcher's stays open, also where the kernel has no call for that. */
 #define _GNU_SOURCE
-#include "session.h"
+#include "common/session.h"
 
 #include <fcntl.h>
 #include <stdio.h>

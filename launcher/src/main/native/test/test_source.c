@@ -1,6 +1,6 @@
 /* Which mount sources open, with openat2(2) and without. */
 #define _GNU_SOURCE
-#include "holder.h"
+#include "holder/holder.h"
 
 #include <errno.h>
 #include <fcntl.h>

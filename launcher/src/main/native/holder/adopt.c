@@ -4,7 +4,7 @@
  * without it gets a message and not a dynamic linker's error.
  */
 #define _GNU_SOURCE
-#include "die.h"
+#include "common/die.h"
 #include "holder.h"
 
 #include <dirent.h>

@@ -1,5 +1,5 @@
 #include "crc32c.h"
-#include "little.h"
+#include "common/little.h"
 
 #include <stdbool.h>
 

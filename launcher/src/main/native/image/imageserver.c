@@ -15,11 +15,11 @@
  * The server ends when the mount point is unmounted.
  */
 #define _GNU_SOURCE
-#include "die.h"
+#include "common/die.h"
+#include "common/sandbox.h"
+#include "common/session.h"
 #include "filling.h"
-#include "sandbox.h"
 #include "serve.h"
-#include "session.h"
 
 #include <errno.h>
 #include <fcntl.h>

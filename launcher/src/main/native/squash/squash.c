@@ -1,6 +1,6 @@
 /* The frame of an image: superblock, metadata blocks, tables. */
 #include "squash.h"
-#include "little.h"
+#include "common/little.h"
 
 #include <endian.h>
 #include <stdlib.h>

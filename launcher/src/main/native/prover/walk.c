@@ -5,9 +5,9 @@
  */
 #define _GNU_SOURCE
 #include "walk.h"
+#include "common/die.h"
 #include "crc32c.h"
-#include "die.h"
-#include "squash.h"
+#include "squash/squash.h"
 
 #include <inttypes.h>
 #include <stdio.h>

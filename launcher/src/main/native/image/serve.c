@@ -1,6 +1,6 @@
 #define _GNU_SOURCE
 #include "serve.h"
-#include "die.h"
+#include "common/die.h"
 #include "filling.h"
 #include "image.h"
 

@@ -1,7 +1,7 @@
 #define _GNU_SOURCE
 #include "filling.h"
-#include "die.h"
-#include "squash.h"
+#include "common/die.h"
+#include "squash/squash.h"
 
 #include <endian.h>
 #include <errno.h>

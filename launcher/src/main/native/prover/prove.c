@@ -8,9 +8,9 @@
  * it could not be read.
  */
 #define _GNU_SOURCE
-#include "die.h"
-#include "sandbox.h"
-#include "squash.h"
+#include "common/die.h"
+#include "common/sandbox.h"
+#include "squash/squash.h"
 #include "walk.h"
 
 #include <errno.h>

@@ -5,7 +5,7 @@
 #define FUSE_USE_VERSION 31
 #include <fuse3/fuse_lowlevel.h>
 
-#include "squash.h"
+#include "squash/squash.h"
 
 #include <stdbool.h>
 

@@ -10,7 +10,7 @@
  *                 below /var/tmp that any user can make, and start the image found there.
  */
 #define _GNU_SOURCE
-#include "die.h"
+#include "common/die.h"
 #include "holder.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "die.h"
+#include "common/die.h"
 #include "holder.h"
 
 #include <errno.h>

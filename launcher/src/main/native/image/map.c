@@ -1,6 +1,6 @@
 #define _DEFAULT_SOURCE
 #include "map.h"
-#include "little.h"
+#include "common/little.h"
 
 #include <string.h>
 

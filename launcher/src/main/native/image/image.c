@@ -1,6 +1,6 @@
 #define _GNU_SOURCE
 #include "image.h"
-#include "die.h"
+#include "common/die.h"
 #include "filling.h"
 
 #include <errno.h>

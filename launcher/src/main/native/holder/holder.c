@@ -9,8 +9,8 @@
  */
 #define _GNU_SOURCE
 #include "holder.h"
-#include "die.h"
-#include "session.h"
+#include "common/die.h"
+#include "common/session.h"
 
 #include <errno.h>
 #include <fcntl.h>

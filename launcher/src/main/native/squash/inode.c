@@ -1,5 +1,5 @@
 /* Inodes of an image. */
-#include "little.h"
+#include "common/little.h"
 #include "squash.h"
 
 #include <sys/stat.h>
