@@ -2,6 +2,7 @@
 # format-check and clean. A Makefile says what there is, then includes this file:
 #
 #   PROGRAMS        what `all` makes, as build/NAME
+#   PLAIN_PROGRAMS  those of them that no sanitizer can be in
 #   TEST_PROGRAMS   what tests need beside them, as build/NAME
 #   UNITS           test programs, as build/test/NAME, of which each has a test/NAME.c
 #   SCRIPTS         tests of programs: NAME_COMMAND, which gets the directory of the programs as $(1)
@@ -10,7 +11,7 @@
 #
 # Of programs and units: NAME_PARTS, their sources without .c, of which shared/… are in this folder;
 # NAME_LDFLAGS, NAME_LDLIBS. Of units: NAME_ARGUMENTS. Of units and scripts: NAME_NEEDS, files below
-# build or build/asan to be made before. EXTRA_CFLAGS are for all.
+# build or build/asan to be made before, and NAME_ASAN, variables for their environment there. EXTRA_CFLAGS are for all.
 #
 # `make asan` makes the same anew with the address and undefined behaviour sanitizers, in build/asan.
 
@@ -54,19 +55,28 @@ $(1)/$(3): $($(4)_PARTS:%=$(1)/obj/%.o) $(MAKEFILES_READ)
 
 endef
 
+# And all of the programs $(3).
 define make_in
 $(call compile,$(1),$(2))
-$(foreach program,$(PROGRAMS) $(TEST_PROGRAMS),$(call link,$(1),$(2),$(program),$(program)))
+$(foreach program,$(3),$(call link,$(1),$(2),$(program),$(program)))
 $(foreach unit,$(UNITS) $(ASAN_UNITS),$(call link,$(1),$(2),test/$(unit),$(unit)))
 endef
 
+define plain
+build/asan/$(1): build/$(1)
+	@mkdir -p $$(@D)
+	ln -f $$< $$@
+
+endef
+
 $(foreach unit,$(UNITS) $(ASAN_UNITS),$(eval $(unit)_PARTS += test/$(unit)))
-$(eval $(call make_in,build,$(FORTIFY)))
-$(eval $(call make_in,build/asan,$(SANITIZE)))
+$(eval $(call make_in,build,$(FORTIFY),$(PROGRAMS) $(TEST_PROGRAMS)))
+$(eval $(call make_in,build/asan,$(SANITIZE),$(filter-out $(PLAIN_PROGRAMS),$(PROGRAMS)) $(TEST_PROGRAMS)))
+$(eval $(foreach program,$(PLAIN_PROGRAMS),$(call plain,$(program))))
 
 -include $(wildcard build/obj/*.d build/obj/*/*.d build/asan/obj/*.d build/asan/obj/*/*.d)
 
-# --- tests: of the programs in directory $(1), as target $(2)-NAME, with environment $(3) ---
+# --- tests: of the programs in directory $(1), as target $(2)-NAME, in environment $(3) ---
 
 define run_unit
 .PHONY: $(2)-$(4)
@@ -82,16 +92,16 @@ $(2)-$(4): $($(4)_NEEDS:%=$(1)/%)
 
 endef
 
-ASAN_ENVIRONMENT := ASAN_OPTIONS=exitcode=$(ASAN_FOUND)
 # Programs do not give back what they have when they end.
-ASAN_SCRIPT_ENVIRONMENT := ASAN_OPTIONS=exitcode=$(ASAN_FOUND):detect_leaks=0
+ASAN := UBSAN_OPTIONS=exitcode=$(ASAN_FOUND) ASAN_OPTIONS=exitcode=$(ASAN_FOUND)
+ASAN_WITHOUT_LEAKS := $(ASAN):detect_leaks=0
 
 $(eval $(foreach unit,$(UNITS),$(call run_unit,build,check,,$(unit))))
 $(eval $(foreach script,$(SCRIPTS),$(call run_script,build,check,,$(script))))
 $(eval $(foreach unit,$(UNITS) $(ASAN_UNITS),\
-	$(call run_unit,build/asan,asan,$(ASAN_ENVIRONMENT),$(unit))))
+	$(call run_unit,build/asan,asan,$(ASAN) $($(unit)_ASAN),$(unit))))
 $(eval $(foreach script,$(ASAN_SCRIPTS),\
-	$(call run_script,build/asan,asan,$(ASAN_SCRIPT_ENVIRONMENT),$(script))))
+	$(call run_script,build/asan,asan,$(ASAN_WITHOUT_LEAKS) $($(script)_ASAN),$(script))))
 
 check: all $(UNITS:%=check-%) $(SCRIPTS:%=check-%)
 

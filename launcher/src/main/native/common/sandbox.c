@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -57,12 +58,28 @@ static struct sock_filter filter[] = {
     ALLOW(sched_yield),
     ALLOW(rt_sigprocmask),
     ALLOW(rt_sigreturn),
+#ifdef __SANITIZE_ADDRESS__
+    ALLOW(sigaltstack), /* the sanitizer's, whenever a thread or the process ends */
+#endif
     ALLOW(restart_syscall),
     ALLOW(close),
     ALLOW(exit),
     ALLOW(exit_group),
     RETURN(SECCOMP_RET_ERRNO | EPERM),
 };
+
+void limit_memory(size_t bytes)
+{
+#ifdef __SANITIZE_ADDRESS__
+	(void)bytes;
+#else
+	struct rlimit none = {0, 0};
+	struct rlimit memory = {bytes, bytes};
+
+	if (setrlimit(RLIMIT_CORE, &none) < 0 || setrlimit(RLIMIT_DATA, &memory) < 0)
+		die(EXIT_INTERNAL, "cannot limit memory: %s", strerror(errno));
+#endif
+}
 
 void enter_sandbox(void)
 {

@@ -321,7 +321,8 @@ static bool prepare_destinations(struct plan *plan, int image)
 	for (size_t i = 0; i < plan->bind_count; i++)
 		if (plan->binds[i].fd >= 0)
 			locate_in_image(image, &plan->binds[i]);
-	qsort(plan->binds, plan->bind_count, sizeof(plan->binds[0]), compare_binds);
+	if (plan->bind_count > 0) /* qsort(3) takes no NULL */
+		qsort(plan->binds, plan->bind_count, sizeof(plan->binds[0]), compare_binds);
 	for (size_t i = 0; i < plan->bind_count; i++)
 		if (plan->binds[i].fd >= 0)
 			added |= prepare_destination(plan, i, image);

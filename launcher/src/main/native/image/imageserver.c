@@ -33,7 +33,6 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -136,16 +135,6 @@ static int mount_fuse(const char *mount_point)
 		  options) < 0)
 		die(EXIT_INTERNAL, "cannot mount on \"%s\": %s", mount_point, strerror(errno));
 	return fd;
-}
-
-static void limit_memory(void)
-{
-	struct rlimit none = {0, 0};
-	struct rlimit memory = {MEMORY_MAX_BYTES, MEMORY_MAX_BYTES};
-
-	/* An image says how much memory reading it takes. */
-	if (setrlimit(RLIMIT_CORE, &none) < 0 || setrlimit(RLIMIT_DATA, &memory) < 0)
-		die(EXIT_INTERNAL, "cannot limit memory: %s", strerror(errno));
 }
 
 static void become_nobody(void)
@@ -256,7 +245,8 @@ int main(int argc, char **argv)
 	open_files(argc, argv, &filling);
 	filling.mount = mount_fuse(argv[2]);
 	filling_use(&filling);
-	limit_memory();
+	/* An image says how much memory reading it takes. */
+	limit_memory(MEMORY_MAX_BYTES);
 	become_nobody();
 	serve_prepare(filling.mount);
 	never_block_on_stderr();

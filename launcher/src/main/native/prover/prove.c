@@ -23,7 +23,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -79,17 +78,10 @@ static unsigned count_processors(void)
 /* The image may come from somebody else, and says how much memory reading it takes. */
 static void confine(void)
 {
-/* The sanitizer has needs of its own. */
-#ifndef __SANITIZE_ADDRESS__
-	struct rlimit none = {0, 0};
-	struct rlimit memory = {MEMORY_MAX_BYTES, MEMORY_MAX_BYTES};
-
-	if (setrlimit(RLIMIT_CORE, &none) < 0 || setrlimit(RLIMIT_DATA, &memory) < 0)
-		die(EXIT_INTERNAL, "cannot limit memory: %s", strerror(errno));
+	limit_memory(MEMORY_MAX_BYTES);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		die(EXIT_INTERNAL, "cannot set no_new_privs: %s", strerror(errno));
 	enter_sandbox();
-#endif
 }
 
 /* How many walkers there are, from the parent to each of them: a byte. */
