@@ -118,6 +118,10 @@ format-check:
 clean:
 	rm -rf build
 
+ifneq ($(filter clean,$(MAKECMDGOALS)),)
+.NOTPARALLEL:
+endif
+
 .PHONY: all check asan format format-check clean
 .SECONDARY:
 .DELETE_ON_ERROR:

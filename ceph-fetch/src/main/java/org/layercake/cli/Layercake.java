@@ -28,7 +28,7 @@ import picocli.CommandLine.ParameterException;
 @Command(
     name = "layercake",
     mixinStandardHelpOptions = true,
-    version = "layercake 0.1.0",
+    versionProvider = Version.class,
     description = {
       "Keeps container images in the store that srun --ch-image starts them from.",
       "",

@@ -1,0 +1,13 @@
+# All C at once: make -f spank-shim/shared/all.mk [all|check|asan|format|format-check|clean]...
+# Says nothing but a line for each test, and all about what fails.
+
+DIRECTORIES := spank-shim ssh-hook launcher/src/main/native
+TOP := $(dir $(lastword $(MAKEFILE_LIST)))../..
+MAKEFLAGS += --silent --no-print-directory --output-sync=target --jobs=$(shell nproc)
+
+$(or $(MAKECMDGOALS),all): $(DIRECTORIES)
+
+$(DIRECTORIES):
+	+$(MAKE) --directory=$(TOP)/$@ $(MAKECMDGOALS)
+
+.PHONY: $(MAKECMDGOALS) $(DIRECTORIES) all
