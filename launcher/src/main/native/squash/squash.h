@@ -21,6 +21,7 @@
 #include <squashfuse/squashfs_fs.h>
 
 enum {
+	SUPER_BYTES = 96,
 	METADATA_BYTES = SQUASHFS_METADATA_SIZE,
 	NAME_MAX_BYTES = 255,		/* Linux; the format has room for more */
 	LINK_MAX_BYTES = 4095,		/* PATH_MAX */
@@ -175,6 +176,10 @@ void squash_close(struct squash *image);
 
 /* Sets the cause; returns false. */
 bool squash_fail(struct squash *image, const char *cause);
+bool squash_fail_without_memory(struct squash *image);
+
+/* Bytes of the file as they are. */
+bool squash_bytes(struct squash *image, void *buffer, size_t count, uint64_t offset);
 
 bool squash_inode(struct squash *image, uint64_t id, struct inode *inode);
 bool squash_id(struct squash *image, uint32_t index, uint32_t *id);
