@@ -8,6 +8,7 @@ enum {
 	EXIT_DAMAGED = 65,	 /* the image is damaged, or none */
 	EXIT_MISSING = 66,	 /* a mount source does not exist */
 	EXIT_INTERNAL = 70,	 /* the kernel refused something that ought to work */
+	EXIT_FULL = 73,		 /* no room for the output */
 	EXIT_INPUT = 74,	 /* the image or a source can not be read */
 	EXIT_TEMPORARY = 75,	 /* a part of the image did not come in time */
 	EXIT_PERMISSION = 77,	 /* the user may not do this */

@@ -3,10 +3,11 @@
  *
  * libsquashfs has such a writer, too. It compares each file's blocks with all before it, so that
  * its time grows with the square of their number; this one looks them up. */
-#include "common/die.h"
-#include "pack.h"
+#include "blocks.h"
+#include "require.h"
 
 #include <sqfs/block.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,8 +1,9 @@
+#include "input.h"
 #include "common/die.h"
-#include "pack.h"
 
 #include <endian.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 

@@ -1,9 +1,10 @@
+#include "output.h"
 #include "common/die.h"
-#include "pack.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sqfs/error.h>
+#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
