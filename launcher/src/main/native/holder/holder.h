@@ -104,6 +104,15 @@ int open_source_path(const char *path, int flags);
 /* The same where the kernel has no openat2(2), before 5.6. */
 int open_step_by_step(const char *path, int flags);
 
+/* skeleton.c: in the stage, which is the current directory */
+
+void make_dir(const char *path, mode_t mode);
+void make_file(const char *path, mode_t mode);
+/* Adds what the image lacks, the directory `image`; returns whether that is anything. */
+bool add_skeleton(int image);
+/* Adds a mount point; directories above it look as they do in the image. */
+void add_to_skeleton(int image, const char *path, bool is_dir, mode_t mode);
+
 /* stage.c */
 
 /* Prepares the new root directory below plan->stage. */

@@ -24,7 +24,6 @@ enum {
 	LIST_BYTES = 4096,
 	PROVED_ONE_IN = 8,
 	PROVE_SECONDS = 20,
-	SUPER_BYTES = 96,
 	COLOURFUL_BYTES = 1024, /* of which there is more in any image */
 };
 

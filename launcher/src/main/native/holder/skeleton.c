@@ -1,0 +1,107 @@
+#define _GNU_SOURCE
+#include "common/die.h"
+#include "holder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const struct skeleton {
+	const char *path;
+	mode_t mode;
+	bool needed; /* else only replaced when ch-run would stumble over what is there */
+} skeleton[] = {
+    {"/dev", S_IFDIR | 0755, true},
+    {"/proc", S_IFDIR | 0755, true},
+    {"/sys", S_IFDIR | 0755, true},
+    {"/tmp", S_IFDIR | 01777, true},
+    {"/etc/passwd", S_IFREG | 0644, true},
+    {"/etc/group", S_IFREG | 0644, true},
+    {"/etc/hosts", S_IFREG | 0644, true},
+    {"/etc/resolv.conf", S_IFREG | 0644, true},
+    {"/etc/machine-id", S_IFREG | 0444, false},
+};
+
+void make_dir(const char *path, mode_t mode)
+{
+	if (mkdir(path, mode) < 0 && errno != EEXIST)
+		die(EXIT_INTERNAL, "cannot create \"%s\": %s", path, strerror(errno));
+	if (chmod(path, mode) < 0) /* umask(2) */
+		die(EXIT_INTERNAL, "cannot create \"%s\": %s", path, strerror(errno));
+}
+
+void make_file(const char *path, mode_t mode)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, mode);
+
+	if (fd < 0)
+		die(EXIT_INTERNAL, "cannot create \"%s\": %s", path, strerror(errno));
+	close(fd);
+}
+
+void add_to_skeleton(int image, const char *path, bool is_dir, mode_t mode)
+{
+	char made[PATH_MAX + 8] = "skel";
+	struct stat status;
+
+	for (const char *end = strchr(path + 1, '/'); end != NULL; end = strchr(end + 1, '/')) {
+		snprintf(made, sizeof(made), "skel%.*s", (int)(end - path), path);
+		bool in_image = fstatat(image, made + 5, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+				S_ISDIR(status.st_mode);
+		make_dir(made, in_image ? status.st_mode & 01777 : 0755);
+	}
+	snprintf(made, sizeof(made), "skel%s", path);
+	if (is_dir)
+		make_dir(made, mode);
+	else
+		make_file(made, mode);
+}
+
+/* The mode of what is at a path, links not followed; 0 when there is nothing. */
+static mode_t mode_in_image(int image, const char *path)
+{
+	struct stat status;
+
+	if (fstatat(image, path, &status, AT_SYMLINK_NOFOLLOW) == 0)
+		return status.st_mode;
+	if (errno != ENOENT)
+		die(EXIT_INPUT, "cannot read \"/%s\" in the image: %s", path, strerror(errno));
+	return 0;
+}
+
+/* No symbolic links here, not even above: ch-run resolves absolute ones on the host. */
+static bool image_has(int image, const struct skeleton *item)
+{
+	char path[64];
+	mode_t mode;
+
+	strcpy(path, item->path + 1);
+	for (char *end = strchr(path, '/'); end != NULL; end = strchr(end + 1, '/')) {
+		*end = '\0';
+		mode = mode_in_image(image, path);
+		if (!S_ISDIR(mode))
+			return mode == 0 && !item->needed;
+		*end = '/';
+	}
+	mode = mode_in_image(image, path);
+	if (mode == 0)
+		return !item->needed;
+	return (mode & S_IFMT) == (item->mode & S_IFMT);
+}
+
+bool add_skeleton(int image)
+{
+	bool added = false;
+
+	for (size_t i = 0; i < sizeof(skeleton) / sizeof(skeleton[0]); i++) {
+		if (image_has(image, &skeleton[i]))
+			continue;
+		add_to_skeleton(image, skeleton[i].path, S_ISDIR(skeleton[i].mode),
+				skeleton[i].mode & 07777);
+		added = true;
+	}
+	return added;
+}
