@@ -16,10 +16,10 @@
  */
 #define _GNU_SOURCE
 #include "request.h"
+#include "shared/ask.h"
 #include "shared/enter.h"
 #include "shared/note.h"
 #include "shared/printable.h"
-#include "shared/wire.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -7,8 +7,8 @@
  */
 #define _GNU_SOURCE
 #include "node.h"
+#include "shared/ask.h"
 #include "shared/note.h"
-#include "shared/wire.h"
 
 #include <pwd.h>
 #include <stdio.h>

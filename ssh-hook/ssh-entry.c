@@ -11,10 +11,10 @@
  */
 #define _GNU_SOURCE
 #include "node.h"
+#include "shared/ask.h"
 #include "shared/enter.h"
 #include "shared/note.h"
 #include "shared/printable.h"
-#include "shared/wire.h"
 #include "transfer.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* The client's side of the launcher's protocol: docs/protocol.md, version 1. */
+/* The frames of the launcher's protocol, as its clients have them: docs/protocol.md, version 1. */
 #ifndef LAYERCAKE_WIRE_H
 #define LAYERCAKE_WIRE_H
 
@@ -11,10 +11,6 @@
 enum {
 	LC_FRAME_MAX = 65536, /* type and payload */
 	LC_SPEC_MAX = 16384,  /* without the NUL */
-	/* A launcher is given up that says nothing for so long, or does not run for so long. */
-	LC_SILENCE_MILLIS = 30000,
-	LC_ABSENCE_MILLIS = 10000,
-	LC_IMPATIENCE_MILLIS = 3000, /* instead of the first, when it is not needed */
 };
 
 enum lc_type {
@@ -45,9 +41,6 @@ struct lc_container {
 	char *text;	    /* where those lie */
 };
 
-/* Called with each line for the user, which may be hostile to terminals. */
-typedef void lc_progress(const char *line, void *context);
-
 /* Requests, each with the HELLO before it. A spec is at most LC_SPEC_MAX bytes. */
 void lc_frames_register(struct lc_frames *frames, uint32_t job, uint32_t uid, const char *spec);
 void lc_frames_start(struct lc_frames *frames, uint32_t job, uint32_t uid);
@@ -60,30 +53,10 @@ int lc_parse_entered(const uint8_t *payload, size_t size, struct lc_container *c
 		     struct lc_error *error);
 /* Always -1: the error is the one the launcher sent, or that it sent nonsense. */
 int lc_parse_abort(const uint8_t *payload, size_t size, struct lc_error *error);
-
-/*
- * Sends a request and waits for OK, all within the time given. Patient: a launcher that is gone may
- * come back within it.
- */
-int lc_tell(const char *socket_path, const struct lc_frames *request, bool patient,
-	    int timeout_millis, struct lc_error *error);
-
-/*
- * Asks to enter and waits as long as the launcher shows signs of life; one that is restarted
- * meanwhile is asked anew. On success the caller owns the container and gives it back with
- * lc_container_clear.
- */
-int lc_ask_to_enter(const char *socket_path, uint32_t job, uint32_t step, const char *spec,
-		    lc_progress *progress, void *context, struct lc_container *container,
-		    struct lc_error *error);
-
-/*
- * Asks for the container of an ssh session in the same way. The job is the one that
- * pam_slurm_adopt picked, 0 when it said none. Returns 1, with no container to clear, when that job
- * has none on this node. Not patient: no launcher is no reason to wait.
- */
-int lc_ask_for_session(const char *socket_path, uint32_t job, bool patient, lc_progress *progress,
-		       void *context, struct lc_container *container, struct lc_error *error);
+/* The line of a PROGRESS, which may be hostile to terminals, to be freed; NULL with an error. */
+char *lc_parse_progress(const uint8_t *payload, size_t size, struct lc_error *error);
+/* Always -1: the launcher sent what it should not have. */
+int lc_malformed_reply(struct lc_error *error);
 
 void lc_container_clear(struct lc_container *container);
 

@@ -3,246 +3,14 @@
 #include "common/die.h"
 #include "filling.h"
 #include "image.h"
+#include "requests.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-/*
- * The main thread reads the kernel's requests and answers them. Reads of whole data blocks, most of
- * whose time goes into decompression, it gives to the workers. Each of these threads has an image
- * of its own, with its own caches, so that none waits for another; which worker reads a part of a
- * file is fixed, so that a block is decompressed once. (Sharing out all requests evenly took twice
- * the time: neighbouring small files and inodes are in one block.)
- *
- * A request that misses a chunk does not keep its thread: its read fails, the request is
- * parked, and the retrier gives it to a worker when the chunk is there, to be done from the
- * beginning. That is sound because nothing is kept of a read that failed, and a chunk
- * that is there stays.
- */
-enum {
-	WORKERS = 4,
-	PART_BYTES = 128 << 10, /* the usual size of a block */
-	RETRY_MILLIS = 250,
-	/* fuse(4) tells of any signal, but only a fatal one should make a system call fail. */
-	INTERRUPT_MILLIS = 5000,
-};
-
-struct worker {
-	struct squash image;
-	pthread_mutex_t lock;
-	pthread_cond_t given;
-	struct request *first; /* guarded by the lock, as is the next */
-	struct request **last;
-};
 
 static struct fuse_session *session;
 static struct squash main_image;
-static struct worker workers[WORKERS];
-/* Passed twice: when all threads run (glibc starts them with system calls), and when they may work.
- */
-static pthread_barrier_t gate;
 static bool kernel_needs_no_open;
-
-static pthread_mutex_t parking = PTHREAD_MUTEX_INITIALIZER;
-static struct request *parked; /* guarded by parking */
-
-static void reply(const struct request *request, const struct answer *answer)
-{
-	fuse_req_t fuse = request->fuse;
-
-	switch (answer->kind) {
-	case ENTRY:
-		fuse_reply_entry(fuse, &answer->entry);
-		break;
-	case ATTRIBUTES:
-		fuse_reply_attr(fuse, &answer->attributes, FOREVER_SECONDS);
-		break;
-	case LINK:
-		fuse_reply_readlink(fuse, answer->bytes);
-		break;
-	case BYTES:
-		fuse_reply_buf(fuse, answer->bytes, answer->size);
-		break;
-	case SIZE:
-		fuse_reply_xattr(fuse, answer->size);
-		break;
-	case STATFS:
-		fuse_reply_statfs(fuse, &answer->statfs);
-		break;
-	case NOTHING:
-		fuse_reply_err(fuse, EIO);
-		break;
-	}
-}
-
-/* A request that outlives the call with which it came; NULL, and answered, without memory. */
-static struct request *keep(const struct request *request)
-{
-	size_t name_bytes = request->name == NULL ? 0 : strlen(request->name) + 1;
-	struct request *copy = malloc(sizeof(*copy) + name_bytes);
-
-	if (copy == NULL) {
-		fuse_reply_err(request->fuse, ENOMEM);
-		return NULL;
-	}
-	*copy = *request;
-	if (name_bytes > 0)
-		copy->name = memcpy(copy + 1, request->name, name_bytes);
-	return copy;
-}
-
-/* Takes over a kept request. */
-static void give_to_worker(struct request *request)
-{
-	uint64_t part = request->inode + (uint64_t)request->offset / PART_BYTES;
-	struct worker *worker = &workers[part % WORKERS];
-
-	request->next = NULL;
-	pthread_mutex_lock(&worker->lock);
-	*worker->last = request;
-	worker->last = &request->next;
-	pthread_cond_signal(&worker->given);
-	pthread_mutex_unlock(&worker->lock);
-}
-
-static void park(const struct request *request, uint32_t chunk)
-{
-	struct request *copy = keep(request);
-
-	if (copy == NULL)
-		return;
-	copy->missed = chunk;
-	copy->deadline_millis = now_millis() + filling_limit_millis();
-	pthread_mutex_lock(&parking);
-	copy->next = parked;
-	parked = copy;
-	pthread_mutex_unlock(&parking);
-	filling_ask(chunk);
-	/* Makes the retrier look: the chunk may have come before the request was in its list. */
-	filling_ring();
-}
-
-static void attempt(struct squash *image, const struct request *request)
-{
-	struct answer answer = {.kind = NOTHING};
-	uint32_t missed;
-
-	filling_begin(false);
-	int error = request->act(image, request, &answer);
-	/* Whatever was made of a read that failed is not to be believed. */
-	switch (filling_outcome(&missed)) {
-	case READS_GOOD:
-		if (error == 0)
-			reply(request, &answer);
-		else
-			fuse_reply_err(request->fuse, error);
-		break;
-	case READS_MISSED:
-		park(request, missed);
-		break;
-	case READS_FAILED:
-		fuse_reply_err(request->fuse, EIO);
-		break;
-	}
-	free(answer.bytes);
-}
-
-/* Whether the wait of a parked request is over; it may be asked for again otherwise. */
-static bool is_due(struct request *request, int64_t now)
-{
-	if (filling_state(request->missed) != CHUNK_ABSENT || now >= request->deadline_millis)
-		return true;
-	if (request->interrupted_millis == 0 && fuse_req_interrupted(request->fuse))
-		request->interrupted_millis = now;
-	if (request->interrupted_millis != 0 &&
-	    now - request->interrupted_millis > INTERRUPT_MILLIS)
-		return true;
-	filling_ask(request->missed);
-	return false;
-}
-
-static struct request *take_due(bool *any_left)
-{
-	struct request *due = NULL;
-	int64_t now = now_millis();
-
-	pthread_mutex_lock(&parking);
-	for (struct request **link = &parked; *link != NULL;) {
-		struct request *request = *link;
-		if (is_due(request, now)) {
-			*link = request->next;
-			request->next = due;
-			due = request;
-		} else {
-			link = &request->next;
-		}
-	}
-	*any_left = parked != NULL;
-	pthread_mutex_unlock(&parking);
-	return due;
-}
-
-static void end_wait(struct request *request)
-{
-	if (filling_state(request->missed) != CHUNK_ABSENT) {
-		give_to_worker(request);
-		return;
-	}
-	if (request->interrupted_millis != 0) {
-		fuse_reply_err(request->fuse, EINTR);
-	} else {
-		filling_give_up(request->missed);
-		fuse_reply_err(request->fuse, EIO);
-	}
-	free(request);
-}
-
-static void await_gate(void)
-{
-	pthread_barrier_wait(&gate);
-	pthread_barrier_wait(&gate);
-}
-
-static void *retry(void *unused)
-{
-	bool waiting = false;
-
-	(void)unused;
-	await_gate();
-	for (;;) {
-		filling_await(waiting ? RETRY_MILLIS : -1);
-		struct request *due = take_due(&waiting);
-		while (due != NULL) {
-			struct request *request = due;
-			due = request->next;
-			end_wait(request);
-		}
-	}
-	return NULL;
-}
-
-static void *work(void *argument)
-{
-	struct worker *worker = argument;
-
-	await_gate();
-	for (;;) {
-		pthread_mutex_lock(&worker->lock);
-		while (worker->first == NULL)
-			pthread_cond_wait(&worker->given, &worker->lock);
-		struct request *request = worker->first;
-		worker->first = request->next;
-		if (worker->first == NULL)
-			worker->last = &worker->first;
-		pthread_mutex_unlock(&worker->lock);
-		attempt(&worker->image, request);
-		free(request);
-	}
-	return NULL;
-}
 
 static void on_init(void *data, struct fuse_conn_info *connection)
 {
@@ -275,7 +43,7 @@ static void begin(fuse_req_t fuse, action *act, fuse_ino_t inode, size_t size, o
 	struct request request = {
 	    .fuse = fuse, .act = act, .inode = inode, .size = size, .offset = offset, .name = name};
 
-	attempt(&main_image, &request);
+	request_answer(&main_image, &request);
 }
 
 static void on_lookup(fuse_req_t fuse, fuse_ino_t parent, const char *name)
@@ -310,13 +78,10 @@ static void on_read(fuse_req_t fuse, fuse_ino_t inode, size_t size, off_t offset
 	    .fuse = fuse, .act = act_read, .inode = inode, .size = size, .offset = offset};
 
 	(void)file;
-	if (image_is_block(&main_image, inode, offset)) {
-		struct request *kept = keep(&request);
-		if (kept != NULL)
-			give_to_worker(kept);
-	} else {
-		attempt(&main_image, &request);
-	}
+	if (image_is_block(&main_image, inode, offset))
+		request_give(&request);
+	else
+		request_answer(&main_image, &request);
 }
 
 static void on_readlink(fuse_req_t fuse, fuse_ino_t inode)
@@ -361,15 +126,6 @@ static const struct fuse_lowlevel_ops operations = {
     .statfs = on_statfs,
 };
 
-static void start(void *(*routine)(void *), void *argument)
-{
-	pthread_t thread;
-	int error = pthread_create(&thread, NULL, routine, argument);
-
-	if (error != 0)
-		die(EXIT_INTERNAL, "cannot start a thread: %s", strerror(error));
-}
-
 void serve_prepare(int fuse)
 {
 	char *words[] = {"imageserver", NULL};
@@ -380,15 +136,7 @@ void serve_prepare(int fuse)
 	session = fuse_session_new(&arguments, &operations, sizeof(operations), NULL);
 	if (session == NULL || fuse_session_mount(session, path) != 0)
 		die(EXIT_INTERNAL, "cannot make a FUSE session");
-	pthread_barrier_init(&gate, NULL, WORKERS + 2);
-	for (int i = 0; i < WORKERS; i++) {
-		pthread_mutex_init(&workers[i].lock, NULL);
-		pthread_cond_init(&workers[i].given, NULL);
-		workers[i].last = &workers[i].first;
-		start(work, &workers[i]);
-	}
-	start(retry, NULL);
-	pthread_barrier_wait(&gate);
+	requests_prepare();
 }
 
 void serve(void)
@@ -397,11 +145,9 @@ void serve(void)
 
 	filling_begin(true);
 	image_open(&main_image);
-	for (int i = 0; i < WORKERS; i++)
-		image_open(&workers[i].image);
 	/* Whatever is done first, names are looked up. */
 	filling_ask_ahead(main_image.super.inode_table, main_image.super.bytes);
-	pthread_barrier_wait(&gate);
+	requests_begin();
 	while (!fuse_session_exited(session)) {
 		int got = fuse_session_receive_buf(session, &buffer);
 		if (got > 0)
