@@ -1,0 +1,253 @@
+#define _GNU_SOURCE
+#include "options.h"
+#include "plugin.h"
+#include "request.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NO_IMAGE "none" /* --ch-image=none: run on the host */
+
+enum option_value { OPTION_IMAGE, OPTION_MOUNT, OPTION_ROOT, OPTION_BATCH };
+
+/* In the commands: what their options say, and what the allocation they run in has said. */
+static struct lc_request asked, allocation;
+static bool asked_for_host;  /* --ch-image=none */
+static bool asked_for_batch; /* --ch-batch */
+static bool in_allocation;   /* which has, or has explicitly not, a container */
+static struct lc_error option_error, allocation_error;
+
+/* In slurmstepd: an option has arrived that the spec must answer. */
+static bool container_expected;
+
+static int read_option(int value, const char *argument, int remote)
+{
+	struct lc_error *error = &option_error;
+
+	if (remote) {
+		if (value != OPTION_IMAGE || argument == NULL || strcmp(argument, NO_IMAGE) != 0)
+			container_expected = true; /* a batch script on the host may ignore it */
+		return 0;
+	}
+	if (error->code != 0) /* one is enough */
+		return 0;
+	switch ((enum option_value)value) {
+	case OPTION_IMAGE:
+		asked_for_host = strcmp(argument, NO_IMAGE) == 0;
+		if (!asked_for_host)
+			lc_request_set_image(&asked, argument, error);
+		break;
+	case OPTION_MOUNT:
+		lc_request_add_mounts(&asked, argument, error);
+		break;
+	case OPTION_ROOT:
+		asked.root = true;
+		break;
+	case OPTION_BATCH:
+		asked_for_batch = true;
+		break;
+	}
+	return 0; /* init_post_opt refuses: from here srun would exit with 255 */
+}
+
+static struct spank_option options[] = {
+    {"ch-image", "NAME", "run the tasks in this container image; \"none\" for on the host", 1,
+     OPTION_IMAGE, read_option},
+    {"ch-mount", "SOURCE[:DESTINATION][:ro|rw][,...]",
+     "show files, directories or devices of the node in the container", 1, OPTION_MOUNT,
+     read_option},
+    {"ch-root", NULL, "be root in the container, without more rights outside", 0, OPTION_ROOT,
+     read_option},
+    {"ch-batch", NULL, "sbatch: run the batch script in the container, too", 0, OPTION_BATCH,
+     read_option},
+};
+
+#define INHERITED(option) "SLURM_SPANK__SLURM_SPANK_OPTION_layercake_" option
+
+/*
+ * Slurm hands options of the allocation on to inner sruns, but of a repeated option only the last
+ * value. The spec has them all; without these variables an option that arrives here is one that was
+ * given here.
+ */
+static void forget_inherited_options(void)
+{
+	static const char *const variables[] = {INHERITED("ch_image"), INHERITED("ch_mount"),
+						INHERITED("ch_root"), INHERITED("ch_batch")};
+
+	for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
+		unsetenv(variables[i]);
+		unsetenv(variables[i] + strlen("SLURM_SPANK_"));
+	}
+}
+
+/* Not salloc, whose shell is where salloc was called. */
+static bool is_sbatch(spank_context_t context)
+{
+	return context == S_CTX_ALLOCATOR && strcmp(program_invocation_short_name, "salloc") != 0;
+}
+
+static int read_allocation(spank_context_t context, struct lc_error *error)
+{
+	const char *spec = getenv(SPEC_VARIABLE), *image = getenv(INHERITED("ch_image"));
+
+	/* sbatch and salloc make a new job, whatever job they are called from. */
+	if (context != S_CTX_LOCAL || getenv("SLURM_JOB_ID") == NULL)
+		return 0;
+	if (spec == NULL && image != NULL && strcmp(image, NO_IMAGE) != 0)
+		return lc_fail(error, LC_REQUEST,
+			       "the allocation has a container, but " SPEC_VARIABLE
+			       " is gone from the environment (keep it, or say --ch-image=none)");
+	if (spec == NULL)
+		return 0;
+	in_allocation = true;
+	return spec[0] != '\0' ? lc_request_parse(&allocation, spec, error) : 0;
+}
+
+/* A variable that stands for an option without value: 1 or 0; unset and empty are 0. */
+static int read_switch(const char *name, bool *on, struct lc_error *error)
+{
+	const char *value = getenv(name);
+
+	if (value == NULL || value[0] == '\0' || strcmp(value, "0") == 0)
+		return 0;
+	if (strcmp(value, "1") != 0)
+		return lc_fail(error, LC_REQUEST, "cannot use %s=%.80s: it is 1 or 0", name, value);
+	*on = true;
+	return 0;
+}
+
+/* For what no option said, outside of an allocation that has spoken. */
+static int read_defaults(spank_context_t context, struct lc_request *request,
+			 struct lc_error *error)
+{
+	const char *image = getenv("SLURM_CH_IMAGE"), *mounts = getenv("SLURM_CH_MOUNT");
+
+	if (image != NULL && image[0] != '\0' && strcmp(image, NO_IMAGE) != 0 &&
+	    lc_request_set_image(request, image, error) < 0)
+		return -1;
+	/* Without any image they are for other jobs. */
+	if (request->image == NULL && asked.image == NULL)
+		return 0;
+	if (read_switch("SLURM_CH_ROOT", &request->root, error) < 0 ||
+	    (is_sbatch(context) && read_switch("SLURM_CH_BATCH", &asked_for_batch, error) < 0))
+		return -1;
+	if (mounts != NULL && mounts[0] != '\0' && asked.mount_count == 0)
+		return lc_request_add_mounts(request, mounts, error);
+	return 0;
+}
+
+/* What is asked for beside an image, which is missing. */
+static const char *lone_option(const struct lc_request *request)
+{
+	if (request->mount_count > 0)
+		return "--ch-mount";
+	if (request->root)
+		return "--ch-root";
+	return asked_for_batch ? "--ch-batch" : NULL;
+}
+
+/* The container of this job or step; without an image when it is to run on the host. */
+static int compose_request(spank_context_t context, struct lc_request *request,
+			   struct lc_error *error)
+{
+	int result;
+
+	if (asked_for_batch && !is_sbatch(context))
+		return lc_fail(error, LC_REQUEST,
+			       "--ch-batch is for sbatch (for a shell in the container: srun --pty "
+			       "--ch-image=NAME sh)");
+	if (asked_for_host && lone_option(&asked) != NULL)
+		return lc_fail(error, LC_REQUEST,
+			       "%s needs an image, but --ch-image=none asks for none",
+			       lone_option(&asked));
+	if (asked_for_host)
+		return 0;
+	if (allocation_error.code != 0) {
+		*error = allocation_error;
+		return -1;
+	}
+	result = in_allocation ? lc_request_merge(request, &allocation, error)
+			       : read_defaults(context, request, error);
+	if (result < 0 || lc_request_merge(request, &asked, error) < 0)
+		return -1;
+	if (request->image == NULL && lone_option(request) != NULL)
+		return lc_fail(error, LC_REQUEST, "%s needs an image: add --ch-image=NAME",
+			       lone_option(request));
+	return 0;
+}
+
+/*
+ * srun, sbatch and salloc come here once for each component of a heterogeneous job, with the
+ * options of the earlier ones still set, and the environment that the steps get is that of the
+ * last. So a component that wants another container would have its image run in all of them.
+ */
+static int require_one_container(const char *spec, struct lc_error *error)
+{
+	static char *first;
+
+	if (first == NULL && (first = strdup(spec)) == NULL)
+		return lc_fail(error, LC_INTERNAL, "out of memory");
+	if (strcmp(first, spec) != 0)
+		return lc_fail(error, LC_REQUEST,
+			       "the components of a heterogeneous job have one container: give "
+			       "--ch-image and its kin to the first, they hold for all");
+	return 0;
+}
+
+static int publish_request(spank_t spank, const struct lc_request *request, struct lc_error *error)
+{
+	char spec[LC_SPEC_MAX + 1] = "";
+
+	if (request->image != NULL && lc_request_format(request, spec, error) < 0)
+		return -1;
+	if (require_one_container(spec, error) < 0)
+		return -1;
+	/* Empty is a statement: not even what the allocation has. */
+	if (request->image != NULL || asked_for_host || in_allocation)
+		setenv(SPEC_VARIABLE, spec, 1);
+	else
+		unsetenv(SPEC_VARIABLE);
+	if (asked_for_batch)
+		setenv(BATCH_VARIABLE, "1", 1);
+	else
+		unsetenv(BATCH_VARIABLE);
+	if (request->image != NULL &&
+	    spank_job_control_setenv(spank, SPEC_CONTROL, spec, 1) != ESPANK_SUCCESS)
+		return lc_fail(error, LC_INTERNAL, "cannot hand the options on to the job");
+	return 0;
+}
+
+int options_register(spank_t spank)
+{
+	/* Not the static table: sbatch and salloc do not read it. */
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		if (spank_option_register(spank, &options[i]) != ESPANK_SUCCESS)
+			return -1;
+	return 0;
+}
+
+void options_inherit(spank_context_t context)
+{
+	read_allocation(context, &allocation_error);
+	forget_inherited_options();
+}
+
+int options_publish(spank_t spank, spank_context_t context)
+{
+	struct lc_error error = option_error;
+	struct lc_request request = {0};
+
+	if (error.code == 0 && compose_request(context, &request, &error) == 0)
+		publish_request(spank, &request, &error);
+	lc_request_clear(&request);
+	if (error.code == 0)
+		return 0;
+	plugin_say(error.text); /* slurm_spank_log(3) is silent with --quiet */
+	return -1;
+}
+
+bool options_expect_container(void)
+{
+	return container_expected;
+}

@@ -1,0 +1,204 @@
+#define _GNU_SOURCE
+#include "task.h"
+#include "plugin.h"
+#include "request.h"
+#include "shared/ask.h"
+#include "shared/enter.h"
+#include "shared/note.h"
+
+#include <errno.h>
+#include <slurm/slurm.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct task {
+	spank_t spank;
+	uint32_t job, step;
+	bool speaks;  /* one task of a node says why they all fail */
+	bool reports; /* one task of the step says what it waits for */
+};
+
+/* What the environment says of where the task is to run. */
+enum place { PLACE_UNSAID, PLACE_HOST, PLACE_CONTAINER };
+
+static void show_progress(const char *line, void *context)
+{
+	const struct task *task = context;
+
+	if (task->reports)
+		plugin_say(line);
+}
+
+_Noreturn static void end_task(const struct task *task, const struct lc_error *error)
+{
+	if (task->speaks)
+		plugin_say(error->text);
+	_exit(error->code);
+}
+
+static enum place read_place(const struct task *task, char spec[LC_SPEC_MAX + 1])
+{
+	struct lc_error error;
+	spank_err_t found = spank_getenv(task->spank, SPEC_VARIABLE, spec, LC_SPEC_MAX + 1);
+
+	if (found == ESPANK_SUCCESS)
+		return spec[0] != '\0' ? PLACE_CONTAINER : PLACE_HOST;
+	spec[0] = '\0';
+	if (found == ESPANK_ENV_NOEXIST)
+		return PLACE_UNSAID;
+	lc_fail(&error, LC_REQUEST, "cannot read %s: %s", SPEC_VARIABLE, spank_strerror(found));
+	end_task(task, &error);
+}
+
+static bool get_variable(void *context, const char *name, char *value, size_t size)
+{
+	return spank_getenv(context, name, value, (int)size) == ESPANK_SUCCESS;
+}
+
+static void set_variable(void *context, const char *name, const char *value)
+{
+	spank_setenv(context, name, value, 1);
+}
+
+static void unset_variable(void *context, const char *name)
+{
+	spank_unsetenv(context, name);
+}
+
+static void enter_container(struct task *task, const char *spec)
+{
+	const struct lc_environment environment = {get_variable, set_variable, unset_variable,
+						   task->spank};
+	struct lc_container container;
+	struct lc_error error;
+	char home[4096];
+	bool has_home = get_variable(task->spank, "HOME", home, sizeof(home));
+
+	if (lc_ask_to_enter(plugin_socket_path(), task->job, task->step, spec, show_progress, task,
+			    &container, &error) < 0 ||
+	    lc_enter(&container, has_home ? home : NULL, &error) < 0)
+		end_task(task, &error);
+	lc_apply_environment(&container, &environment);
+	lc_container_clear(&container);
+}
+
+/* Whose task this is. */
+static bool identify(struct task *task)
+{
+	int local_task;
+	uint32_t global_task;
+
+	if (spank_get_item(task->spank, S_JOB_ID, &task->job) != ESPANK_SUCCESS ||
+	    spank_get_item(task->spank, S_JOB_STEPID, &task->step) != ESPANK_SUCCESS ||
+	    spank_get_item(task->spank, S_TASK_ID, &local_task) != ESPANK_SUCCESS ||
+	    spank_get_item(task->spank, S_TASK_GLOBAL_ID, &global_task) != ESPANK_SUCCESS)
+		return false;
+	task->speaks = local_task == 0;
+	task->reports = global_task == 0;
+	return true;
+}
+
+/* Returning an error would do under "required"; under "optional" the task would run on the host. */
+_Noreturn static void end_unknown_task(const struct task *task)
+{
+	struct lc_error error;
+
+	lc_fail(&error, LC_INTERNAL,
+		"cannot tell whether this task belongs in a container: slurmstepd does not say of "
+		"which job and step it is (tell the site: is the plugin built for this Slurm?)");
+	end_task(task, &error);
+}
+
+/* Whether the task is what drives the job, a batch script or the shell of salloc on a node. */
+static bool is_driver(const struct task *task)
+{
+	return task->step == SLURM_BATCH_SCRIPT || task->step == SLURM_INTERACTIVE_STEP;
+}
+
+static bool is_inside_batch(const struct task *task)
+{
+	char value[2];
+
+	return task->step == SLURM_BATCH_SCRIPT &&
+	       get_variable(task->spank, BATCH_VARIABLE, value, sizeof(value)) &&
+	       strcmp(value, "1") == 0;
+}
+
+/* A job is driven from where srun is, and srun is on the host. */
+static void explain_driver(const struct task *task, const char *spec)
+{
+	struct lc_request request = {0};
+	struct lc_error error;
+	char line[1024];
+
+	if (lc_request_parse(&request, spec, &error) == 0) {
+		snprintf(line, sizeof(line), "this %s runs on the host, its srun steps run in %s%s",
+			 task->step == SLURM_BATCH_SCRIPT ? "batch script" : "shell", request.image,
+			 task->step == SLURM_BATCH_SCRIPT
+			     ? " (sbatch --ch-batch puts the script inside, too)"
+			     : "");
+		plugin_say(line);
+	}
+	lc_request_clear(&request);
+}
+
+/* Nobody but the job's note can say. When that cannot be read, the host is as wrong as any. */
+static void place_by_note(struct task *task)
+{
+	struct lc_error error;
+
+	switch (lc_find_note(plugin_run_directory(), task->job, getuid())) {
+	case LC_NOTE_OF_JOB:
+		enter_container(task, "");
+		break;
+	case LC_NOTE_UNKNOWN:
+		lc_fail(
+		    &error, LC_INTERNAL,
+		    "cannot tell whether job %u has a container: \"%s/contained\" on this node: "
+		    "%s (tell the site, or use another node)",
+		    task->job, plugin_run_directory(), strerror(errno));
+		end_task(task, &error);
+	case LC_NO_NOTE:
+	case LC_NOTE_OF_STEPS:
+		break;
+	}
+}
+
+/*
+ * Puts the task where it belongs. A step whose environment says nothing, as with srun --jobid from
+ * elsewhere, is in the container its job was announced with.
+ */
+static void put(struct task *task, enum place place, const char *spec, bool expected)
+{
+	struct lc_error error;
+
+	if (place == PLACE_CONTAINER) {
+		enter_container(task, spec);
+	} else if (expected) {
+		lc_fail(&error, LC_INTERNAL,
+			"a container was asked for, but %s did not reach this task (do not remove "
+			"it from the environment)",
+			SPEC_VARIABLE);
+		end_task(task, &error);
+	} else if (place == PLACE_UNSAID) {
+		place_by_note(task);
+	}
+}
+
+void task_place(spank_t spank, bool expected)
+{
+	struct task task = {.spank = spank, .speaks = true};
+	char spec[LC_SPEC_MAX + 1];
+	bool known = identify(&task);
+	enum place place = read_place(&task, spec);
+
+	if (!known && (place != PLACE_HOST || expected))
+		end_unknown_task(&task);
+	if (is_driver(&task) && !is_inside_batch(&task)) {
+		if (place == PLACE_CONTAINER)
+			explain_driver(&task, spec);
+		return;
+	}
+	put(&task, place, spec, expected || is_inside_batch(&task));
+}
