@@ -2,7 +2,6 @@
 #include "request.h"
 
 #include <limits.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,10 +13,8 @@ static int out_of_memory(struct lc_error *error)
 void lc_request_clear(struct lc_request *request)
 {
 	free(request->image);
-	for (size_t i = 0; i < request->mount_count; i++) {
-		free(request->mounts[i].source);
-		free(request->mounts[i].destination);
-	}
+	for (size_t i = 0; i < request->mount_count; i++)
+		lc_mount_clear(&request->mounts[i]);
 	*request = (struct lc_request){0};
 }
 
@@ -82,28 +79,28 @@ static void tidy_path(char *path)
 	*to = '\0';
 }
 
-/* Takes the strings over when it succeeds. `item` is what the user wrote. */
-static int add_mount(struct lc_request *request, char **source, char **destination, bool writable,
-		     const char *item, struct lc_error *error)
+/* Takes the mount over when it succeeds. `item` is what the user wrote. */
+static int add_mount(struct lc_request *request, struct lc_mount *added, const char *item,
+		     struct lc_error *error)
 {
-	const char *problem = check_path(*source), *path = *source;
+	const char *problem = check_path(added->source), *path = added->source;
 	struct lc_mount *mount = NULL;
 
 	if (problem == NULL) {
-		path = *destination;
-		problem = check_path(*destination);
+		path = added->destination;
+		problem = check_path(added->destination);
 	}
 	if (problem == NULL) {
-		tidy_path(*source);
-		tidy_path(*destination);
+		tidy_path(added->source);
+		tidy_path(added->destination);
 	}
-	if (problem == NULL && strcmp(*destination, "/") == 0)
+	if (problem == NULL && strcmp(added->destination, "/") == 0)
 		problem = "nothing can be mounted on the root directory";
-	if (problem == NULL && strncmp(*destination, "/proc", 5) == 0 &&
-	    ((*destination)[5] == '/' || (*destination)[5] == '\0'))
+	if (problem == NULL && strncmp(added->destination, "/proc", 5) == 0 &&
+	    (added->destination[5] == '/' || added->destination[5] == '\0'))
 		problem = "nothing can be mounted on /proc or below it";
 	for (size_t i = 0; problem == NULL && i < request->mount_count; i++)
-		if (strcmp(request->mounts[i].destination, *destination) == 0)
+		if (strcmp(request->mounts[i].destination, added->destination) == 0)
 			mount = &request->mounts[i];
 	if (problem == NULL && mount == NULL && request->mount_count == LC_MOUNTS_MAX)
 		problem = "one mount too many, 64 are possible";
@@ -112,10 +109,9 @@ static int add_mount(struct lc_request *request, char **source, char **destinati
 			       path, problem);
 	if (mount == NULL)
 		mount = &request->mounts[request->mount_count++];
-	free(mount->source);
-	free(mount->destination);
-	*mount = (struct lc_mount){*source, *destination, writable};
-	*source = *destination = NULL;
+	lc_mount_clear(mount);
+	*mount = *added;
+	*added = (struct lc_mount){0};
 	return 0;
 }
 
@@ -143,7 +139,8 @@ static bool is_mode(const char *text)
 /* Adds the item of a --ch-mount list that *list points to, and moves *list behind it. */
 static int add_item(struct lc_request *request, const char **list, struct lc_error *error)
 {
-	char *fields[3] = {NULL}, *source = NULL, *destination = NULL, *item = NULL;
+	char *fields[3] = {NULL}, *item = NULL;
+	struct lc_mount mount = {0};
 	const char *start = *list;
 	size_t count = 0;
 	int result = -1;
@@ -155,12 +152,12 @@ static int add_item(struct lc_request *request, const char **list, struct lc_err
 		(*list)++;
 	}
 	bool has_mode = count > 1 && fields[count - 1] != NULL && is_mode(fields[count - 1]);
-	bool writable = !has_mode || strcmp(fields[count - 1], "rw") == 0;
+	mount.writable = !has_mode || strcmp(fields[count - 1], "rw") == 0;
 	size_t paths = has_mode ? count - 1 : count;
 	item = strndup(start, (size_t)(*list - start));
 	if (fields[count - 1] != NULL && paths <= 2) {
-		source = strdup(fields[0]);
-		destination = strdup(fields[paths - 1]);
+		mount.source = strdup(fields[0]);
+		mount.destination = strdup(fields[paths - 1]);
 	}
 	if (paths > 2 || **list == ':')
 		lc_fail(
@@ -168,14 +165,13 @@ static int add_item(struct lc_request *request, const char **list, struct lc_err
 		    "cannot mount \"%.200s\": not SOURCE[:DESTINATION][:ro|rw] (write a colon in "
 		    "a name as \\:)",
 		    item != NULL ? item : "");
-	else if (item == NULL || source == NULL || destination == NULL)
+	else if (item == NULL || mount.source == NULL || mount.destination == NULL)
 		out_of_memory(error);
 	else
-		result = add_mount(request, &source, &destination, writable, item, error);
+		result = add_mount(request, &mount, item, error);
 	for (size_t i = 0; i < count; i++)
 		free(fields[i]);
-	free(source);
-	free(destination);
+	lc_mount_clear(&mount);
 	free(item);
 	return result;
 }
@@ -202,13 +198,12 @@ int lc_request_merge(struct lc_request *request, const struct lc_request *other,
 		return -1;
 	for (size_t i = 0; i < other->mount_count; i++) {
 		const struct lc_mount *mount = &other->mounts[i];
-		char *source = strdup(mount->source), *destination = strdup(mount->destination);
-		int result = source == NULL || destination == NULL
+		struct lc_mount copy = {strdup(mount->source), strdup(mount->destination),
+					mount->writable};
+		int result = copy.source == NULL || copy.destination == NULL
 				 ? out_of_memory(error)
-				 : add_mount(request, &source, &destination, mount->writable,
-					     mount->destination, error);
-		free(source);
-		free(destination);
+				 : add_mount(request, &copy, mount->destination, error);
+		lc_mount_clear(&copy);
 		if (result < 0)
 			return -1;
 	}
@@ -218,102 +213,25 @@ int lc_request_merge(struct lc_request *request, const struct lc_request *other,
 
 /* --- the spec --- */
 
-struct text {
-	char *at;
-	size_t left;
-	bool full;
-};
-
-static void put(struct text *text, const char *bytes)
-{
-	size_t length = strlen(bytes);
-
-	if (text->full || length > text->left) {
-		text->full = true;
-		return;
-	}
-	memcpy(text->at, bytes, length);
-	text->at += length;
-	text->left -= length;
-}
-
-static bool is_plain(unsigned char byte)
-{
-	return byte > 0x20 && byte < 0x7f && byte != '%' && byte != ';';
-}
-
-static void put_escaped(struct text *text, const char *value, bool is_path)
-{
-	static const char digits[] = "0123456789ABCDEF";
-
-	for (const unsigned char *byte = (const unsigned char *)value; *byte != '\0'; byte++) {
-		char piece[4] = {(char)*byte, '\0'};
-		if (!is_plain(*byte) || (is_path && *byte == ':')) {
-			piece[0] = '%';
-			piece[1] = digits[*byte >> 4];
-			piece[2] = digits[*byte & 15];
-		}
-		put(text, piece);
-	}
-}
-
 int lc_request_format(const struct lc_request *request, char spec[LC_SPEC_MAX + 1],
 		      struct lc_error *error)
 {
-	struct text text = {.at = spec, .left = LC_SPEC_MAX};
+	struct lc_spec_text text = {.at = spec, .left = LC_SPEC_MAX};
 
-	put(&text, "image=");
-	put_escaped(&text, request->image, false);
+	lc_spec_put(&text, "image=");
+	lc_spec_put_value(&text, request->image);
 	for (size_t i = 0; i < request->mount_count; i++) {
-		const struct lc_mount *mount = &request->mounts[i];
-		put(&text, ";mount=");
-		put_escaped(&text, mount->source, true);
-		put(&text, ":");
-		put_escaped(&text, mount->destination, true);
-		put(&text, mount->writable ? ":rw" : ":ro");
+		lc_spec_put(&text, ";mount=");
+		lc_spec_put_mount(&text, &request->mounts[i]);
 	}
 	if (request->root)
-		put(&text, ";root=1");
+		lc_spec_put(&text, ";root=1");
 	*text.at = '\0';
 	if (text.full)
 		return lc_fail(error, LC_REQUEST,
 			       "cannot use these mounts: together they are longer than %d bytes",
 			       LC_SPEC_MAX);
 	return 0;
-}
-
-static int hex_digit(char digit)
-{
-	if (digit >= '0' && digit <= '9')
-		return digit - '0';
-	return digit >= 'A' && digit <= 'F' ? digit - 'A' + 10 : -1;
-}
-
-/* Undoes put_escaped; NULL if the bytes can not come from there. */
-static char *unescape(const char *from, size_t length)
-{
-	char *value = malloc(length + 1), *to = value;
-
-	for (size_t i = 0; value != NULL && i < length; i++) {
-		char byte = from[i];
-		if (byte == '%') {
-			int high = i + 2 < length ? hex_digit(from[i + 1]) : -1;
-			int low = i + 2 < length ? hex_digit(from[i + 2]) : -1;
-			byte = (char)(high * 16 + low);
-			if (high < 0 || low < 0 || byte == '\0') {
-				free(value);
-				return NULL;
-			}
-			i += 2;
-		} else if (!is_plain((unsigned char)byte)) {
-			free(value);
-			return NULL;
-		}
-		*to++ = byte;
-	}
-	if (value != NULL)
-		*to = '\0';
-	return value;
 }
 
 static int malformed(struct lc_error *error, const char *item, size_t length)
@@ -326,19 +244,12 @@ static int malformed(struct lc_error *error, const char *item, size_t length)
 static int parse_mount(struct lc_request *request, const char *value, size_t length,
 		       struct lc_error *error)
 {
-	const char *end = value + length;
-	const char *colon = memchr(value, ':', length);
-	const char *mode = colon != NULL ? memchr(colon + 1, ':', (size_t)(end - colon - 1)) : NULL;
+	struct lc_mount mount;
 
-	if (mode == NULL || end - mode != 3 || mode[1] != 'r' || (mode[2] != 'o' && mode[2] != 'w'))
+	if (lc_spec_parse_mount(value, length, &mount) < 0)
 		return malformed(error, value, length);
-	char *source = unescape(value, (size_t)(colon - value));
-	char *destination = unescape(colon + 1, (size_t)(mode - colon - 1));
-	int result = source == NULL || destination == NULL
-			 ? malformed(error, value, length)
-			 : add_mount(request, &source, &destination, mode[2] == 'w', source, error);
-	free(source);
-	free(destination);
+	int result = add_mount(request, &mount, mount.source, error);
+	lc_mount_clear(&mount);
 	return result;
 }
 
@@ -350,7 +261,7 @@ int lc_request_parse(struct lc_request *request, const char *spec, struct lc_err
 	for (const char *item = spec;; item++) {
 		size_t length = strcspn(item, ";");
 		if (strncmp(item, "image=", 6) == 0 && item == spec) {
-			char *name = unescape(item + 6, length - 6);
+			char *name = lc_spec_parse_value(item + 6, length - 6);
 			int result = name == NULL ? malformed(error, item, length)
 						  : lc_request_set_image(request, name, error);
 			free(name);

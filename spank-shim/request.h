@@ -6,7 +6,7 @@
 #define LAYERCAKE_REQUEST_H
 
 #include "shared/error.h"
-#include "shared/wire.h"
+#include "shared/spec.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,12 +14,6 @@
 enum {
 	LC_IMAGE_MAX = 512,
 	LC_MOUNTS_MAX = 64,
-};
-
-struct lc_mount {
-	char *source;
-	char *destination;
-	bool writable;
 };
 
 /* All zero: nothing asked for. */

@@ -3,6 +3,7 @@
 #define LAYERCAKE_WIRE_H
 
 #include "error.h"
+#include "spec.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -10,7 +11,6 @@
 
 enum {
 	LC_FRAME_MAX = 65536, /* type and payload */
-	LC_SPEC_MAX = 16384,  /* without the NUL */
 };
 
 enum lc_type {

@@ -11,6 +11,7 @@
 #include "holder.h"
 #include "common/die.h"
 #include "common/session.h"
+#include "shared/spec.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -37,58 +38,32 @@ static uint32_t parse_number(const char *name, const char *text)
 	return (uint32_t)value;
 }
 
-static int hex_digit(char digit)
+/* Paths are any bytes, but a JVM's program arguments are not: mounts come as specs have them. */
+static void add_bind(struct plan *plan, bool site, const char *text)
 {
-	const char *digits = "0123456789ABCDEF";
-	const char *found = digit == '\0' ? NULL : strchr(digits, digit);
+	struct lc_mount mount;
 
-	return found == NULL ? -1 : (int)(found - digits);
-}
-
-/* Paths are any bytes, but a JVM's program arguments are not: %XX stands for a byte. In place. */
-static char *decode_path(char *text)
-{
-	char *to = text;
-
-	for (const char *from = text; *from != '\0'; from++) {
-		if (*from == '%') {
-			int high = hex_digit(from[1]);
-			int low = high < 0 ? -1 : hex_digit(from[2]);
-			if (low < 0 || high + low == 0)
-				die(EXIT_REQUEST, "cannot read the path \"%s\": %% without XX",
-				    text);
-			*to++ = (char)(high * 16 + low);
-			from += 2;
-		} else {
-			*to++ = *from;
-		}
-	}
-	*to = '\0';
-	return text;
-}
-
-/* `--mount MODE SOURCE DESTINATION`: the last two follow as separate arguments, encoded. */
-static void add_bind(struct plan *plan, bool site, const char *mode, int argc, char **argv)
-{
-	if (optind + 2 > argc || (strcmp(mode, "ro") != 0 && strcmp(mode, "rw") != 0))
-		die(EXIT_REQUEST, "a mount needs MODE SOURCE DESTINATION, MODE being ro or rw");
+	if (lc_spec_parse_mount(text, strlen(text), &mount) < 0)
+		die(EXIT_REQUEST,
+		    "cannot read the mount \"%s\": it is SOURCE:DESTINATION:MODE, MODE being ro or "
+		    "rw "
+		    "and %%XX a byte, not NUL",
+		    text);
+	if (mount.source[0] != '/' || mount.destination[0] != '/')
+		die(EXIT_REQUEST, "cannot mount \"%s\" on \"%s\": not absolute paths", mount.source,
+		    mount.destination);
 	plan->binds = reallocarray(plan->binds, plan->bind_count + 1, sizeof(*plan->binds));
 	if (plan->binds == NULL)
 		die(EXIT_INTERNAL, "out of memory");
-	struct bind *bind = &plan->binds[plan->bind_count];
-	*bind = (struct bind){
-	    .source = decode_path(argv[optind]),
-	    .destination = decode_path(argv[optind + 1]),
-	    .writable = mode[1] == 'w',
+	plan->binds[plan->bind_count] = (struct bind){
+	    .source = mount.source,
+	    .destination = mount.destination,
+	    .writable = mount.writable,
 	    .site = site,
 	    .given = (int)plan->bind_count,
 	    .fd = -1,
 	};
-	if (bind->source[0] != '/' || bind->destination[0] != '/')
-		die(EXIT_REQUEST, "cannot mount \"%s\" on \"%s\": not absolute paths", bind->source,
-		    bind->destination);
 	plan->bind_count++;
-	optind += 2;
 }
 
 static void parse_arguments(int argc, char **argv, struct plan *plan, uid_t *uid)
@@ -137,7 +112,7 @@ static void parse_arguments(int argc, char **argv, struct plan *plan, uid_t *uid
 			break;
 		case MOUNT:
 		case SITE_MOUNT:
-			add_bind(plan, option == SITE_MOUNT, optarg, argc, argv);
+			add_bind(plan, option == SITE_MOUNT, optarg);
 			break;
 		default:
 			exit(EXIT_REQUEST); /* getopt_long has said why */
@@ -148,8 +123,8 @@ static void parse_arguments(int argc, char **argv, struct plan *plan, uid_t *uid
 	    plan->ch_run == NULL)
 		die(EXIT_REQUEST,
 		    "usage: holder --job J --uid U --spool DIR --image MOUNT --stage DIR --pause "
-		    "PATH "
-		    "--ch-run PATH [--root] [--mount|--site-mount MODE SOURCE DESTINATION]...");
+		    "PATH --ch-run PATH [--root] [--mount|--site-mount "
+		    "SOURCE:DESTINATION:MODE]...");
 }
 
 /* Undoes what a daemon's life has left in the process. */

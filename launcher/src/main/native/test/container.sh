@@ -200,11 +200,11 @@ test_plain_container() {
 }
 
 test_mounts() {
-	hold alice full --site-mount rw "$work/home/alice" "$work/home/alice" \
-		--mount ro "$work/proj" /data --mount rw "$work/proj" /new/deep \
-		--mount rw "$work/bobs" /link --mount ro "$work/home/alice/a%3Ab" /with:%20%25colon \
-		--mount rw "$work/proj" /up/sub --site-mount rw "$work/nothing" /n \
-		--site-mount rw "$work/home/bob" /b
+	hold alice full --site-mount "$work/home/alice:$work/home/alice:rw" \
+		--mount "$work/proj:/data:ro" --mount "$work/proj:/new/deep:rw" \
+		--mount "$work/bobs:/link:rw" --mount "$work/home/alice/a%3Ab:/with%3A%20%25colon:ro" \
+		--mount "$work/proj:/up/sub:rw" --site-mount "$work/nothing:/n:rw" \
+		--site-mount "$work/home/bob:/b:rw"
 	is "mounts" ready "$said"
 	is "read-only mount shows files" ours "$(inside alice cat /data/file)"
 	has "read-only mount is" "Read-only file system" "$(inside alice touch /data/x)"
@@ -232,31 +232,31 @@ test_nested_mounts() {
 	mkdir -p "$work/proj/sub"
 	mount -t tmpfs none "$work/proj/sub"
 	chmod 777 "$work/proj/sub"
-	hold alice full --mount rw "$work/bobs" /data/sub --mount ro "$work/proj" /data
+	hold alice full --mount "$work/bobs:/data/sub:rw" --mount "$work/proj:/data:ro"
 	is "a mount inside another, given first" ready "$said"
 	is "… is on top" his "$(inside alice cat /data/sub/file)"
 	end
-	hold alice full --mount ro "$work/proj" /data
+	hold alice full --mount "$work/proj:/data:ro"
 	has "a mount below the source is read-only too" "Read-only file system" \
 		"$(inside alice touch /data/sub/x)"
 	end
 	umount "$work/proj/sub"
-	hold alice full --mount ro "$work/proj" /data --mount rw "$work/bobs" /data/none
+	hold alice full --mount "$work/proj:/data:ro" --mount "$work/bobs:/data/none:rw"
 	refused "a mount point missing in another mount" 64 "/data/none"
 	for magic in /proc/self/cwd /proc/self/root/etc /proc/self/fd/3 /proc/thread-self/exe; do
-		hold alice full --mount ro "$magic" /data
+		hold alice full --mount "$magic:/data:ro"
 		refused "$magic, which is the holder's own" 66 "a link of a process in /proc"
 	done
-	hold alice full --mount rw "$work/bobs" /tmp/layercake-none
+	hold alice full --mount "$work/bobs:/tmp/layercake-none:rw"
 	refused "a mount point missing in /tmp" 64 "/tmp/layercake-none"
-	hold alice full --mount rw /dev/null /dev/null --mount rw "$work/proj" /tmp
+	hold alice full --mount "/dev/null:/dev/null:rw" --mount "$work/proj:/tmp:rw"
 	is "a device, and a directory on /tmp" ready "$said"
 	is "… /tmp is the directory" ours "$(inside alice cat /tmp/file)"
 	end
 }
 
 test_bare_image() {
-	hold alice bare --mount rw "$work/proj" /out/dir --mount rw "$work/proj" "$work/proj"
+	hold alice bare --mount "$work/proj:/out/dir:rw" --mount "$work/proj:$work/proj:rw"
 	is "image without mount points" ready "$said"
 	is "a link that leads out is resolved inside" ours "$(inside alice cat "/out/dir/file")"
 	is "… and made nothing outside" "$work/bobs/file" "$(echo "$work"/bobs/*)"
@@ -270,13 +270,13 @@ test_bare_image() {
 	hold alice empty
 	is "empty image" ready "$said"
 	end
-	hold alice bare --mount rw "$work/proj" /etc/passwd/x
+	hold alice bare --mount "$work/proj:/etc/passwd/x:rw"
 	refused "a mount point below a file of the skeleton" 64 "/etc/passwd/x"
-	hold alice bare --mount rw "$work/proj" /etc/group
+	hold alice bare --mount "$work/proj:/etc/group:rw"
 	refused "a directory on a file of the skeleton" 64 "/etc/group"
-	hold alice bare --mount rw "$work/proj" /processes/self/fd
+	hold alice bare --mount "$work/proj:/processes/self/fd:rw"
 	refused "a link of the image to /proc" 64 "nothing can be mounted on /proc"
-	hold alice bare --mount rw "$work/proj" /loop/x
+	hold alice bare --mount "$work/proj:/loop/x:rw"
 	refused "a link to itself" 64 "/loop/x"
 }
 
@@ -289,40 +289,46 @@ test_root_inside() {
 }
 
 test_refusals() {
-	hold alice full --mount rw "$work/nothing" /data
+	hold alice full --mount "$work/nothing:/data:rw"
 	refused "missing source" 66 "$work/nothing\": No such file"
-	hold alice full --mount rw "$work/home/bob" /data
+	hold alice full --mount "$work/home/bob:/data:rw"
 	refused "source of another user" 77 "$work/home/bob\": Permission denied"
-	hold alice full --mount rw "$work/home/bob/x" /data
+	hold alice full --mount "$work/home/bob/x:/data:rw"
 	refused "source below another user's directory" 77 "$work/home/bob/x\": Permission denied"
-	hold alice full --mount rw /etc/shadow /etc/file
+	hold alice full --mount "/etc/shadow:/etc/file:rw"
 	refused "file the user may not read" 77 "/etc/shadow\": Permission denied"
-	hold bob full --mount ro "$work/proj" /data
+	hold bob full --mount "$work/proj:/data:ro"
 	refused "source of another group" 77 "$work/proj"
-	hold alice full --mount rw "$work/proj" /etc/file
+	hold alice full --mount "$work/proj:/etc/file:rw"
 	refused "directory on a file" 64 "/etc/file"
-	hold alice full --mount rw "$work/proj/file" /data
+	hold alice full --mount "$work/proj/file:/data:rw"
 	refused "file on a directory" 64 "/data"
-	hold alice full --mount rw "$work/proj" /etc/file/x
+	hold alice full --mount "$work/proj:/etc/file/x:rw"
 	refused "destination below a file" 64 "/etc/file/x"
-	hold alice full --mount rw "$work/proj" /data/..
+	hold alice full --mount "$work/proj:/data/..:rw"
 	refused "destination is the root" 64 "/data/.."
-	hold alice full --mount rw "$work/proj" /proc
+	hold alice full --mount "$work/proj:/proc:rw"
 	refused "destination is /proc" 64 "nothing can be mounted on /proc"
-	hold alice full --mount ro "$work/proj" /etc/../proc/self/fd
+	hold alice full --mount "$work/proj:/etc/../proc/self/fd:ro"
 	refused "destination is in /proc" 64 "nothing can be mounted on /proc"
 	hold zero full
 	refused "user with group 0" 77 "zero"
-	hold alice full --mount rw "$work/a%0Ab%1Bc" /data
+	hold alice full --mount "$work/a%0Ab%1Bc:/data:rw"
 	refused "control characters are not echoed" 66 "a?b?c"
 	hold alice full --ch-run /nonexistent/ch-run
 	refused "no ch-run" 78 "/nonexistent/ch-run"
-	hold alice full --mount rw "$work/proj" /a%2
+	hold alice full --mount "$work/proj:/a%2:rw"
 	refused "a path badly encoded" 64 "/a%2"
-	hold alice full --mount rw "$work/proj" /a%00
+	hold alice full --mount "$work/proj:/a%00:rw"
 	refused "a path with NUL" 64 "/a%00"
-	hold alice full --mount xx /a /b
-	refused "bad mode" 64 "ro or rw"
+	for mount in /a:/b:xx /a:/b:r /a:/b:ro: /a:/b /a "" /a%3a:/b:ro "/a b:/c:ro" $'/a\n:/b:ro'; do
+		hold alice full --mount "$mount"
+		refused "a mount badly written" 64 "ro or rw"
+	done
+	hold alice full --mount a:/b:ro
+	refused "a source that is not absolute" 64 "not absolute"
+	hold alice full --site-mount /a:b:ro
+	refused "a destination that is not absolute" 64 "not absolute"
 }
 
 test_dead_server() {

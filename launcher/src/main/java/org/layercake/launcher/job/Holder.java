@@ -117,11 +117,9 @@ public final class Holder implements AutoCloseable {
     return command;
   }
 
-  // Paths are any bytes but a JVM's program arguments are not: they travel as in a spec.
+  // Paths are any bytes but a JVM's program arguments are not: mounts travel as in a spec.
   private static void add(List<String> command, String option, Spec.Mount mount) {
-    String mode = mount.mode() == Spec.Mount.Mode.RO ? "ro" : "rw";
-    command.addAll(
-        List.of(option, mode, Spec.encode(mount.source()), Spec.encode(mount.destination())));
+    command.addAll(List.of(option, mount.text()));
   }
 
   public ProcessId id() {

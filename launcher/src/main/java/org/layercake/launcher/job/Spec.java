@@ -34,6 +34,11 @@ public record Spec(String text, ImageName image, List<Mount> mounts, boolean roo
       RO,
       RW
     }
+
+    /** The mount as it stands in a spec. */
+    String text() {
+      return encode(source) + ":" + encode(destination) + (mode == Mode.RO ? ":ro" : ":rw");
+    }
   }
 
   /**
@@ -145,7 +150,7 @@ public record Spec(String text, ImageName image, List<Mount> mounts, boolean roo
   }
 
   /** Writes a path as it stands in a spec; the opposite of what {@link #parse} does. */
-  static String encode(String path) {
+  private static String encode(String path) {
     StringBuilder encoded = new StringBuilder(path.length());
     for (int i = 0; i < path.length(); i++) {
       char c = path.charAt(i);

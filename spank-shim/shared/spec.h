@@ -1,0 +1,42 @@
+/*
+ * The text of specs, docs/protocol.md: values, in which some bytes are written %XX, and mounts.
+ * What a request may ask for is another question, request.h.
+ */
+#ifndef LAYERCAKE_SPEC_H
+#define LAYERCAKE_SPEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { LC_SPEC_MAX = 16384 }; /* without the NUL */
+
+struct lc_mount {
+	char *source;
+	char *destination;
+	bool writable;
+};
+
+/* A value, decoded and to be freed; NULL when it is not written as values are, or without memory.
+ */
+char *lc_spec_parse_value(const char *value, size_t length);
+
+/*
+ * Parses SOURCE:DESTINATION:MODE, two values and "ro" or "rw"; any bytes but NUL can be in the
+ * paths. Returns 0 and a mount to be cleared, or -1 as above.
+ */
+int lc_spec_parse_mount(const char *value, size_t length, struct lc_mount *mount);
+void lc_mount_clear(struct lc_mount *mount);
+
+/* Where a spec is written to, and how much room is left there. */
+struct lc_spec_text {
+	char *at;
+	size_t left;
+	bool full; /* something did not fit; nothing has been written since */
+};
+
+/* As it is, and as a value. */
+void lc_spec_put(struct lc_spec_text *text, const char *bytes);
+void lc_spec_put_value(struct lc_spec_text *text, const char *value);
+void lc_spec_put_mount(struct lc_spec_text *text, const struct lc_mount *mount);
+
+#endif
