@@ -95,7 +95,7 @@ static int read_allocation(spank_context_t context, struct lc_error *error)
 	if (context != S_CTX_LOCAL || getenv("SLURM_JOB_ID") == NULL)
 		return 0;
 	if (spec == NULL && image != NULL && strcmp(image, NO_IMAGE) != 0)
-		return lc_fail(error, LC_REQUEST,
+		return lc_fail(error, EXIT_REQUEST,
 			       "the allocation has a container, but " SPEC_VARIABLE
 			       " is gone from the environment (keep it, or say --ch-image=none)");
 	if (spec == NULL)
@@ -112,7 +112,8 @@ static int read_switch(const char *name, bool *on, struct lc_error *error)
 	if (value == NULL || value[0] == '\0' || strcmp(value, "0") == 0)
 		return 0;
 	if (strcmp(value, "1") != 0)
-		return lc_fail(error, LC_REQUEST, "cannot use %s=%.80s: it is 1 or 0", name, value);
+		return lc_fail(error, EXIT_REQUEST, "cannot use %s=%.80s: it is 1 or 0", name,
+			       value);
 	*on = true;
 	return 0;
 }
@@ -154,11 +155,11 @@ static int compose_request(spank_context_t context, struct lc_request *request,
 	int result;
 
 	if (asked_for_batch && !is_sbatch(context))
-		return lc_fail(error, LC_REQUEST,
+		return lc_fail(error, EXIT_REQUEST,
 			       "--ch-batch is for sbatch (for a shell in the container: srun --pty "
 			       "--ch-image=NAME sh)");
 	if (asked_for_host && lone_option(&asked) != NULL)
-		return lc_fail(error, LC_REQUEST,
+		return lc_fail(error, EXIT_REQUEST,
 			       "%s needs an image, but --ch-image=none asks for none",
 			       lone_option(&asked));
 	if (asked_for_host)
@@ -172,7 +173,7 @@ static int compose_request(spank_context_t context, struct lc_request *request,
 	if (result < 0 || lc_request_merge(request, &asked, error) < 0)
 		return -1;
 	if (request->image == NULL && lone_option(request) != NULL)
-		return lc_fail(error, LC_REQUEST, "%s needs an image: add --ch-image=NAME",
+		return lc_fail(error, EXIT_REQUEST, "%s needs an image: add --ch-image=NAME",
 			       lone_option(request));
 	return 0;
 }
@@ -187,9 +188,9 @@ static int require_one_container(const char *spec, struct lc_error *error)
 	static char *first;
 
 	if (first == NULL && (first = strdup(spec)) == NULL)
-		return lc_fail(error, LC_INTERNAL, "out of memory");
+		return lc_fail(error, EXIT_INTERNAL, "out of memory");
 	if (strcmp(first, spec) != 0)
-		return lc_fail(error, LC_REQUEST,
+		return lc_fail(error, EXIT_REQUEST,
 			       "the components of a heterogeneous job have one container: give "
 			       "--ch-image and its kin to the first, they hold for all");
 	return 0;
@@ -214,7 +215,7 @@ static int publish_request(spank_t spank, const struct lc_request *request, stru
 		unsetenv(BATCH_VARIABLE);
 	if (request->image != NULL &&
 	    spank_job_control_setenv(spank, SPEC_CONTROL, spec, 1) != ESPANK_SUCCESS)
-		return lc_fail(error, LC_INTERNAL, "cannot hand the options on to the job");
+		return lc_fail(error, EXIT_INTERNAL, "cannot hand the options on to the job");
 	return 0;
 }
 

@@ -7,7 +7,7 @@
 
 static int out_of_memory(struct lc_error *error)
 {
-	return lc_fail(error, LC_INTERNAL, "out of memory");
+	return lc_fail(error, EXIT_INTERNAL, "out of memory");
 }
 
 void lc_request_clear(struct lc_request *request)
@@ -26,11 +26,11 @@ static int check_image(const char *name, struct lc_error *error)
 				      "0123456789._-+/:@";
 
 	if (name[0] == '\0' || strlen(name) > LC_IMAGE_MAX)
-		return lc_fail(error, LC_REQUEST,
+		return lc_fail(error, EXIT_REQUEST,
 			       "cannot use \"%.80s\" as image: a name has 1 to %d characters", name,
 			       LC_IMAGE_MAX);
 	if (name[strspn(name, allowed)] != '\0')
-		return lc_fail(error, LC_REQUEST,
+		return lc_fail(error, EXIT_REQUEST,
 			       "cannot use \"%s\" as image: \"%.1s\" is not allowed in a name "
 			       "(names look like deb:12 or site/deb:12)",
 			       name, name + strspn(name, allowed));
@@ -105,7 +105,7 @@ static int add_mount(struct lc_request *request, struct lc_mount *added, const c
 	if (problem == NULL && mount == NULL && request->mount_count == LC_MOUNTS_MAX)
 		problem = "one mount too many, 64 are possible";
 	if (problem != NULL)
-		return lc_fail(error, LC_REQUEST, "cannot mount \"%.200s\": \"%.200s\": %s", item,
+		return lc_fail(error, EXIT_REQUEST, "cannot mount \"%.200s\": \"%.200s\": %s", item,
 			       path, problem);
 	if (mount == NULL)
 		mount = &request->mounts[request->mount_count++];
@@ -161,7 +161,7 @@ static int add_item(struct lc_request *request, const char **list, struct lc_err
 	}
 	if (paths > 2 || **list == ':')
 		lc_fail(
-		    error, LC_REQUEST,
+		    error, EXIT_REQUEST,
 		    "cannot mount \"%.200s\": not SOURCE[:DESTINATION][:ro|rw] (write a colon in "
 		    "a name as \\:)",
 		    item != NULL ? item : "");
@@ -180,7 +180,7 @@ int lc_request_add_mounts(struct lc_request *request, const char *list, struct l
 {
 	for (;;) {
 		if (*list == '\0' || *list == ',')
-			return lc_fail(error, LC_REQUEST,
+			return lc_fail(error, EXIT_REQUEST,
 				       "cannot mount \"\": the list of mounts has an empty item "
 				       "(write a comma in a name as \\,)");
 		if (add_item(request, &list, error) < 0)
@@ -228,7 +228,7 @@ int lc_request_format(const struct lc_request *request, char spec[LC_SPEC_MAX + 
 		lc_spec_put(&text, ";root=1");
 	*text.at = '\0';
 	if (text.full)
-		return lc_fail(error, LC_REQUEST,
+		return lc_fail(error, EXIT_REQUEST,
 			       "cannot use these mounts: together they are longer than %d bytes",
 			       LC_SPEC_MAX);
 	return 0;
@@ -236,7 +236,7 @@ int lc_request_format(const struct lc_request *request, char spec[LC_SPEC_MAX + 
 
 static int malformed(struct lc_error *error, const char *item, size_t length)
 {
-	return lc_fail(error, LC_REQUEST,
+	return lc_fail(error, EXIT_REQUEST,
 		       "cannot read the spec: \"%.*s\" (unset SLURM_LAYERCAKE_SPEC if you set it)",
 		       (int)(length < 80 ? length : 80), item);
 }
@@ -256,7 +256,7 @@ static int parse_mount(struct lc_request *request, const char *value, size_t len
 int lc_request_parse(struct lc_request *request, const char *spec, struct lc_error *error)
 {
 	if (strlen(spec) > LC_SPEC_MAX)
-		return lc_fail(error, LC_REQUEST, "cannot read the spec: longer than %d bytes",
+		return lc_fail(error, EXIT_REQUEST, "cannot read the spec: longer than %d bytes",
 			       LC_SPEC_MAX);
 	for (const char *item = spec;; item++) {
 		size_t length = strcspn(item, ";");

@@ -47,7 +47,7 @@ static enum place read_place(const struct task *task, char spec[LC_SPEC_MAX + 1]
 	spec[0] = '\0';
 	if (found == ESPANK_ENV_NOEXIST)
 		return PLACE_UNSAID;
-	lc_fail(&error, LC_REQUEST, "cannot read %s: %s", SPEC_VARIABLE, spank_strerror(found));
+	lc_fail(&error, EXIT_REQUEST, "cannot read %s: %s", SPEC_VARIABLE, spank_strerror(found));
 	end_task(task, &error);
 }
 
@@ -104,7 +104,7 @@ _Noreturn static void end_unknown_task(const struct task *task)
 {
 	struct lc_error error;
 
-	lc_fail(&error, LC_INTERNAL,
+	lc_fail(&error, EXIT_INTERNAL,
 		"cannot tell whether this task belongs in a container: slurmstepd does not say of "
 		"which job and step it is (tell the site: is the plugin built for this Slurm?)");
 	end_task(task, &error);
@@ -154,7 +154,7 @@ static void place_by_note(struct task *task)
 		break;
 	case LC_NOTE_UNKNOWN:
 		lc_fail(
-		    &error, LC_INTERNAL,
+		    &error, EXIT_INTERNAL,
 		    "cannot tell whether job %u has a container: \"%s/contained\" on this node: "
 		    "%s (tell the site, or use another node)",
 		    task->job, plugin_run_directory(), strerror(errno));
@@ -176,7 +176,7 @@ static void put(struct task *task, enum place place, const char *spec, bool expe
 	if (place == PLACE_CONTAINER) {
 		enter_container(task, spec);
 	} else if (expected) {
-		lc_fail(&error, LC_INTERNAL,
+		lc_fail(&error, EXIT_INTERNAL,
 			"a container was asked for, but %s did not reach this task (do not remove "
 			"it from the environment)",
 			SPEC_VARIABLE);

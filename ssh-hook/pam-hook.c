@@ -37,7 +37,7 @@ int main(int argc, char **argv)
 		return 0;
 	lc_frames_start(&request, job, user->pw_uid);
 	if (lc_tell(path, &request, true, START_MILLIS, &error) == 0 ||
-	    error.code != LC_UNREACHABLE)
+	    error.code != EXIT_UNAVAILABLE)
 		return 0; /* ssh-entry will say what is wrong */
 	printf("layercake: %s\n", error.text);
 	return 1;

@@ -57,13 +57,13 @@ static bool ask(const char *run_directory, struct lc_container *container)
 	struct lc_error error;
 
 	if (lc_socket_path(run_directory, path, sizeof(path)) == NULL) {
-		lc_fail(&error, LC_MISCONFIGURED, "the run directory \"%s\" has too long a name",
+		lc_fail(&error, EXIT_MISCONFIGURED, "the run directory \"%s\" has too long a name",
 			run_directory);
 		refuse(&error);
 	}
 	int result =
 	    lc_ask_for_session(path, job, contained, show_progress, NULL, container, &error);
-	if (result < 0 && (error.code != LC_UNREACHABLE || contained))
+	if (result < 0 && (error.code != EXIT_UNAVAILABLE || contained))
 		refuse(&error);
 	return result == 0;
 }
@@ -73,7 +73,7 @@ _Noreturn static void refuse_host(void)
 	const char *job = getenv("SLURM_JOB_ID");
 	struct lc_error error;
 
-	lc_fail(&error, LC_PERMISSION,
+	lc_fail(&error, EXIT_PERMISSION,
 		"job %s has no container on this node, and ssh is for containers only here (submit "
 		"with --ch-image, or use srun)",
 		job != NULL ? job : "of this session");
@@ -114,7 +114,7 @@ _Noreturn static void run_shell(const char *shell, const char *command)
 		execl(shell, login_name, (char *)NULL);
 	else
 		execl(shell, name, "-c", command, (char *)NULL);
-	lc_fail(&error, errno == ENOENT ? 127 : 126,
+	lc_fail(&error, errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE,
 		"cannot start \"%s\" in the session: %s (an image needs a shell for ssh; srun does "
 		"without)",
 		shell, strerror(errno));
@@ -126,7 +126,7 @@ _Noreturn static void run_sftp(const struct lc_transfer *host, const char *comma
 	struct lc_error error;
 
 	lc_sftp_exec(host, command);
-	lc_fail(&error, LC_MISCONFIGURED,
+	lc_fail(&error, EXIT_MISCONFIGURED,
 		"cannot start an sftp server: neither the image's nor the node's runs: %s (tell "
 		"the site: install openssh-sftp-server)",
 		strerror(errno));

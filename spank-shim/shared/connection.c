@@ -28,14 +28,14 @@ const char *lc_node_name(void)
 
 static int silent(struct lc_error *error)
 {
-	return lc_fail(error, LC_UNREACHABLE,
+	return lc_fail(error, EXIT_UNAVAILABLE,
 		       "the launcher on %s does not answer (try again, or tell the site)",
 		       lc_node_name());
 }
 
 static int unreachable(struct lc_error *error, const char *path, int cause)
 {
-	return lc_fail(error, LC_UNREACHABLE,
+	return lc_fail(error, EXIT_UNAVAILABLE,
 		       "the launcher on %s is not running: \"%s\": %s (tell the site, or use "
 		       "another node)",
 		       lc_node_name(), path, strerror(cause));
@@ -66,9 +66,10 @@ int lc_connection_open(struct lc_connection *connection, const char *path, int t
 	connection->deadline_millis = lc_now_millis() + timeout_millis;
 	connection->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (connection->fd < 0)
-		return lc_fail(error, LC_INTERNAL, "cannot make a socket: %s", strerror(errno));
+		return lc_fail(error, EXIT_INTERNAL, "cannot make a socket: %s", strerror(errno));
 	if (strlen(path) >= sizeof(address.sun_path))
-		return lc_fail(error, LC_MISCONFIGURED, "the socket path \"%s\" is too long", path);
+		return lc_fail(error, EXIT_MISCONFIGURED, "the socket path \"%s\" is too long",
+			       path);
 	strcpy(address.sun_path, path);
 	do { /* on Unix sockets SO_SNDTIMEO also limits connect(2) */
 		if (limit_next_call(connection) < 0)
@@ -109,7 +110,7 @@ int lc_connection_send(struct lc_connection *connection, const struct lc_frames 
 		else if (errno == EPIPE || errno == ECONNRESET)
 			return 0; /* it may have said why: read that */
 		else if (errno != EINTR)
-			return lc_fail(error, LC_UNREACHABLE, "cannot speak to the launcher: %s",
+			return lc_fail(error, EXIT_UNAVAILABLE, "cannot speak to the launcher: %s",
 				       strerror(errno));
 	}
 	return 0;
@@ -162,7 +163,7 @@ static int receive(struct lc_connection *connection, uint8_t *bytes, size_t size
 			return silent(error);
 		if (n <= 0) {
 			connection->presence = LC_LOST;
-			return lc_fail(error, LC_UNREACHABLE,
+			return lc_fail(error, EXIT_UNAVAILABLE,
 				       "the launcher on %s went away (try again)", lc_node_name());
 		}
 		if (take_descriptors(connection, &message) < 0)

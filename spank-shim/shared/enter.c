@@ -19,14 +19,15 @@ int lc_enter(const struct lc_container *container, const char *home, struct lc_e
 	/* The user namespace first: it grants what joining the other one takes, setns(2). */
 	if (setns(container->user_namespace, CLONE_NEWUSER) < 0 ||
 	    setns(container->mount_namespace, CLONE_NEWNS) < 0)
-		return lc_fail(error, LC_INTERNAL, "cannot enter the container: %s (try again)",
+		return lc_fail(error, EXIT_INTERNAL, "cannot enter the container: %s (try again)",
 			       strerror(errno));
 	if ((!has_directory || chdir(directory) < 0) && (home == NULL || chdir(home) < 0) &&
 	    chdir("/") < 0)
-		return lc_fail(error, LC_INTERNAL, "cannot enter the container's \"/\": %s",
+		return lc_fail(error, EXIT_INTERNAL, "cannot enter the container's \"/\": %s",
 			       strerror(errno));
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return lc_fail(error, LC_INTERNAL, "cannot set no_new_privs: %s", strerror(errno));
+		return lc_fail(error, EXIT_INTERNAL, "cannot set no_new_privs: %s",
+			       strerror(errno));
 	return 0;
 }
 

@@ -2,14 +2,7 @@
 #ifndef LAYERCAKE_ERROR_H
 #define LAYERCAKE_ERROR_H
 
-/* sysexits(3), with their meaning for a user; the launcher uses the same table. */
-enum {
-	LC_REQUEST = 64,       /* the request makes no sense */
-	LC_UNREACHABLE = 69,   /* the launcher is not running */
-	LC_INTERNAL = 70,      /* something that ought to work did not */
-	LC_PERMISSION = 77,    /* refused */
-	LC_MISCONFIGURED = 78, /* the node or the cluster is not set up */
-};
+#include "exits.h"
 
 struct lc_error {
 	int code; /* what the task exits with */

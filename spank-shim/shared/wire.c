@@ -139,7 +139,7 @@ static char *get_text(struct reader *reader, char **to)
 
 int lc_malformed_reply(struct lc_error *error)
 {
-	return lc_fail(error, LC_INTERNAL,
+	return lc_fail(error, EXIT_INTERNAL,
 		       "the launcher sent a malformed reply (are plugin and launcher of the same "
 		       "release?)");
 }
@@ -158,7 +158,7 @@ int lc_parse_entered(const uint8_t *payload, size_t size, struct lc_container *c
 	container->text = to = malloc(size); /* each text grows by a NUL and loses its length */
 	if (container->environment == NULL || container->text == NULL) {
 		lc_container_clear(container);
-		return lc_fail(error, LC_INTERNAL, "out of memory");
+		return lc_fail(error, EXIT_INTERNAL, "out of memory");
 	}
 	for (size_t i = 0; i < count && !reader.failed; i++) {
 		char *text = get_text(&reader, &to);
@@ -180,7 +180,7 @@ int lc_parse_abort(const uint8_t *payload, size_t size, struct lc_error *error)
 	char *to = malloc(size + 1), *text = NULL;
 
 	if (to == NULL)
-		return lc_fail(error, LC_INTERNAL, "out of memory");
+		return lc_fail(error, EXIT_INTERNAL, "out of memory");
 	char *buffer = to;
 	text = get_text(&reader, &to);
 	if (reader.failed || reader.left != 0 || code == 0)
@@ -197,7 +197,7 @@ char *lc_parse_progress(const uint8_t *payload, size_t size, struct lc_error *er
 	char *line = malloc(size + 1), *to = line;
 
 	if (line == NULL) {
-		lc_fail(error, LC_INTERNAL, "out of memory");
+		lc_fail(error, EXIT_INTERNAL, "out of memory");
 		return NULL;
 	}
 	if (get_text(&reader, &to) != NULL && reader.left == 0)

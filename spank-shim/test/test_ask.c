@@ -153,7 +153,7 @@ static void test_entering(void)
 		if (count == 2)
 			continue;
 		child = answer(bytes, size, fds, count, false);
-		CHECK(enter(&container, &error) < 0 && error.code == LC_INTERNAL);
+		CHECK(enter(&container, &error) < 0 && error.code == EXIT_INTERNAL);
 		finish(child);
 	}
 	CHECK(count_fds() == before);
@@ -176,15 +176,15 @@ static void answered(const char *bytes, size_t size, int code, const char *part)
 static void test_bad_answers(void)
 {
 	answered("\0\0\0\x0c\x4f\x42\0\x08no image", 16, 66, "no image");
-	answered("", 0, LC_UNREACHABLE, "the launcher on");
-	answered("\0\0\0", 3, LC_UNREACHABLE, "the launcher on");
-	answered("\0\0\0\0\x40", 5, LC_INTERNAL, "malformed");
-	answered("\0\1\0\1\x40", 5, LC_INTERNAL, "malformed");
-	answered("\xff\xff\xff\xff\x40", 5, LC_INTERNAL, "malformed");
-	answered("\0\0\0\1\x40", 5, LC_INTERNAL, "malformed");
-	answered("\0\0\0\1\x99", 5, LC_INTERNAL, "malformed");
-	answered("\0\0\0\4\x41\0\2x", 8, LC_INTERNAL, "malformed");
-	answered("\0\0\0\5\x41\0\1xy", 9, LC_INTERNAL, "malformed");
+	answered("", 0, EXIT_UNAVAILABLE, "the launcher on");
+	answered("\0\0\0", 3, EXIT_UNAVAILABLE, "the launcher on");
+	answered("\0\0\0\0\x40", 5, EXIT_INTERNAL, "malformed");
+	answered("\0\1\0\1\x40", 5, EXIT_INTERNAL, "malformed");
+	answered("\xff\xff\xff\xff\x40", 5, EXIT_INTERNAL, "malformed");
+	answered("\0\0\0\1\x40", 5, EXIT_INTERNAL, "malformed");
+	answered("\0\0\0\1\x99", 5, EXIT_INTERNAL, "malformed");
+	answered("\0\0\0\4\x41\0\2x", 8, EXIT_INTERNAL, "malformed");
+	answered("\0\0\0\5\x41\0\1xy", 9, EXIT_INTERNAL, "malformed");
 }
 
 static void test_sessions(void)
@@ -198,14 +198,14 @@ static void test_sessions(void)
 	CHECK(join(&container, &error) == 1);
 	finish(child);
 	child = answer(bytes, size, NULL, 0, false);
-	CHECK(enter(&container, &error) < 0 && error.code == LC_INTERNAL); /* not for steps */
+	CHECK(enter(&container, &error) < 0 && error.code == EXIT_INTERNAL); /* not for steps */
 	finish(child);
 	child = answer("\0\0\0\2\x43\0", 6, NULL, 0, false);
 	CHECK(join(&container, &error) < 0);
-	CHECK(error.code == LC_INTERNAL);
+	CHECK(error.code == EXIT_INTERNAL);
 	finish(child);
 	CHECK(join(&container, &error) < 0);
-	CHECK(error.code == LC_UNREACHABLE);
+	CHECK(error.code == EXIT_UNAVAILABLE);
 }
 
 static void test_a_restarted_launcher_is_asked_anew(void)
@@ -300,18 +300,19 @@ static void test_telling(void)
 	CHECK(lc_tell(socket_path, &frames, false, 2000, &error) < 0 && error.code == 66);
 	finish(child);
 	child = answer("\0\0\0\2\x40\0", 6, NULL, 0, false);
-	CHECK(lc_tell(socket_path, &frames, false, 2000, &error) < 0 && error.code == LC_INTERNAL);
+	CHECK(lc_tell(socket_path, &frames, false, 2000, &error) < 0 &&
+	      error.code == EXIT_INTERNAL);
 	finish(child);
 	child = answer("", 0, NULL, 0, true);
 	CHECK(lc_tell(socket_path, &frames, false, 200, &error) < 0);
-	CHECK(error.code == LC_UNREACHABLE && strstr(error.text, "does not answer") != NULL);
+	CHECK(error.code == EXIT_UNAVAILABLE && strstr(error.text, "does not answer") != NULL);
 	finish(child);
 	CHECK(lc_tell(socket_path, &frames, false, 200, &error) < 0);
-	CHECK(error.code == LC_UNREACHABLE && strstr(error.text, "is not running") != NULL);
+	CHECK(error.code == EXIT_UNAVAILABLE && strstr(error.text, "is not running") != NULL);
 	char path[300];
 	memset(path, 'x', sizeof(path));
 	path[sizeof(path) - 1] = '\0';
-	CHECK(lc_tell(path, &frames, false, 200, &error) < 0 && error.code == LC_MISCONFIGURED);
+	CHECK(lc_tell(path, &frames, false, 200, &error) < 0 && error.code == EXIT_MISCONFIGURED);
 }
 
 int main(int argc, char **argv)

@@ -52,7 +52,7 @@ static void test_errors_are_clean(void)
 {
 	struct lc_error error;
 
-	CHECK(lc_fail(&error, LC_REQUEST, "no \"%s\"",
+	CHECK(lc_fail(&error, EXIT_REQUEST, "no \"%s\"",
 		      "a\xc2\x9b"
 		      "b\xe2\x80\xae") == -1);
 	CHECK(strcmp(error.text, "no \"a?b?\"") == 0);

@@ -30,7 +30,7 @@ static void refused(const char *mounts, const char *part)
 {
 	struct lc_error error = {0};
 
-	if (!CHECK(spec_of(mounts, &error) == NULL && error.code == LC_REQUEST &&
+	if (!CHECK(spec_of(mounts, &error) == NULL && error.code == EXIT_REQUEST &&
 		   strstr(error.text, part) != NULL))
 		printf("  %s gave \"%s\"\n", mounts, error.text);
 }
@@ -187,7 +187,7 @@ static void test_parse(void)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct lc_request request = {0};
 		if (!CHECK(lc_request_parse(&request, bad[i], &error) < 0 &&
-			   error.code == LC_REQUEST))
+			   error.code == EXIT_REQUEST))
 			printf("  accepted %s\n", bad[i]);
 		lc_request_clear(&request);
 	}

@@ -58,7 +58,7 @@ static void test_replies(void)
 	size = read_vector("abort", bytes) - 5;
 	CHECK(lc_parse_abort(payload, size, &error) < 0);
 	CHECK(error.code == 66 && strcmp(error.text, "no image") == 0);
-	CHECK(lc_parse_abort(payload, size - 1, &error) < 0 && error.code == LC_INTERNAL);
+	CHECK(lc_parse_abort(payload, size - 1, &error) < 0 && error.code == EXIT_INTERNAL);
 	CHECK(lc_parse_abort((const uint8_t *)"\0\0\0", 3, &error) < 0 && error.code != 0);
 	CHECK(lc_parse_abort((const uint8_t *)"\x41\0\3a\nb", 6, &error) < 0);
 	CHECK(error.code == 65 && strcmp(error.text, "a?b") == 0);

@@ -86,7 +86,7 @@ static void read_mark(struct frame *frame)
 static void enter(const struct inode *inode)
 {
 	if (tree.depth == DEPTH_MAX)
-		fail(EXIT_BEYOND,
+		fail(EXIT_UNAVAILABLE,
 		     "it is deeper than 4,096 directories, which is deeper than can be proved");
 	struct frame *frame = &tree.frames[tree.depth];
 	if (!squash_list(&here.image, inode, 0, &frame->directory))
@@ -144,8 +144,9 @@ static void visit(const struct entry *entry)
 static void append(const struct entry *entry, size_t at)
 {
 	if (at > PATH_MAX_BYTES)
-		fail(EXIT_BEYOND, "its files have paths of more than 65,536 bytes, which is more "
-				  "than can be proved");
+		fail(EXIT_UNAVAILABLE,
+		     "its files have paths of more than 65,536 bytes, which is more "
+		     "than can be proved");
 	here.path[at] = '/';
 	memcpy(here.path + at + 1, entry->name, entry->name_bytes + 1);
 }

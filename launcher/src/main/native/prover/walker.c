@@ -19,7 +19,7 @@ void fail(int code, const char *cause)
 void fail_beyond(const char *cause)
 {
 	here.path[0] = '\0';
-	fail(EXIT_BEYOND, cause);
+	fail(EXIT_UNAVAILABLE, cause);
 }
 
 void fail_as_read(void)

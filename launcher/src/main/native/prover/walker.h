@@ -10,8 +10,6 @@
 
 enum { WALKERS_MAX = 4, SHOWN_PATH_BYTES = 4096, PATH_MAX_BYTES = 1 << 16 };
 
-enum { EXIT_BEYOND = 69 }; /* the image may be whole, but has more than is read */
-
 /* What one walker has found; in memory that it shares with its parent. */
 struct share {
 	bool done;

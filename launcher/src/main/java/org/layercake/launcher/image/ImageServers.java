@@ -19,7 +19,7 @@ final class ImageServers {
   private static final int MAX_COMMAND_BYTES = 65_536;
   private static final Set<String> THEIRS = Set.of("0", "65534"); // root, then nobody
 
-  // How the program ends when it cannot read the image, sysexits(3); die.h.
+  // How the program ends when it cannot read the image: exits.h.
   private static final int DAMAGED = 65;
   private static final int AWAITED = 75;
   private static final int FIRST_SIGNAL = 128; // as Process.exitValue() has them
