@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import org.layercake.store.ExitCode;
 import org.layercake.store.StoreException;
 
 /**
@@ -19,7 +20,7 @@ import org.layercake.store.StoreException;
  */
 public final class Prover {
   private static final int MAX_LINE_BYTES = 1024;
-  private static final int BEYOND = 69; // prove.c: more than it reads
+  private static final int BEYOND = ExitCode.UNAVAILABLE; // it has more than prove reads
 
   private final Program prove;
   private final Path image;

@@ -10,23 +10,23 @@ public final class StoreException extends Exception {
   /** What went wrong, by who can mend it. Exit codes are those of sysexits(3). */
   public enum Kind {
     /** The request itself is malformed. */
-    INVALID(64),
+    INVALID(ExitCode.REQUEST),
     /** The source of a push is not an image, or is damaged. */
-    BAD_SOURCE(65),
+    BAD_SOURCE(ExitCode.DAMAGED),
     /** No such image, tag or file. */
-    NOT_FOUND(66),
+    NOT_FOUND(ExitCode.MISSING),
     /** A fault of this program or of a program it calls. */
-    INTERNAL(70),
+    INTERNAL(ExitCode.INTERNAL),
     /** No room in the store or on the local disk. */
-    FULL(73),
+    FULL(ExitCode.FULL),
     /** What the store holds does not match its digest, or can not be read or written. */
-    CORRUPT(74),
+    CORRUPT(ExitCode.INPUT),
     /** The store does not answer, or another push was faster: trying again may help. */
-    UNAVAILABLE(75),
+    UNAVAILABLE(ExitCode.TEMPORARY),
     /** The user, or the user's key, may not do this. */
-    DENIED(77),
+    DENIED(ExitCode.PERMISSION),
     /** The configuration or the installation is wrong. */
-    MISCONFIGURED(78);
+    MISCONFIGURED(ExitCode.MISCONFIGURED);
 
     private final int exitCode;
 

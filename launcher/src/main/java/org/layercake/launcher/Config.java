@@ -12,6 +12,7 @@ import org.layercake.launcher.image.ImageSettings;
 import org.layercake.launcher.job.JobSettings;
 import org.layercake.launcher.job.Spec;
 import org.layercake.launcher.node.Abort;
+import org.layercake.store.ExitCode;
 import org.layercake.store.StoreConfig;
 import org.layercake.store.StoreException;
 
@@ -44,7 +45,7 @@ record Config(Path runDirectory, String scontrol, ImageSettings images, JobSetti
   /**
    * Reads a config file.
    *
-   * @throws Abort {@link Abort#MISCONFIGURED} naming the file, the key and the value
+   * @throws Abort {@link ExitCode#MISCONFIGURED} naming the file, the key and the value
    */
   static Config read(Path file) throws Abort {
     try (Reader reader = Files.newBufferedReader(file)) {
@@ -53,12 +54,12 @@ record Config(Path runDirectory, String scontrol, ImageSettings images, JobSetti
       return from(stripped(properties));
     } catch (NoSuchFileException e) {
       throw new Abort(
-          Abort.MISCONFIGURED,
+          ExitCode.MISCONFIGURED,
           "cannot use config file \"" + file + "\": no such file (an empty one will do)",
           e);
     } catch (IOException | StoreException | Abort | IllegalArgumentException e) {
       throw new Abort(
-          Abort.MISCONFIGURED,
+          ExitCode.MISCONFIGURED,
           "cannot use config file \""
               + file
               + "\": "

@@ -14,6 +14,7 @@ import org.layercake.launcher.image.Images;
 import org.layercake.launcher.job.Jobs;
 import org.layercake.launcher.job.Slurm;
 import org.layercake.launcher.node.Abort;
+import org.layercake.store.ExitCode;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -31,7 +32,7 @@ public final class Main {
       fail(e.exitCode(), e.getMessage());
     } catch (Exception | Error e) {
       log.error("event=failure", e);
-      fail(Abort.INTERNAL, String.valueOf(e.getMessage()));
+      fail(ExitCode.INTERNAL, String.valueOf(e.getMessage()));
     }
   }
 
@@ -51,7 +52,7 @@ public final class Main {
     if (channel.tryLock() == null) {
       channel.close();
       throw new Abort(
-          Abort.UNAVAILABLE, "another launcher runs on this node (it holds \"" + path + "\")");
+          ExitCode.UNAVAILABLE, "another launcher runs on this node (it holds \"" + path + "\")");
     }
     return channel;
   }

@@ -15,6 +15,7 @@ import org.layercake.launcher.job.Place;
 import org.layercake.launcher.node.Abort;
 import org.layercake.launcher.node.Libc;
 import org.layercake.launcher.node.UnixSocket;
+import org.layercake.store.ExitCode;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -90,12 +91,12 @@ final class Session implements Runnable, AutoCloseable {
     } catch (ProtocolException e) {
       log.warn("event=malformed uid={} cause={}", peer.uid(), e.getMessage());
       UnixSocket.discard(connection, Wire.MAX_FRAME_BYTES);
-      send(new Reply.Failed(Abort.USAGE, "malformed request: " + e.getMessage()));
+      send(new Reply.Failed(ExitCode.REQUEST, "malformed request: " + e.getMessage()));
     } catch (Abort e) {
       send(new Reply.Failed(e.exitCode(), e.getMessage()));
     } catch (RuntimeException | Error e) {
       log.error("event=failure uid={}", peer.uid(), e);
-      send(new Reply.Failed(Abort.INTERNAL, "the launcher failed: " + e + " (tell the site)"));
+      send(new Reply.Failed(ExitCode.INTERNAL, "the launcher failed: " + e + " (tell the site)"));
     }
   }
 
@@ -112,7 +113,7 @@ final class Session implements Runnable, AutoCloseable {
       return jobs.ofSession(peer, session.job(), arrival);
     }
     if (peer.uid() != 0) {
-      throw new Abort(Abort.NO_PERMISSION, "only root may ask this of the launcher");
+      throw new Abort(ExitCode.PERMISSION, "only root may ask this of the launcher");
     }
     boolean gaveUp = UnixSocket.hasHungUp(connection);
     if (request instanceof Request.Release release && gaveUp) {

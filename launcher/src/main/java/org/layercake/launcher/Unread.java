@@ -3,6 +3,7 @@ package org.layercake.launcher;
 import java.util.HashMap;
 import java.util.Map;
 import org.layercake.launcher.node.Abort;
+import org.layercake.store.ExitCode;
 
 /**
  * Memory for requests that have come in part: bounded for each user and for all together, so that
@@ -27,7 +28,7 @@ final class Unread {
       long leftMillis = (deadlineNanos - System.nanoTime()) / 1_000_000;
       if (leftMillis <= 0) {
         throw new Abort(
-            Abort.UNAVAILABLE,
+            ExitCode.UNAVAILABLE,
             "cannot read the request: too many clients have sent a part of theirs and no more"
                 + " (end them, then try again)");
       }

@@ -12,6 +12,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.layercake.launcher.image.ImageSettings;
 import org.layercake.launcher.node.Abort;
+import org.layercake.store.ExitCode;
 
 class ConfigTest {
   @TempDir Path directory;
@@ -56,7 +57,7 @@ class ConfigTest {
       })
   void aBadValueIsRefusedByItsFileKeyAndValue(String line) {
     Abort abort = assertThrows(Abort.class, () -> read(line));
-    assertEquals(Abort.MISCONFIGURED, abort.exitCode());
+    assertEquals(ExitCode.MISCONFIGURED, abort.exitCode());
     String[] keyAndValue = line.split(" = ", 2);
     assertTrue(abort.getMessage().contains("launcher.conf"), abort.getMessage());
     String named = keyAndValue[0].startsWith("no-") ? keyAndValue[0] : line.replace(" = ", " \"");
@@ -66,6 +67,6 @@ class ConfigTest {
   @Test
   void aMissingFileIsNotTakenForAnEmptyOne() {
     Abort abort = assertThrows(Abort.class, () -> Config.read(directory.resolve("none")));
-    assertEquals(Abort.MISCONFIGURED, abort.exitCode());
+    assertEquals(ExitCode.MISCONFIGURED, abort.exitCode());
   }
 }

@@ -19,6 +19,7 @@ import java.util.stream.Stream;
 import org.layercake.launcher.node.Abort;
 import org.layercake.launcher.node.Libc;
 import org.layercake.launcher.node.PrivateDirectory;
+import org.layercake.store.ExitCode;
 import org.layercake.store.Manifest;
 import org.layercake.store.StoreException;
 import org.slf4j.Logger;
@@ -100,7 +101,7 @@ final class CacheLayout {
   Abort unwritable(IOException cause) {
     boolean full = StoreException.saysNoRoom(cause);
     return new Abort(
-        full ? Abort.CANNOT_CREATE : Abort.INTERNAL,
+        full ? ExitCode.FULL : ExitCode.INTERNAL,
         "cannot write the image to cache directory \""
             + cacheDirectory
             + "\": "

@@ -9,6 +9,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.function.Predicate;
 import org.layercake.launcher.node.Abort;
 import org.layercake.launcher.node.Program;
+import org.layercake.store.ExitCode;
 import org.layercake.store.FetchListener;
 import org.layercake.store.Image;
 import org.layercake.store.StoreException;
@@ -169,8 +170,8 @@ final class ImageCache implements AutoCloseable {
    * @param whole waits until all of it is there; otherwise it can be read as soon as its first
    *     chunk is, and the rest comes while it is read
    * @param listener told of the fetch, whoever asked for it first
-   * @throws Abort {@link Abort#CANNOT_CREATE} when the budget, the user's share of it or the disk
-   *     has no room
+   * @throws Abort {@link ExitCode#FULL} when the budget, the user's share of it or the disk has no
+   *     room
    */
   Lease lease(Image image, long uid, boolean whole, FetchListener listener)
       throws Abort, InterruptedException {
@@ -382,7 +383,7 @@ final class ImageCache implements AutoCloseable {
       return layout.unwritable(e);
     }
     return new Abort(
-        Abort.INTERNAL,
+        ExitCode.INTERNAL,
         "cannot fetch the image: " + cause + " (tell the site: see the launcher's log)",
         cause);
   }

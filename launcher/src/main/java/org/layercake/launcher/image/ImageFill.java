@@ -15,6 +15,7 @@ import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
 import org.layercake.launcher.node.Abort;
 import org.layercake.launcher.node.Program;
+import org.layercake.store.ExitCode;
 import org.layercake.store.FetchListener;
 import org.layercake.store.Filler;
 import org.layercake.store.Image;
@@ -172,7 +173,7 @@ final class ImageFill implements Filler {
       return server;
     } catch (IOException | RuntimeException | OutOfMemoryError e) {
       server.handle().destroyForcibly();
-      throw new Abort(Abort.INTERNAL, "cannot open the FIFOs of an image: " + e.getMessage(), e);
+      throw new Abort(ExitCode.INTERNAL, "cannot open the FIFOs of an image: " + e.getMessage(), e);
     }
   }
 

@@ -18,6 +18,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import org.layercake.launcher.node.Abort;
 import org.layercake.launcher.node.ProcessId;
 import org.layercake.launcher.node.Program;
+import org.layercake.store.ExitCode;
 import org.layercake.store.StoreException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -237,7 +238,7 @@ final class ImageMounts {
     } catch (Abort e) {
       forget(image.key(), flight, e);
     } catch (Throwable e) { // also an OutOfMemoryError: nobody may wait for ever
-      forget(image.key(), flight, new Abort(Abort.INTERNAL, "mounting was cut short: " + e, e));
+      forget(image.key(), flight, new Abort(ExitCode.INTERNAL, "mounting was cut short: " + e, e));
       throw e;
     }
   }
@@ -280,7 +281,7 @@ final class ImageMounts {
   private Abort cannotPrepare(IOException e) {
     boolean full = StoreException.saysNoRoom(e);
     return new Abort(
-        full ? Abort.CANNOT_CREATE : Abort.INTERNAL,
+        full ? ExitCode.FULL : ExitCode.INTERNAL,
         "cannot mount the image: cannot write to run directory \""
             + layout.runDirectory()
             + "\": "
@@ -307,7 +308,7 @@ final class ImageMounts {
     } catch (IOException e) {
       if (late.get()) {
         throw new Abort(
-            Abort.INTERNAL,
+            ExitCode.INTERNAL,
             "cannot mount the image: its server did not answer in "
                 + limitMillis / 1000
                 + " s (see the launcher's log)",

@@ -13,15 +13,13 @@ import java.util.Set;
 import java.util.function.Predicate;
 import org.layercake.launcher.node.Abort;
 import org.layercake.launcher.node.Program;
+import org.layercake.store.ExitCode;
 
 /** What can be seen of image servers from outside: that they run, and how they ended. */
 final class ImageServers {
   private static final int MAX_COMMAND_BYTES = 65_536;
   private static final Set<String> THEIRS = Set.of("0", "65534"); // root, then nobody
 
-  // How the program ends when it cannot read the image: exits.h.
-  private static final int DAMAGED = 65;
-  private static final int AWAITED = 75;
   private static final int FIRST_SIGNAL = 128; // as Process.exitValue() has them
 
   private ImageServers() {}
@@ -75,25 +73,26 @@ final class ImageServers {
     int status = server.awaitExit();
     String words = server.lastWords();
     switch (status) {
-      case DAMAGED:
+      case ExitCode.DAMAGED:
         return new Abort(
-            Abort.BAD_DATA,
+            ExitCode.DAMAGED,
             "cannot mount the image: it is not a readable squashfs file: "
                 + words
                 + " (push it again)",
             look);
-      case AWAITED:
+      case ExitCode.TEMPORARY:
         Abort trouble = image.trouble();
         return trouble != null
             ? trouble
-            : new Abort(AWAITED, "cannot mount the image: " + words + " (try again)", look);
+            : new Abort(
+                ExitCode.TEMPORARY, "cannot mount the image: " + words + " (try again)", look);
       default:
         String cause =
             status > FIRST_SIGNAL
                 ? "its server was ended by signal " + (status - FIRST_SIGNAL)
                 : "its server exited with status " + status + ": " + words;
         return new Abort(
-            Abort.INTERNAL,
+            ExitCode.INTERNAL,
             "cannot mount the image: " + cause + " (see the kernel's log and the launcher's)",
             look);
     }

@@ -5,6 +5,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import org.layercake.launcher.node.Abort;
+import org.layercake.store.ExitCode;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -41,7 +42,7 @@ final class Room {
   /**
    * One user's jobs must leave room for those of others.
    *
-   * @throws Abort {@link Abort#CANNOT_CREATE}
+   * @throws Abort {@link ExitCode#FULL}
    */
   void requireShare(long uid, ImageKey key, long bytes) throws Abort {
     Set<ImageKey> mine = new HashSet<>(leases.of(uid));
@@ -56,7 +57,7 @@ final class Room {
     }
     if (mine.size() > limits.userImages() || taken > limits.userBytes()) {
       throw new Abort(
-          Abort.CANNOT_CREATE,
+          ExitCode.FULL,
           String.format(
               "cannot use the image: it has %d MB, and your jobs on this node would have %d images"
                   + " of %d MB in all, but %d of %d MB are the most for one user (end other jobs of"
@@ -72,7 +73,7 @@ final class Room {
   /**
    * Chunks on their way take memory.
    *
-   * @throws Abort {@link Abort#UNAVAILABLE}
+   * @throws Abort {@link ExitCode#UNAVAILABLE}
    */
   void requireFewChunks(int chunks, long uid) throws Abort {
     long all = chunks + chunksOf(fills.all());
@@ -80,7 +81,7 @@ final class Room {
     int most = maxChunks / 3 * 2; // others are left some
     if (all > maxChunks || his > most) {
       throw new Abort(
-          Abort.UNAVAILABLE,
+          ExitCode.UNAVAILABLE,
           String.format(
               "cannot fetch the image now: it has %d chunks, and with it %d would be on their way to"
                   + " this node, %d of them for you, but %d and %d are the most (try again when other"
@@ -97,7 +98,7 @@ final class Room {
    * Evicts unleased images, least recently leased first, until there is room for the bytes; none
    * when there could not be.
    *
-   * @throws Abort {@link Abort#CANNOT_CREATE}
+   * @throws Abort {@link ExitCode#FULL}
    */
   void make(long bytes) throws Abort {
     List<ImageKey> evictable = cached.oldestFirst(leases.all());
@@ -119,7 +120,7 @@ final class Room {
   private void requireRoom(long bytes, long missing) throws Abort {
     if (missing > 0) {
       throw new Abort(
-          Abort.CANNOT_CREATE,
+          ExitCode.FULL,
           String.format(
               "cannot cache the image: it has %d MB, and %d MB are missing beside what running jobs"
                   + " hold, of the %d MB that the cache may use or on its disk (try a smaller image"

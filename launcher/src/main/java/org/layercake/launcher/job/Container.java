@@ -11,6 +11,7 @@ import java.util.concurrent.Executor;
 import org.layercake.launcher.image.Images;
 import org.layercake.launcher.node.Abort;
 import org.layercake.launcher.node.Libc;
+import org.layercake.store.ExitCode;
 
 /**
  * A job's container of one spec on this node: first its image, then its holder. Both are futures,
@@ -192,7 +193,7 @@ public final class Container implements AutoCloseable {
       user = Libc.user(job.uid());
     } catch (IOException e) {
       throw new Abort(
-          Abort.UNAVAILABLE,
+          ExitCode.UNAVAILABLE,
           "cannot start a container for uid "
               + job.uid()
               + ": "
@@ -203,7 +204,7 @@ public final class Container implements AutoCloseable {
     return user.orElseThrow(
         () ->
             new Abort(
-                Abort.NO_PERMISSION,
+                ExitCode.PERMISSION,
                 "cannot start a container for uid "
                     + job.uid()
                     + ": no such user on this node (tell the site)"));
@@ -213,7 +214,7 @@ public final class Container implements AutoCloseable {
     long bytes = environment.stream().mapToLong(each -> 2L + each.getBytes(UTF_8).length).sum();
     if (bytes > MAX_ENVIRONMENT_BYTES) {
       throw new Abort(
-          Abort.BAD_DATA,
+          ExitCode.DAMAGED,
           "cannot hand over the image's environment: it is longer than "
               + MAX_ENVIRONMENT_BYTES
               + " bytes (build the image with less of it)");
@@ -242,13 +243,13 @@ public final class Container implements AutoCloseable {
 
   private synchronized void refuseClosed() throws Abort {
     if (closed) {
-      throw new Abort(Abort.UNAVAILABLE, "cannot start the container: the job has ended");
+      throw new Abort(ExitCode.UNAVAILABLE, "cannot start the container: the job has ended");
     }
   }
 
   private static Abort noThread(Throwable e) {
     return new Abort(
-        Abort.UNAVAILABLE,
+        ExitCode.UNAVAILABLE,
         "cannot start the container: the node gives the launcher no thread: "
             + e.getMessage()
             + " (try again, or tell the site)",

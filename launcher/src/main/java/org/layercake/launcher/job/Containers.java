@@ -5,6 +5,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import org.layercake.launcher.image.Images;
 import org.layercake.launcher.node.Abort;
+import org.layercake.store.ExitCode;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -83,7 +84,7 @@ final class Containers {
 
   private static Abort tooMany(String whose, int count) {
     return new Abort(
-        Abort.UNAVAILABLE,
+        ExitCode.UNAVAILABLE,
         "cannot start another container: "
             + whose
             + " "
@@ -109,7 +110,7 @@ final class Containers {
   private void completed(Job job, Container container, Holder holder) throws Abort {
     synchronized (job) {
       if (job.released || job.containers.get(container.spec().text()) != container) {
-        throw new Abort(Abort.UNAVAILABLE, "cannot start the container: the job has ended");
+        throw new Abort(ExitCode.UNAVAILABLE, "cannot start the container: the job has ended");
       }
       job.sawExternStep = true;
       job.user = container.user();
@@ -117,7 +118,7 @@ final class Containers {
         files.save(job.state());
       } catch (IOException e) {
         throw new Abort(
-            Abort.CANNOT_CREATE,
+            ExitCode.FULL,
             "cannot note the container in the node's run directory: "
                 + e.getMessage()
                 + " (tell the site)",

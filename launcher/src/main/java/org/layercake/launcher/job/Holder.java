@@ -12,6 +12,7 @@ import org.layercake.launcher.node.Libc;
 import org.layercake.launcher.node.ProcessId;
 import org.layercake.launcher.node.Program;
 import org.layercake.launcher.node.UnixSocket;
+import org.layercake.store.ExitCode;
 
 /**
  * The process that keeps a container's namespaces, and our descriptors of it and of them. As long
@@ -44,13 +45,14 @@ public final class Holder implements AutoCloseable {
    *
    * @param image where the image is mounted
    * @param home the user's home directory, or null when it is not to be mounted
-   * @throws Abort as the holder program says it, {@link Abort#MISCONFIGURED} without {@code ch-run}
+   * @throws Abort as the holder program says it, {@link ExitCode#MISCONFIGURED} without {@code
+   *     ch-run}
    */
   static Holder start(JobSettings settings, JobKey job, Spec spec, Path image, String home)
       throws Abort, InterruptedException {
     if (!Files.isExecutable(settings.chRun())) {
       throw new Abort(
-          Abort.MISCONFIGURED,
+          ExitCode.MISCONFIGURED,
           "cannot start the container: no ch-run at \""
               + settings.chRun()
               + "\" (tell the site: install charliecloud-runtime)");
@@ -64,7 +66,7 @@ public final class Holder implements AutoCloseable {
       return holder;
     } catch (IOException e) {
       program.handle().destroyForcibly();
-      throw new Abort(Abort.INTERNAL, "the container ended at once: " + e.getMessage(), e);
+      throw new Abort(ExitCode.INTERNAL, "the container ended at once: " + e.getMessage(), e);
     }
   }
 

@@ -15,6 +15,7 @@ import java.util.List;
 import java.util.stream.Stream;
 import org.layercake.launcher.node.Abort;
 import org.layercake.launcher.node.PrivateDirectory;
+import org.layercake.store.ExitCode;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -143,7 +144,7 @@ final class JobFiles {
       return "";
     } catch (IOException e) {
       throw new Abort(
-          Abort.INTERNAL, "cannot read the spec of job " + job.job() + ": " + e.getMessage(), e);
+          ExitCode.INTERNAL, "cannot read the spec of job " + job.job() + ": " + e.getMessage(), e);
     }
   }
 

@@ -11,6 +11,7 @@ import java.util.concurrent.atomic.AtomicLong;
 import org.layercake.launcher.image.Images;
 import org.layercake.launcher.node.Abort;
 import org.layercake.launcher.node.UnixSocket;
+import org.layercake.store.ExitCode;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -100,12 +101,12 @@ public final class Jobs {
     if (!jobs.has(key) && !hasExternStep(key.job())) {
       // Whose job it is the holder asks slurmstepd; nothing is fetched for a job that is not here.
       throw new Abort(
-          Abort.NO_PERMISSION, "job " + key.job() + " is not on this node, or has ended here");
+          ExitCode.PERMISSION, "job " + key.job() + " is not on this node, or has ended here");
     }
     String announced = announcedSpec(key, arrival); // also where another one is asked for
     String wanted = specText.isEmpty() ? announced : specText;
     if (wanted.isEmpty()) {
-      throw new Abort(Abort.NO_INPUT, "job " + key.job() + " has no container on this node");
+      throw new Abort(ExitCode.MISSING, "job " + key.job() + " has no container on this node");
     }
     Spec spec = Spec.parse(wanted);
     Container container =
@@ -126,7 +127,7 @@ public final class Jobs {
 
   private void refuseReleased(JobKey key, long arrival) throws Abort {
     if (releases.cameAfter(key.job(), arrival)) {
-      throw new Abort(Abort.UNAVAILABLE, "job " + key.job() + " has ended on this node");
+      throw new Abort(ExitCode.UNAVAILABLE, "job " + key.job() + " has ended on this node");
     }
   }
 
@@ -361,7 +362,7 @@ public final class Jobs {
   private static void refuseRoot(JobKey key) throws Abort {
     if (key.uid() == 0) {
       throw new Abort(
-          Abort.NO_PERMISSION,
+          ExitCode.PERMISSION,
           "cannot start a container for uid 0: root has no containers (run the job as a user)");
     }
   }

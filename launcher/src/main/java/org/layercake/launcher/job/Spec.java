@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import org.layercake.launcher.node.Abort;
+import org.layercake.store.ExitCode;
 import org.layercake.store.ImageName;
 import org.layercake.store.StoreException;
 
@@ -44,7 +45,7 @@ public record Spec(String text, ImageName image, List<Mount> mounts, boolean roo
   /**
    * Parses a spec.
    *
-   * @throws Abort {@link Abort#USAGE} with the offending part
+   * @throws Abort {@link ExitCode#REQUEST} with the offending part
    */
   static Spec parse(String text) throws Abort {
     ImageName image = null;
@@ -176,6 +177,7 @@ public record Spec(String text, ImageName image, List<Mount> mounts, boolean roo
   }
 
   private static Abort refused(String item, String why) {
-    return new Abort(Abort.USAGE, "cannot read the container spec: item \"" + item + "\": " + why);
+    return new Abort(
+        ExitCode.REQUEST, "cannot read the container spec: item \"" + item + "\": " + why);
   }
 }

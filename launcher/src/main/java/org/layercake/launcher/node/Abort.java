@@ -1,5 +1,6 @@
 package org.layercake.launcher.node;
 
+import org.layercake.store.ExitCode;
 import org.layercake.store.StoreException;
 import org.layercake.store.Text;
 
@@ -10,15 +11,6 @@ import org.layercake.store.Text;
  * code is one of sysexits(3), listed in docs/user-guide.md.
  */
 public final class Abort extends Exception {
-  public static final int USAGE = 64;
-  public static final int BAD_DATA = 65;
-  public static final int NO_INPUT = 66;
-  public static final int UNAVAILABLE = 69;
-  public static final int INTERNAL = 70;
-  public static final int CANNOT_CREATE = 73;
-  public static final int NO_PERMISSION = 77;
-  public static final int MISCONFIGURED = 78;
-
   private static final int MAX_MESSAGE_CHARS = 2000;
 
   private final int exitCode;
@@ -47,17 +39,19 @@ public final class Abort extends Exception {
       return of(e);
     }
     if (failure instanceof InterruptedException) {
-      return new Abort(UNAVAILABLE, "the launcher is being restarted (try again)", failure);
+      return new Abort(
+          ExitCode.UNAVAILABLE, "the launcher is being restarted (try again)", failure);
     }
     return new Abort(
-        INTERNAL,
+        ExitCode.INTERNAL,
         "the launcher failed: " + failure + " (tell the site: see the launcher's log)",
         failure);
   }
 
   /** Whether the cause is in the node or in us, so that the administrator should look. */
   public boolean isOurs() {
-    return exitCode == MISCONFIGURED || (exitCode == INTERNAL && getCause() != null);
+    return exitCode == ExitCode.MISCONFIGURED
+        || (exitCode == ExitCode.INTERNAL && getCause() != null);
   }
 
   public int exitCode() {

@@ -14,6 +14,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import org.layercake.store.ExitCode;
 
 /**
  * A native program of the launcher. Each says one word on stdout when it does its work and from
@@ -41,7 +42,7 @@ public final class Program {
    * Starts a program with an empty environment and waits for its word.
    *
    * @throws Abort with the program's own exit code and last line when it fails, {@link
-   *     Abort#INTERNAL} when it says nothing for {@code timeoutMillis}
+   *     ExitCode#INTERNAL} when it says nothing for {@code timeoutMillis}
    */
   public static Program start(List<String> command, String word, long timeoutMillis)
       throws Abort, InterruptedException {
@@ -85,7 +86,7 @@ public final class Program {
   private static Abort notStarted(String program, String name, IOException cause) {
     boolean isThere = Files.isExecutable(Path.of(program));
     return new Abort(
-        isThere ? Abort.INTERNAL : Abort.MISCONFIGURED,
+        isThere ? ExitCode.INTERNAL : ExitCode.MISCONFIGURED,
         "cannot start "
             + name
             + ": "
@@ -116,10 +117,10 @@ public final class Program {
         return new Program(process, id, output);
       }
     } catch (IOException e) {
-      throw new Abort(Abort.INTERNAL, name + " said " + e.getMessage(), e);
+      throw new Abort(ExitCode.INTERNAL, name + " said " + e.getMessage(), e);
     } catch (TimeoutException e) {
       throw new Abort(
-          Abort.INTERNAL,
+          ExitCode.INTERNAL,
           name + " was not ready after " + timeoutMillis + " ms (see the launcher's log)",
           e);
     }
@@ -236,9 +237,9 @@ public final class Program {
     String line = output.lastLine();
     String words = line.startsWith(name + ": ") ? line.substring(name.length() + 2) : line;
     // ch-run up to 0.38 says 1 for all of its own failures.
-    boolean ours = code >= 64 && code <= 78;
+    boolean ours = code >= ExitCode.REQUEST && code <= ExitCode.MISCONFIGURED;
     return new Abort(
-        ours ? code : Abort.INTERNAL,
+        ours ? code : ExitCode.INTERNAL,
         words.isEmpty() ? name + " exited with status " + code + " and printed nothing" : words);
   }
 

@@ -37,6 +37,7 @@ import org.layercake.launcher.node.Await;
 import org.layercake.launcher.node.Descriptors;
 import org.layercake.launcher.node.Program;
 import org.layercake.store.Digest;
+import org.layercake.store.ExitCode;
 import org.layercake.store.FetchListener;
 import org.layercake.store.Image;
 import org.layercake.store.ImageName;
@@ -128,7 +129,7 @@ class ImageCacheTest {
     Future<ImageCache.Lease> lease = askers.submit(() -> bounded.lease(first, UID, true, d -> {}));
     Await.await("it is on its way", () -> !bounded.isQuiet());
     Abort refused = assertThrows(Abort.class, () -> bounded.lease(second, UID, true, d -> {}));
-    assertEquals(Abort.UNAVAILABLE, refused.exitCode());
+    assertEquals(ExitCode.UNAVAILABLE, refused.exitCode());
     mayFetch.countDown();
     lease.get().close();
     bounded.lease(second, UID, true, d -> {}).close();
@@ -265,7 +266,7 @@ class ImageCacheTest {
     ImageCache.Lease first = lease(push("one", content(1)));
     ImageCache.Lease second = lease(push("two", content(2)));
     Abort abort = assertThrows(Abort.class, () -> lease(third));
-    assertEquals(Abort.CANNOT_CREATE, abort.exitCode());
+    assertEquals(ExitCode.FULL, abort.exitCode());
     first.close();
     first.close();
     lease(third).close();
@@ -306,7 +307,7 @@ class ImageCacheTest {
                     (file, filling) -> {
                       starts.countDown();
                       mayStart.await();
-                      throw new Abort(Abort.INTERNAL, "no server here");
+                      throw new Abort(ExitCode.INTERNAL, "no server here");
                     }));
     starts.await();
     slow.lease(image, UID, true, done -> {}).close();
@@ -442,11 +443,11 @@ class ImageCacheTest {
     byte[] large = new byte[2 * BYTES + 1];
     new Random(4).nextBytes(large);
     Image third = push("three", large);
-    assertEquals(Abort.CANNOT_CREATE, assertThrows(Abort.class, () -> lease(third)).exitCode());
+    assertEquals(ExitCode.FULL, assertThrows(Abort.class, () -> lease(third)).exitCode());
     ImageCache.Lease held = lease(first);
     Image fourth = push("four", Arrays.copyOf(large, BYTES + 1));
     Abort abort = assertThrows(Abort.class, () -> cache.lease(fourth, UID + 1, true, done -> {}));
-    assertEquals(Abort.CANNOT_CREATE, abort.exitCode());
+    assertEquals(ExitCode.FULL, abort.exitCode());
     assertEquals(4, files(), "two images and their manifests");
     held.close();
   }
@@ -462,7 +463,7 @@ class ImageCacheTest {
     ImageCache.Lease one = lease(first);
     ImageCache.Lease again = lease(first);
     ImageCache.Lease two = lease(second);
-    assertEquals(Abort.CANNOT_CREATE, assertThrows(Abort.class, () -> lease(third)).exitCode());
+    assertEquals(ExitCode.FULL, assertThrows(Abort.class, () -> lease(third)).exitCode());
     FetchListener nobody = done -> {};
     ImageCache.Lease others = cache.lease(third, UID + 1, true, nobody);
     assertThrows(Abort.class, () -> lease(third), "also when another has brought it");
@@ -482,7 +483,7 @@ class ImageCacheTest {
     ImageCache.Lease one = lease(push("one", content(1)));
     ImageCache.Lease two = lease(push("two", content(2)));
     Image third = push("three", content(3));
-    assertEquals(Abort.CANNOT_CREATE, assertThrows(Abort.class, () -> lease(third)).exitCode());
+    assertEquals(ExitCode.FULL, assertThrows(Abort.class, () -> lease(third)).exitCode());
     lease(push("two", content(2))).close();
     two.close();
     lease(third).close();

@@ -23,6 +23,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.layercake.launcher.node.Abort;
 import org.layercake.launcher.node.Descriptors;
 import org.layercake.launcher.node.ProcessId;
+import org.layercake.store.ExitCode;
 import org.layercake.store.FetchListener;
 import org.layercake.store.Image;
 import org.layercake.store.StoreException;
@@ -215,7 +216,7 @@ class ImageMountsTest {
         images.push(USER, "noimage", Files.write(directory.resolve("none"), new byte[1 << 20]));
     ImageCache.Lease lease = lease(image);
     Abort abort = assertThrows(Abort.class, () -> mounts.mount(lease));
-    assertEquals(Abort.BAD_DATA, abort.exitCode(), abort.getMessage());
+    assertEquals(ExitCode.DAMAGED, abort.exitCode(), abort.getMessage());
     assertEquals(List.of(), left());
   }
 
@@ -273,7 +274,7 @@ class ImageMountsTest {
   }
 
   private static void assertReported(Path run, Abort abort) {
-    assertEquals(Abort.CANNOT_CREATE, abort.exitCode(), abort.getMessage());
+    assertEquals(ExitCode.FULL, abort.exitCode(), abort.getMessage());
     assertTrue(abort.getMessage().contains(run.toString()), abort.getMessage());
     assertTrue(abort.getMessage().contains("No space left"), abort.getMessage());
   }

@@ -32,6 +32,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.layercake.launcher.node.Abort;
 import org.layercake.launcher.node.Await;
+import org.layercake.store.ExitCode;
 import org.slf4j.LoggerFactory;
 
 @Timeout(120)
@@ -150,7 +151,7 @@ class JobsTest {
     jobs.enter(JOB, spec(1), jobs.arrival()).start().get();
     jobs.enter(JOB, spec(2), jobs.arrival()).start().get();
     Abort ofJob = assertThrows(Abort.class, () -> jobs.enter(JOB, spec(3), jobs.arrival()));
-    assertEquals(Abort.UNAVAILABLE, ofJob.exitCode());
+    assertEquals(ExitCode.UNAVAILABLE, ofJob.exitCode());
     assertTrue(ofJob.getMessage().contains("job 42 has 2"), ofJob.getMessage());
     jobs.enter(JOB, spec(1), jobs.arrival()).start().get();
     jobs.enter(other, spec(1), jobs.arrival()).start().get();
@@ -363,7 +364,7 @@ class JobsTest {
     node.externStep(42, true);
     Files.createDirectory(node.files.staged(JOB)); // as if there were no room
     Container container = jobs.enter(JOB, NodeRig.SPEC, jobs.arrival());
-    assertEquals(Abort.CANNOT_CREATE, failure(container).exitCode());
+    assertEquals(ExitCode.FULL, failure(container).exitCode());
     Await.await("no holder is left", () -> holders() == 0);
     Files.deleteIfExists(node.files.staged(JOB));
     assertNotSame(container, jobs.enter(JOB, NodeRig.SPEC, jobs.arrival()));
@@ -394,7 +395,7 @@ class JobsTest {
     Jobs jobs = new Jobs(node.settings(), node.launcher().images, node.slurm(), none);
     node.externStep(42, true);
     Abort failure = failure(jobs.enter(JOB, NodeRig.SPEC, jobs.arrival()));
-    assertEquals(Abort.UNAVAILABLE, failure.exitCode());
+    assertEquals(ExitCode.UNAVAILABLE, failure.exitCode());
     assertTrue(failure.getMessage().contains("no thread"), failure.getMessage());
   }
 
@@ -415,7 +416,7 @@ class JobsTest {
     Container container =
         Container.prepare(
             JOB, spec, 1, node.settings(), launcher.images, node.slurm(), launcher.workers, poor);
-    assertEquals(Abort.INTERNAL, failure(container).exitCode());
+    assertEquals(ExitCode.INTERNAL, failure(container).exitCode());
     Await.await("no holder is left", () -> holders() == 0);
     container.close();
   }
@@ -430,7 +431,7 @@ class JobsTest {
     try {
       Jobs jobs = node.launcher().jobs;
       node.externStep(42, true);
-      for (int status : List.of(Abort.NO_INPUT, Abort.MISCONFIGURED)) {
+      for (int status : List.of(ExitCode.MISSING, ExitCode.MISCONFIGURED)) {
         node.script(directory.resolve("lib/holder"), "exit " + status);
         long before = failures(log).size();
         Container unused = jobs.enter(JOB, NodeRig.SPEC, jobs.arrival());

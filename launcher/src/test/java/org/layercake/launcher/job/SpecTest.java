@@ -9,6 +9,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.layercake.launcher.node.Abort;
+import org.layercake.store.ExitCode;
 
 class SpecTest {
   @Test
@@ -55,7 +56,7 @@ class SpecTest {
       })
   void refusesWhatIsNotASpec(String text) {
     Abort abort = assertThrows(Abort.class, () -> Spec.parse(text));
-    assertEquals(Abort.USAGE, abort.exitCode());
+    assertEquals(ExitCode.REQUEST, abort.exitCode());
   }
 
   @Test

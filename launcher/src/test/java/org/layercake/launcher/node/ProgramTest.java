@@ -16,6 +16,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.layercake.store.ExitCode;
 
 /** Real programs, some with a process beside them that has taken their end of the pipe. */
 class ProgramTest {
@@ -74,7 +75,7 @@ class ProgramTest {
         assertThrows(
             Abort.class,
             () -> Program.start(List.of(directory.resolve("none").toString()), "ready", 1000));
-    assertEquals(Abort.MISCONFIGURED, failure.exitCode());
+    assertEquals(ExitCode.MISCONFIGURED, failure.exitCode());
   }
 
   @Test
@@ -88,7 +89,7 @@ class ProgramTest {
       start("echo ready").handle().destroyForcibly();
       return false;
     } catch (Abort e) {
-      return e.exitCode() == Abort.INTERNAL && e.getMessage().endsWith("(try again)");
+      return e.exitCode() == ExitCode.INTERNAL && e.getMessage().endsWith("(try again)");
     } catch (InterruptedException e) {
       throw new AssertionError(e);
     }
