@@ -5,6 +5,7 @@ import java.io.Reader;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Locale;
 import java.util.Properties;
 import java.util.Set;
@@ -57,7 +58,7 @@ record Config(Path runDirectory, String scontrol, ImageSettings images, JobSetti
           ExitCode.MISCONFIGURED,
           "cannot use config file \"" + file + "\": no such file (an empty one will do)",
           e);
-    } catch (IOException | StoreException | Abort | IllegalArgumentException e) {
+    } catch (IOException | StoreException | IllegalArgumentException e) {
       throw new Abort(
           ExitCode.MISCONFIGURED,
           "cannot use config file \""
@@ -88,7 +89,7 @@ record Config(Path runDirectory, String scontrol, ImageSettings images, JobSetti
     return runDirectory.resolve("launcher.lock");
   }
 
-  private static Config from(Properties p) throws StoreException, Abort {
+  private static Config from(Properties p) throws StoreException {
     Path runDirectory = Path.of(p.getProperty("run-directory", "/run/layercake"));
     Path libraryDirectory = Path.of(p.getProperty("library-directory", "/usr/lib/layercake"));
     return new Config(
@@ -116,8 +117,7 @@ record Config(Path runDirectory, String scontrol, ImageSettings images, JobSetti
         bytes("image-memory", p.getProperty("image-memory", "2G")));
   }
 
-  private static JobSettings jobs(Properties p, Path runDirectory, Path libraryDirectory)
-      throws Abort {
+  private static JobSettings jobs(Properties p, Path runDirectory, Path libraryDirectory) {
     return new JobSettings(
         runDirectory,
         libraryDirectory,
@@ -129,8 +129,16 @@ record Config(Path runDirectory, String scontrol, ImageSettings images, JobSetti
             "containers",
             10_000),
         truth("mount-home", p.getProperty("mount-home", "true")),
-        Spec.mounts(p.getProperty("site-mounts", "")),
+        siteMounts(p.getProperty("site-mounts", "")),
         Path.of(p.getProperty("slurm-spool-directory", "/var/spool/slurmd")));
+  }
+
+  private static List<Spec.Mount> siteMounts(String list) {
+    try {
+      return Spec.mounts(list);
+    } catch (Abort e) {
+      throw new IllegalArgumentException("site-mounts \"" + list + "\": " + e.getMessage(), e);
+    }
   }
 
   private static String program(String key, String text) {

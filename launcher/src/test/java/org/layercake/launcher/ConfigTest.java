@@ -52,6 +52,7 @@ class ConfigTest {
         "instant-start = yes",
         "mount-home = 1",
         "containers-per-job = 1001",
+        "site-mounts = /a:/b",
         "scontrol = bin/scontrol",
         "no-such-key = 1"
       })

@@ -30,7 +30,7 @@ public record Spec(String text, ImageName image, List<Mount> mounts, boolean roo
    * @param source bytes as ISO 8859-1
    * @param destination bytes as ISO 8859-1, below {@code /}
    */
-  record Mount(String source, String destination, Mode mode) {
+  public record Mount(String source, String destination, Mode mode) {
     enum Mode {
       RO,
       RW
