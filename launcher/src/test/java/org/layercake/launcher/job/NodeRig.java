@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.layercake.launcher.image.ImageSettings;
 import org.layercake.launcher.image.Images;
 import org.layercake.launcher.image.TestStore;
@@ -96,6 +97,24 @@ public final class NodeRig {
           "site/small",
           Files.write(directory.resolve("small"), content.getBytes(UTF_8)),
           VARIABLE);
+    }
+  }
+
+  /** The site's image with a mount of its own: another container for each number. */
+  static String spec(int n) {
+    return SPEC + ";mount=/tmp:/m" + n + ":ro";
+  }
+
+  /** The job, which has its extern step from now on. */
+  JobKey here(JobKey job) throws IOException {
+    externStep(job.job(), true);
+    return job;
+  }
+
+  /** How many jobs have a state. */
+  long states() throws IOException {
+    try (Stream<Path> states = Files.list(files.states())) {
+      return states.count();
     }
   }
 

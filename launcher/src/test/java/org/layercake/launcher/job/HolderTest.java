@@ -1,0 +1,116 @@
+package org.layercake.launcher.job;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.layercake.launcher.node.Abort;
+import org.layercake.launcher.node.Await;
+import org.layercake.launcher.node.Libc;
+import org.layercake.launcher.node.ProcessId;
+import org.layercake.launcher.node.UnixSocketTest;
+import org.layercake.store.ExitCode;
+
+@Timeout(120)
+class HolderTest {
+  private static final JobKey JOB = new JobKey(42, NodeRig.NOBODY);
+
+  @TempDir Path directory;
+  private NodeRig node;
+
+  @BeforeEach
+  void makeNode() throws Exception {
+    node = new NodeRig(directory);
+  }
+
+  @AfterEach
+  void closeNode() throws Exception {
+    node.close();
+  }
+
+  private Holder start(String spec) throws Exception {
+    return Holder.start(node.settings(), JOB, Spec.parse(spec), Path.of("/image"), "/home/mé");
+  }
+
+  @Test
+  void aHolderThatIsKeptIsFoundAgain() throws Exception {
+    Holder holder = start(NodeRig.SPEC);
+    holder.keep();
+    try (Holder again = Holder.find(holder.id())) {
+      assertEquals(holder.id(), again.id());
+      holder.close();
+      Await.await("it ends", () -> !again.id().isRunning());
+    }
+    assertThrows(IOException.class, () -> Holder.find(holder.id()));
+  }
+
+  @Test
+  void aLaterProcessWithTheSamePidIsNotTaken() throws Exception {
+    try (Holder holder = start(NodeRig.SPEC)) {
+      ProcessId earlier = new ProcessId(holder.id().pid(), holder.id().startTicks() - 1);
+      assertThrows(IOException.class, () -> Holder.find(earlier));
+    }
+  }
+
+  @Test
+  void aNodeWithoutChRunIsMisconfigured() throws Exception {
+    JobSettings settings = node.settings();
+    JobSettings without =
+        new JobSettings(
+            settings.runDirectory(),
+            settings.libraryDirectory(),
+            Path.of("/no/ch-run"),
+            1,
+            1,
+            true,
+            List.of(),
+            settings.slurmSpoolDirectory());
+    Abort abort =
+        assertThrows(
+            Abort.class,
+            () -> Holder.start(without, JOB, Spec.parse(NodeRig.SPEC), directory, null));
+    assertEquals(ExitCode.MISCONFIGURED, abort.exitCode());
+    assertTrue(abort.getMessage().contains("/no/ch-run"), abort.getMessage());
+  }
+
+  /** The program gets paths as in a spec, since a JVM's arguments are no bytes. */
+  @Test
+  void mountsReachTheProgramInTheirOrderAndAsInASpec() throws Exception {
+    Path words = directory.resolve("words");
+    node.script(
+        node.library.resolve("holder"),
+        "echo \"$*\" >" + words + "; echo ready; read kept && exec sleep 1000");
+    start(NodeRig.SPEC + ";mount=/a%20b:/c%C3%A9:ro;mount=/d:/e:rw;root=1").close();
+    String given = Files.readString(words);
+    String spool = node.settings().slurmSpoolDirectory().toString();
+    assertTrue(given.contains("--job 42 --uid 65534 "), given);
+    assertTrue(given.contains(" --root --site-mount " + spool + ":" + spool + ":rw "), given);
+    assertTrue(given.contains(" --site-mount /home/m%E9:/home/m%E9:rw "), given);
+    assertTrue(given.endsWith(" --mount /a%20b:/c%C3%A9:ro --mount /d:/e:rw\n"), given);
+  }
+
+  @Test
+  void nobodyIsSentTheNamespacesOfAHolderThatIsClosed() throws Exception {
+    Holder holder = start(NodeRig.SPEC);
+    int[] pair = UnixSocketTest.pair();
+    holder.send(pair[0], ByteBuffer.wrap(new byte[] {7}));
+    holder.close();
+    holder.close();
+    assertThrows(IOException.class, () -> holder.send(pair[0], ByteBuffer.wrap(new byte[] {7})));
+    Await.await("it ends", () -> !holder.id().isRunning());
+    assertFalse(Files.exists(Path.of("/proc/" + holder.id().pid() + "/ns/mnt")));
+    Libc.close(pair[0]);
+    Libc.close(pair[1]);
+  }
+}
