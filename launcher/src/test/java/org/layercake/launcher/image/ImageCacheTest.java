@@ -7,94 +7,28 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
-import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
-import java.nio.file.attribute.FileTime;
-import java.time.Duration;
-import java.time.Instant;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
-import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
-import org.junit.jupiter.api.io.TempDir;
 import org.layercake.launcher.node.Abort;
-import org.layercake.launcher.node.Await;
 import org.layercake.launcher.node.Descriptors;
 import org.layercake.launcher.node.Program;
 import org.layercake.store.Digest;
 import org.layercake.store.ExitCode;
 import org.layercake.store.FetchListener;
 import org.layercake.store.Image;
-import org.layercake.store.ImageName;
-import org.layercake.store.ImageStore;
-import org.layercake.store.Manifest;
-import org.layercake.store.StoreException;
 
-class ImageCacheTest {
-  private static final int BYTES = 6 << 20;
-  private static final ImageSettings.Pace PACE = new ImageSettings.Pace(1 << 30, 600);
-  private static final ImageSettings.Limits LIMITS = new ImageSettings.Limits(2 * BYTES, 100, 64);
-  private static final long UID = 1000;
-  private static final String USER = System.getProperty("user.name");
-
-  @TempDir Path directory;
-  private CacheLayout layout;
-  private TestStore images;
-  private ImageStore store;
-  private ImageCache cache;
-  private final AtomicInteger fetches = new AtomicInteger();
-  private final CountDownLatch mayFetch = new CountDownLatch(1);
-  private volatile boolean answers = true;
-
-  @BeforeEach
-  void openCacheForTwoImages() throws Exception {
-    layout = new CacheLayout(directory.resolve("cache"), directory.resolve("run"));
-    layout.prepare();
-    images = new TestStore(directory.resolve("store"));
-    store = images.store();
-    cache = openCache(LIMITS);
-  }
-
-  private ImageCache openCache(ImageSettings.Limits limits) {
-    ImageCache opened = new ImageCache(layout, limits, PACE, this::awaitStore, () -> {});
-    opened.open();
-    return opened;
-  }
-
-  private ImageStore awaitStore() throws StoreException {
-    fetches.incrementAndGet();
-    try {
-      mayFetch.await();
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-    }
-    if (!answers) {
-      throw new StoreException(StoreException.Kind.UNAVAILABLE, "no answer");
-    }
-    return store;
-  }
-
-  @AfterEach
-  void close() {
-    cache.close();
-    images.close();
-  }
-
+class ImageCacheTest extends CacheTestCase {
   @Test
   void fetchesAnImageOnceForManyWhoAsk() throws Exception {
     Image image = push("one", content(1));
@@ -114,31 +48,6 @@ class ImageCacheTest {
     }
     askers.shutdown();
     assertEquals(1, fetches.get());
-  }
-
-  @Timeout(60)
-  @Test
-  void imagesOnTheirWayHaveABoundOnTheirChunks() throws Exception {
-    Image first = push("one", content(1));
-    Image second = push("two", content(2));
-    int most = 3 * Math.max(chunks(first), chunks(second));
-    ImageCache bounded =
-        new ImageCache(layout, LIMITS, PACE, this::awaitStore, () -> {}, most / 2 + 2);
-    bounded.open();
-    ExecutorService askers = Executors.newFixedThreadPool(1);
-    Future<ImageCache.Lease> lease = askers.submit(() -> bounded.lease(first, UID, true, d -> {}));
-    Await.await("it is on its way", () -> !bounded.isQuiet());
-    Abort refused = assertThrows(Abort.class, () -> bounded.lease(second, UID, true, d -> {}));
-    assertEquals(ExitCode.UNAVAILABLE, refused.exitCode());
-    mayFetch.countDown();
-    lease.get().close();
-    bounded.lease(second, UID, true, d -> {}).close();
-    askers.shutdown();
-    bounded.close();
-  }
-
-  private static int chunks(Image image) {
-    return image.manifest().chunks().size();
   }
 
   @Test
@@ -222,57 +131,6 @@ class ImageCacheTest {
     next.close();
   }
 
-  /** As a launcher does that is killed, when image servers had opened the files. */
-  private ImageKey leaveUnfinished(Image image) throws Exception {
-    ImageFill.begin(layout, image, PACE);
-    ImageKey key = ImageKey.of(image);
-    for (Path fifo : List.of(layout.fillWanted(key), layout.fillArrived(key))) {
-      assertEquals(0, new ProcessBuilder("mkfifo", fifo.toString()).start().waitFor());
-    }
-    return key;
-  }
-
-  @Test
-  void evictsTheLeastRecentlyLeasedImageThatNobodyHolds() throws Exception {
-    mayFetch.countDown();
-    Image second = push("two", content(2));
-    Image third = push("three", content(3));
-    ImageCache.Lease held = lease(push("one", content(1)));
-    lease(second).close();
-    lease(third).close();
-    assertTrue(Files.exists(layout.image(held.key())));
-    assertFalse(Files.exists(layout.image(ImageKey.of(second))));
-    assertFalse(Files.exists(layout.manifest(ImageKey.of(second))));
-    assertTrue(Files.exists(layout.image(ImageKey.of(third))));
-  }
-
-  @Test
-  void theTimesOfFilesDoNotSayWhatIsEvicted() throws Exception {
-    mayFetch.countDown();
-    Image first = push("one", content(1));
-    Image third = push("three", content(3));
-    lease(first).close();
-    lease(push("two", content(2))).close();
-    Files.setLastModifiedTime(
-        layout.image(ImageKey.of(first)), FileTime.from(Instant.now().plus(Duration.ofDays(1))));
-    lease(third).close();
-    assertFalse(Files.exists(layout.image(ImageKey.of(first))));
-  }
-
-  @Test
-  void refusesAnImageForWhichLeasedImagesLeaveNoRoom() throws Exception {
-    mayFetch.countDown();
-    Image third = push("three", content(3));
-    ImageCache.Lease first = lease(push("one", content(1)));
-    ImageCache.Lease second = lease(push("two", content(2)));
-    Abort abort = assertThrows(Abort.class, () -> lease(third));
-    assertEquals(ExitCode.FULL, abort.exitCode());
-    first.close();
-    first.close();
-    lease(third).close();
-    assertTrue(Files.exists(layout.image(second.key())));
-  }
-
   @Test
   void aFillThatCannotBeginOrGoOnKeepsNothingOpen() throws Exception {
     Image image = push("one", content(1));
@@ -331,97 +189,6 @@ class ImageCacheTest {
   }
 
   @Test
-  void chunksOfAnotherImageAreCopied() throws Exception {
-    mayFetch.countDown();
-    lease(push("old", content(1))).close();
-    Image image = push("new", changed());
-    // What they share has gone from the store, but for the first chunk, which is wanted at once.
-    for (String chunk : shared(image).subList(1, shared(image).size())) {
-      Files.delete(chunks().resolve(chunk));
-    }
-    lease(image).close();
-    assertArrayEquals(changed(), Files.readAllBytes(layout.image(ImageKey.of(image))));
-  }
-
-  @Test
-  void damagedChunksOfAnotherImageAreFetched() throws Exception {
-    mayFetch.countDown();
-    Image old = push("old", content(1));
-    lease(old).close();
-    Files.write(layout.image(ImageKey.of(old)), new byte[BYTES], StandardOpenOption.WRITE);
-    Image image = push("new", changed());
-    lease(image).close();
-    assertArrayEquals(changed(), Files.readAllBytes(layout.image(ImageKey.of(image))));
-  }
-
-  @Test
-  void aTruncatedImageSeedsNothing() throws Exception {
-    mayFetch.countDown();
-    Image old = push("old", content(1));
-    lease(old).close();
-    try (FileChannel file =
-        FileChannel.open(layout.image(ImageKey.of(old)), StandardOpenOption.WRITE)) {
-      file.truncate(BYTES / 3);
-    }
-    Files.writeString(layout.manifest(ImageKey.of(push("other", content(2)))), "{");
-    Image image = push("new", changed());
-    lease(image).close();
-    assertArrayEquals(changed(), Files.readAllBytes(layout.image(ImageKey.of(image))));
-  }
-
-  /** A user can write any digests into a manifest, also those of another user's chunks. */
-  @Timeout(60)
-  @Test
-  void chunksOfAnotherUsersImageAreNotGivenAwayForTheirDigests() throws Exception {
-    mayFetch.countDown();
-    cache.close();
-    cache = openCache(new ImageSettings.Limits(10 * BYTES, 100, 64)); // both fit
-    Image secret = pushAs("bob", "bob/secret", content(1));
-    lease(secret).close();
-    Manifest.Chunk first = push("own", content(2)).manifest().chunks().get(0);
-    List<Manifest.Chunk> chunks = new ArrayList<>(List.of(first));
-    long offset = first.length();
-    for (Manifest.Chunk chunk : secret.manifest().chunks()) {
-      chunks.add(new Manifest.Chunk(chunk.digest(), offset, chunk.length()));
-      offset += chunk.length();
-    }
-    Image stolen =
-        own(new Manifest(secret.manifest().chunker(), offset, secret.manifest().config(), chunks));
-    Abort abort = assertThrows(Abort.class, () -> lease(stolen));
-    assertEquals(74, abort.exitCode(), abort.getMessage());
-    assertFalse(Files.exists(layout.image(ImageKey.of(stolen))));
-  }
-
-  @Timeout(60)
-  @Test
-  void anExactCopyOfAnotherUsersManifestIsAnotherImage() throws Exception {
-    mayFetch.countDown();
-    Image secret = pushAs("bob", "bob/secret", content(1));
-    ImageCache.Lease bobs = lease(secret);
-    Image copy = own(secret.manifest());
-    assertEquals(secret.digest(), copy.digest());
-    for (boolean whole : List.of(true, false)) {
-      Abort abort = assertThrows(Abort.class, () -> cache.lease(copy, UID, whole, done -> {}));
-      assertEquals(74, abort.exitCode(), abort.getMessage());
-    }
-    assertFalse(Files.exists(layout.image(ImageKey.of(copy))));
-    assertFalse(layout.mountPoint(ImageKey.of(copy)).equals(layout.mountPoint(bobs.key())));
-    bobs.close();
-  }
-
-  @Test
-  void chunksOfTheSitesImagesAreCopiedForEveryUser() throws Exception {
-    mayFetch.countDown();
-    lease(pushAs("root", "site/base", content(1))).close();
-    Image image = push("new", changed());
-    for (String chunk : sharedWith("site/base", image).stream().skip(1).toList()) {
-      Files.delete(chunks().resolve(chunk));
-    }
-    lease(image).close();
-    assertArrayEquals(changed(), Files.readAllBytes(layout.image(ImageKey.of(image))));
-  }
-
-  @Test
   void namesOfAnImageAreOfThisNodeAlone() throws Exception {
     ImageKey key = new ImageKey("u.bob", Digest.of(new byte[1]));
     CacheLayout other = new CacheLayout(directory.resolve("cache2"), directory.resolve("run2"));
@@ -431,63 +198,6 @@ class ImageCacheTest {
     again.prepare();
     assertEquals(layout.image(key), again.image(key));
     assertFalse(layout.image(key).toString().contains(key.digest().hex().substring(0, 8)));
-  }
-
-  @Test
-  void anImageThatCanNeverFitEvictsNothing() throws Exception {
-    mayFetch.countDown();
-    Image first = push("one", content(1));
-    Image second = push("two", content(2));
-    lease(first).close();
-    lease(second).close();
-    byte[] large = new byte[2 * BYTES + 1];
-    new Random(4).nextBytes(large);
-    Image third = push("three", large);
-    assertEquals(ExitCode.FULL, assertThrows(Abort.class, () -> lease(third)).exitCode());
-    ImageCache.Lease held = lease(first);
-    Image fourth = push("four", Arrays.copyOf(large, BYTES + 1));
-    Abort abort = assertThrows(Abort.class, () -> cache.lease(fourth, UID + 1, true, done -> {}));
-    assertEquals(ExitCode.FULL, abort.exitCode());
-    assertEquals(4, files(), "two images and their manifests");
-    held.close();
-  }
-
-  @Test
-  void oneUsersJobsLeaveRoomForThoseOfOthers() throws Exception {
-    mayFetch.countDown();
-    cache.close();
-    cache = openCache(new ImageSettings.Limits(3 * BYTES, 70, 64));
-    Image first = push("one", content(1));
-    Image second = push("two", content(2));
-    Image third = push("three", content(3));
-    ImageCache.Lease one = lease(first);
-    ImageCache.Lease again = lease(first);
-    ImageCache.Lease two = lease(second);
-    assertEquals(ExitCode.FULL, assertThrows(Abort.class, () -> lease(third)).exitCode());
-    FetchListener nobody = done -> {};
-    ImageCache.Lease others = cache.lease(third, UID + 1, true, nobody);
-    assertThrows(Abort.class, () -> lease(third), "also when another has brought it");
-    one.close();
-    assertThrows(Abort.class, () -> lease(third), "they have it twice");
-    again.close();
-    lease(third).close();
-    two.close();
-    others.close();
-  }
-
-  @Test
-  void oneUsersJobsHoldSoManyImagesAtMost() throws Exception {
-    mayFetch.countDown();
-    cache.close();
-    cache = openCache(new ImageSettings.Limits(10 * BYTES, 100, 2));
-    ImageCache.Lease one = lease(push("one", content(1)));
-    ImageCache.Lease two = lease(push("two", content(2)));
-    Image third = push("three", content(3));
-    assertEquals(ExitCode.FULL, assertThrows(Abort.class, () -> lease(third)).exitCode());
-    lease(push("two", content(2))).close();
-    two.close();
-    lease(third).close();
-    one.close();
   }
 
   @Test
@@ -562,74 +272,19 @@ class ImageCacheTest {
     }
   }
 
-  private List<String> shared(Image image) throws Exception {
-    return sharedWith("old", image);
-  }
-
-  private List<String> sharedWith(String name, Image image) throws Exception {
-    List<String> old =
-        store.resolve(ImageName.parse(name), USER).manifest().chunks().stream()
-            .map(chunk -> chunk.digest().hex())
-            .toList();
-    List<String> shared =
-        image.manifest().chunks().stream()
-            .map(chunk -> chunk.digest().hex())
-            .filter(old::contains)
-            .toList();
-    assertTrue(shared.size() > 1, "the images share chunks");
-    assertTrue(shared.size() < old.size(), "but not all");
-    return shared;
-  }
-
-  private ImageCache.Lease lease(Image image) throws Exception {
-    FetchListener nobody = done -> {};
-    return cache.lease(image, UID, true, nobody);
-  }
-
-  private Image push(String name, byte[] content) throws Exception {
-    return pushAs(USER, name, content);
-  }
-
-  private Image pushAs(String user, String name, byte[] content) throws Exception {
-    return images.push(user, name, Files.write(directory.resolve("pushed"), content));
-  }
-
-  /** An image of this user's domain that has no more than its manifest. */
-  private Image own(Manifest manifest) throws Exception {
-    push("own", content(9)); // there is the domain
-    byte[] bytes = manifest.bytes();
-    Digest digest = Digest.of(bytes);
-    Path domain = images.domain(USER);
-    Files.write(domain.resolve("m").resolve(digest.hex()), bytes);
-    return store.resolve(ImageName.parse("own@" + digest), USER);
-  }
-
-  private Path chunks() {
-    return images.domain(USER).resolve("c");
+  /** As a launcher does that is killed, when image servers had opened the files. */
+  private ImageKey leaveUnfinished(Image image) throws Exception {
+    ImageFill.begin(layout, image, PACE);
+    ImageKey key = ImageKey.of(image);
+    for (Path fifo : List.of(layout.fillWanted(key), layout.fillArrived(key))) {
+      assertEquals(0, new ProcessBuilder("mkfifo", fifo.toString()).start().waitFor());
+    }
+    return key;
   }
 
   private void awaitFiles(long count) {
     while (files() != count) {
       Thread.onSpinWait();
     }
-  }
-
-  private long files() {
-    return Stream.of("images", "manifests", "staging")
-        .mapToLong(each -> layout.cacheDirectory().resolve(each).toFile().list().length)
-        .sum();
-  }
-
-  private static byte[] content(int seed) {
-    byte[] bytes = new byte[BYTES];
-    new Random(seed).nextBytes(bytes);
-    return bytes;
-  }
-
-  /** The first image, rebuilt with one change. */
-  private static byte[] changed() {
-    byte[] bytes = content(1);
-    bytes[BYTES / 2]++;
-    return bytes;
   }
 }
