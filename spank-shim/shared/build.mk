@@ -103,9 +103,10 @@ $(eval $(foreach unit,$(UNITS) $(ASAN_UNITS),\
 $(eval $(foreach script,$(ASAN_SCRIPTS),\
 	$(call run_script,build/asan,asan,$(ASAN_WITHOUT_LEAKS) $($(script)_ASAN),$(script))))
 
-check: all $(UNITS:%=check-%) $(SCRIPTS:%=check-%)
+# The long ones first.
+check: all $(SCRIPTS:%=check-%) $(UNITS:%=check-%)
 
-asan: $(UNITS:%=asan-%) $(ASAN_UNITS:%=asan-%) $(ASAN_SCRIPTS:%=asan-%)
+asan: $(ASAN_SCRIPTS:%=asan-%) $(ASAN_UNITS:%=asan-%) $(UNITS:%=asan-%)
 
 # --- the rest ---
 

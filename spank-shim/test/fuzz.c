@@ -99,6 +99,6 @@ int main(int argc, char **argv)
 	while (time(NULL) < end)
 		for (int i = 0; i < 1000; i++, tried++)
 			try_all(bytes, mutate(bytes));
-	printf("fuzz: %lu inputs\n", tried);
+	printf("%lu inputs\n", tried);
 	return 0;
 }

@@ -307,6 +307,6 @@ int main(int argc, char **argv)
 		free(bytes);
 		free(whole);
 	}
-	printf("fuzz_image: %ld opened, %ld refused, %ld proved\n", opened, refused, proved);
+	printf("%ld opened, %ld refused, %ld proved\n", opened, refused, proved);
 	return opened == 0 || refused == 0 || proved == 0;
 }

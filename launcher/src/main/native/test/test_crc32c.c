@@ -34,6 +34,6 @@ int main(void)
 	for (uint32_t crc = 1; crc < 0x80000000U; crc *= 3)
 		expect(crc32c_add_zeros(crc, 5000), crc32c_add_learned_zeros(&block, crc), "zeros");
 	expect(crc32c(0, (uint8_t[5000]){0}, 5000), crc32c_add_zeros(0, 5000), "many zeros");
-	printf("test_crc32c: %d failed\n", failed);
+	printf("%d failed\n", failed);
 	return failed != 0;
 }

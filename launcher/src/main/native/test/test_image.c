@@ -202,7 +202,6 @@ int main(int argc, char **argv)
 	walk(FUSE_ROOT_ID);
 	squash_close(&sound);
 	squash_close(&shaken);
-	printf("test_image: %d passed, %d failed; %ld reads failed on the way\n", passed, failed,
-	       failures);
+	printf("%d passed, %d failed; %ld reads failed on the way\n", passed, failed, failures);
 	return failed != 0 || failures == 0;
 }

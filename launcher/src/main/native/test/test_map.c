@@ -177,6 +177,6 @@ int main(void)
 	test_looks();
 	test_refusals();
 	test_damage();
-	printf("test_map: %d passed, %d failed\n", passed, failed);
+	printf("%d passed, %d failed\n", passed, failed);
 	return failed != 0;
 }

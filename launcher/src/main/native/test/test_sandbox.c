@@ -96,7 +96,7 @@ int main(void)
 	try_all();
 	pthread_barrier_wait(&gate);
 	pthread_join(thread, NULL);
-	printf("test_sandbox: %d passed, %d failed\n", passed, failed);
+	printf("%d passed, %d failed\n", passed, failed);
 	fflush(stdout);
 	_exit(failed != 0);
 }

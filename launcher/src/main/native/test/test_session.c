@@ -31,6 +31,6 @@ int main(void)
 {
 	int failed = try("close_from", close_from) + try("close_listed_from", close_listed_from);
 
-	printf("test_session: %d failed\n", failed);
+	printf("%d failed\n", failed);
 	return failed;
 }

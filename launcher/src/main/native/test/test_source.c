@@ -100,6 +100,6 @@ int main(void)
 	try_all(open_source_path);
 	try_all(open_step_by_step);
 	remove_files();
-	printf("test_source: %d passed, %d failed\n", passed, failed);
+	printf("%d passed, %d failed\n", passed, failed);
 	return failed != 0;
 }
