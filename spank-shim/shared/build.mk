@@ -11,9 +11,11 @@
 #
 # Of programs and units: NAME_PARTS, their sources without .c, of which shared/… are in this folder;
 # NAME_LDFLAGS, NAME_LDLIBS. Of units: NAME_ARGUMENTS. Of units and scripts: NAME_NEEDS, files below
-# build or build/asan to be made before, and NAME_ASAN, variables for their environment there. EXTRA_CFLAGS are for all.
+# the directory of the programs; NAME_ASAN, variables of the environment with the sanitizers.
+# EXTRA_CFLAGS are for all.
 #
-# `make asan` makes the same anew with the address and undefined behaviour sanitizers, in build/asan.
+# `make asan` makes the same anew with the address and undefined behaviour sanitizers, in build/asan,
+# and runs it there.
 
 SHARED := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 MAKEFILES_READ := $(MAKEFILE_LIST)
@@ -71,7 +73,8 @@ endef
 
 $(foreach unit,$(UNITS) $(ASAN_UNITS),$(eval $(unit)_PARTS += test/$(unit)))
 $(eval $(call make_in,build,$(FORTIFY),$(PROGRAMS) $(TEST_PROGRAMS)))
-$(eval $(call make_in,build/asan,$(SANITIZE),$(filter-out $(PLAIN_PROGRAMS),$(PROGRAMS)) $(TEST_PROGRAMS)))
+$(eval $(call make_in,build/asan,$(SANITIZE),$(filter-out $(PLAIN_PROGRAMS),$(PROGRAMS)) \
+	$(TEST_PROGRAMS)))
 $(eval $(foreach program,$(PLAIN_PROGRAMS),$(call plain,$(program))))
 
 -include $(wildcard build/obj/*.d build/obj/*/*.d build/asan/obj/*.d build/asan/obj/*/*.d)
@@ -92,8 +95,8 @@ $(2)-$(4): $($(4)_NEEDS:%=$(1)/%)
 
 endef
 
-# Programs do not give back what they have when they end.
 ASAN := UBSAN_OPTIONS=exitcode=$(ASAN_FOUND) ASAN_OPTIONS=exitcode=$(ASAN_FOUND)
+# Programs do not give back what they have when they end.
 ASAN_WITHOUT_LEAKS := $(ASAN):detect_leaks=0
 
 $(eval $(foreach unit,$(UNITS),$(call run_unit,build,check,,$(unit))))
