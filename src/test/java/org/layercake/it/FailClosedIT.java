@@ -22,27 +22,23 @@ class FailClosedIT {
 
   @Test
   void anUnknownImageIsSaidWithWhereItWasSoughtAndNearNames() {
-    Cluster.Result result = srun("closd");
-    result.refused(66, "closd", "closed", "site");
-    assertEquals("", result.out());
+    srun("closd").refused(66, "closd", "closed", "site");
   }
 
   @Test
   void severalTasksSayItOncePerNode() {
-    Cluster.as("alice", "srun -n2 -N1 --ch-image=closd echo ran").refused(66, "closd");
+    Cluster.as("alice", "srun -n2 -N1 --ch-image=closd cat /etc/os-release").refused(66, "closd");
   }
 
   @Test
   void aStoppedLauncherRunsNothingOnTheHost() {
     assertEquals(0, Cluster.cluster("launcher", "n1", "stop").exit());
     try {
-      Cluster.Result result = srun("closed");
-      result.refused(69, "launcher");
-      assertEquals("", result.out());
+      srun("closed").refused(69, "launcher");
     } finally {
       assertEquals(0, Cluster.cluster("launcher", "n1", "start").exit());
     }
-    assertEquals("ran", srun("closed").text());
+    assertEquals("ID=layercake-closed", srun("closed").text());
   }
 
   @Test
@@ -64,7 +60,7 @@ class FailClosedIT {
     } finally {
       Cluster.on("n1", "umount /var/cache/layercake/staging").text();
     }
-    assertEquals("ran", srun("big").text());
+    assertEquals("ID=layercake-big", srun("big").text());
   }
 
   @Test
@@ -104,11 +100,10 @@ class FailClosedIT {
     "image=%00, image=%00"
   })
   void aHostileSpecIsRefused(String spec, String word) {
-    Cluster.Result result =
-        Cluster.as(
-            "alice", "salloc -Q -N1 -w n1 env SLURM_LAYERCAKE_SPEC='" + spec + "' srun echo ran");
-    result.refused(1, word);
-    assertEquals("", result.out());
+    Cluster.as(
+            "alice",
+            "salloc -Q -N1 -w n1 env SLURM_LAYERCAKE_SPEC='" + spec + "' srun cat /etc/os-release")
+        .refused(1, word);
   }
 
   @Test
@@ -130,7 +125,7 @@ class FailClosedIT {
     } finally {
       Cluster.on("head", "ceph osd unpause").text();
     }
-    assertEquals("ran", srun("unreachable").text());
+    assertEquals("ID=layercake-unreachable", srun("unreachable").text());
   }
 
   private static Cluster.Result rados(String command) {
@@ -141,7 +136,8 @@ class FailClosedIT {
             + command);
   }
 
+  /** A task says where it runs. */
   private static Cluster.Result srun(String image) {
-    return Cluster.as("alice", "srun -w n1 --ch-image=" + image + " echo ran");
+    return Cluster.as("alice", "srun -w n1 --ch-image=" + image + " cat /etc/os-release");
   }
 }

@@ -16,6 +16,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.layercake.launcher.job.NodeRig;
+import org.layercake.launcher.node.Await;
 
 /** A small program plays systemd: it holds the socket, starts launchers and hears what they say. */
 @Timeout(180)
@@ -77,6 +78,10 @@ class ActivationTest {
       print('done', flush=True)
       """;
 
+  // HELLO and ENTER of job 42, but for the text of the spec.
+  private static final String ENTER =
+      "00000003010001" + "0000001b13" + "0000002a" + "00000000" + "0010";
+
   @TempDir Path directory;
 
   @Test
@@ -91,11 +96,7 @@ class ActivationTest {
         new ArrayList<>(List.of("/usr/bin/python3", "-c", SYSTEMD, rig.socket.toString()));
     // As layercake-launcher does it: by a shell that becomes the JVM.
     command.addAll(List.of("sh", "-c", "exec \"$0\" \"$@\""));
-    command.addAll(List.of(ProcessHandle.current().info().command().orElseThrow(), "-cp"));
-    // Surefire hides the real one in a jar.
-    command.add(
-        System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")));
-    command.addAll(List.of(Main.class.getName(), config().toString()));
+    command.addAll(launcher());
     ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
     Process systemd = builder.start();
     try {
@@ -113,6 +114,53 @@ class ActivationTest {
       systemd.destroyForcibly();
       rig.close();
     }
+  }
+
+  @Test
+  void aLauncherThatIsToldToStopHangsUpOnThoseWhoWaitBeforeAnythingFails() throws Exception {
+    ServerRig rig = new ServerRig(directory);
+    NodeRig node = rig.node;
+    Path starts = directory.resolve("starts");
+    node.script(node.library.resolve("holder"), "touch " + starts + "; exec sleep 1000");
+    node.externStep(42, true);
+    Process launcher =
+        new ProcessBuilder(launcher())
+            .redirectErrorStream(true)
+            .redirectOutput(directory.resolve("log").toFile())
+            .start();
+    try {
+      Await.await("it listens", () -> Files.exists(rig.socket));
+      Process waits =
+          rig.python(
+              NodeRig.NOBODY,
+              "s.connect(path)",
+              "s.sendall(bytes.fromhex('" + ENTER + "') + b'image=site/small')",
+              "type = 0x41",
+              "while type == 0x41:",
+              "    head = s.recv(5, socket.MSG_WAITALL)",
+              "    type = head[4] if len(head) == 5 else 'gone'",
+              "    if type == 0x41: s.recv(struct.unpack('>I', head[:4])[0] - 1, socket.MSG_WAITALL)",
+              "print(type)");
+      Await.await("the holder starts", () -> Files.exists(starts));
+      launcher.destroy();
+      assertEquals("gone", ServerRig.output(waits));
+      launcher.waitFor();
+    } finally {
+      launcher.descendants().forEach(ProcessHandle::destroyForcibly);
+      launcher.destroyForcibly();
+      rig.close();
+    }
+  }
+
+  /** The command that runs a launcher of the node. */
+  private List<String> launcher() throws IOException {
+    return List.of(
+        ProcessHandle.current().info().command().orElseThrow(),
+        "-cp",
+        // Surefire hides the real one in a jar.
+        System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")),
+        Main.class.getName(),
+        config().toString());
   }
 
   private Path config() throws IOException {
@@ -133,13 +181,12 @@ class ActivationTest {
   }
 
   private static boolean enters(ServerRig rig) throws Exception {
-    String enter = "00000003010001" + "0000001b13" + "0000002a" + "00000000" + "0010";
     String output =
         ServerRig.output(
             rig.python(
                 NodeRig.NOBODY,
                 "s.connect(path)",
-                "s.sendall(bytes.fromhex('" + enter + "') + b'image=site/small')",
+                "s.sendall(bytes.fromhex('" + ENTER + "') + b'image=site/small')",
                 "type = 0x41",
                 "while type == 0x41:",
                 "    head = s.recv(5, socket.MSG_WAITALL)",
