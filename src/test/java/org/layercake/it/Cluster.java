@@ -141,18 +141,21 @@ final class Cluster {
     await("no job is left", () -> as("alice", "squeue -h").text().isEmpty());
   }
 
-  /** Does something while a node has a slow way from the store, 5 MB/s: a fetch can be watched. */
+  /** Does something while what comes to a node comes at 5 MB/s, or until {@link #speedUp}. */
   static void withSlowLink(String node, Runnable act) {
-    String[] qdisc = {"net", "tc", "qdisc", "replace", "dev", node, "root"};
-    List<String> slow = new ArrayList<>(List.of(qdisc));
-    slow.addAll(List.of("tbf", "rate", "40mbit", "burst", "64kb", "latency", "400ms"));
+    List<String> slow = new ArrayList<>(List.of("net", "tc", "qdisc", "replace", "dev", node));
+    slow.addAll(List.of("root", "tbf", "rate", "40mbit", "burst", "64kb", "latency", "400ms"));
     run(slow, null).text();
     try {
       act.run();
     } finally {
-      qdisc[3] = "delete";
-      run(List.of(qdisc), null).text();
+      speedUp(node);
     }
+  }
+
+  /** Makes a node's link fast again. */
+  static void speedUp(String node) {
+    run(List.of("net", "tc", "qdisc", "replace", "dev", node, "root", "pfifo"), null).text();
   }
 
   /** Does something while a node's launcher has these lines at the end of its settings. */

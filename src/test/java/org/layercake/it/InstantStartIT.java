@@ -22,7 +22,7 @@ class InstantStartIT {
 
   @Test
   void aStepRunsBeforeItsImageHasArrivedAndWhatArrivesIsTheImage() {
-    push("instant-early", 60);
+    push("instant-early", 40);
     Cluster.withSlowLink(
         "n2",
         () -> {
@@ -56,7 +56,7 @@ class InstantStartIT {
 
   @Test
   void aReaderWaitsForALauncherThatIsKilledAndComesBack() {
-    push("instant-killed", 80);
+    push("instant-killed", 40);
     Cluster.withSlowLink(
         "n2",
         () -> {
@@ -80,7 +80,7 @@ class InstantStartIT {
 
   @Test
   void aReaderWaitsForCephToComeBack() {
-    push("instant-paused", 60);
+    push("instant-paused", 30);
     Cluster.withSlowLink(
         "n2",
         () -> {
@@ -92,7 +92,7 @@ class InstantStartIT {
                     Cluster.on("head", "ceph osd set pause").text();
                     Cluster.await(
                         "the launcher waits for Ceph",
-                        () -> launcherLog().contains("event=fill-waits"));
+                        () -> isLogged("fill-waits", "instant-paused"));
                     Cluster.on("head", "ceph osd unset pause").text();
                   }));
         });
@@ -116,7 +116,7 @@ class InstantStartIT {
 
   /** A job on n2 reads while something has been undone for longer than reads wait, and after. */
   private static void outlast(String image, Runnable end, Runnable begin) {
-    push(image, 60);
+    push(image, 30);
     String script =
         """
         srun sh -c '
@@ -134,6 +134,7 @@ class InstantStartIT {
           Cluster.as("alice", "touch $HOME/ended").text();
           awaitFile("failed");
           begin.run();
+          Cluster.speedUp("n2");
           Cluster.as("alice", "touch $HOME/begun").text();
         };
     Cluster.withSlowLink(
@@ -147,8 +148,7 @@ class InstantStartIT {
                       Cluster.salloc("alice", "-w n2 --ch-image=" + image, script, meanwhile);
                   assertTrue(result.err().contains("Input/output error"), result.err());
                   assertEquals("exit 7\n" + sums(image), result.text());
-                  String said = "event=read-failed image=u.alice/" + Images.digest("alice", image);
-                  Cluster.await("the log says so", () -> launcherLog().contains(said));
+                  Cluster.await("the log says so", () -> isLogged("read-failed", image));
                 }));
   }
 
@@ -253,7 +253,7 @@ class InstantStartIT {
         run("instant-damaged", "cat /data/4 >/dev/null; cat /data/9 | wc -c; cat /etc/os-release");
     assertTrue(result.err().contains("Input/output error"), result.err());
     assertEquals("1000000\nID=layercake-instant-damaged", result.text());
-    assertTrue(launcherLog().contains("event=chunk-lost"));
+    assertTrue(isLogged("chunk-lost", "instant-damaged"));
     Cluster.awaitNoJobs();
     Cluster.await(
         "nothing is left of it",
@@ -308,7 +308,7 @@ class InstantStartIT {
         .text();
   }
 
-  /** Does something while a job on n2 reads all files of an image; what it has read. */
+  /** Does something while a job on n2 slowly reads all files of an image; what it has read. */
   private static String readMeanwhile(String image, Runnable act) {
     Cluster.Result result =
         Cluster.salloc(
@@ -319,6 +319,7 @@ class InstantStartIT {
               Cluster.await(
                   "the step reads", () -> Cluster.as("alice", "test -e $HOME/reading").exit() == 0);
               act.run();
+              Cluster.speedUp("n2");
             });
     Cluster.as("alice", "rm $HOME/reading").text();
     return result.text();
@@ -330,6 +331,11 @@ class InstantStartIT {
 
   private static String cached(String image) {
     return Images.cached("n2", "alice", image);
+  }
+
+  private static boolean isLogged(String event, String image) {
+    String digest = Images.digest("alice", image);
+    return launcherLog().contains("event=" + event + " image=u.alice/" + digest);
   }
 
   private static String launcherLog() {
