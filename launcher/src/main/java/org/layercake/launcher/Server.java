@@ -33,15 +33,18 @@ import org.slf4j.LoggerFactory;
 final class Server implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(Server.class);
   private static final int BACKLOG = 4096;
-  // More tasks than a node starts at once; no user can take all threads, and none root's.
-  private static final int MAX_SESSIONS_OF_A_USER = 1024;
-  private static final int MAX_SESSIONS_OF_USERS = 4096;
+  // More tasks than a node starts at once.
+  private static final Limits LIMITS = new Limits(1024, 4096);
   private static final int ROOT_THREADS = 8;
   private static final int MAX_WAITING_OF_ROOT = 16_384;
   private static final long IDLE_THREAD_SECONDS = 10;
   private static final int EXHAUSTED_MILLIS = 20;
   private static final long CLOSE_SECONDS = 3;
 
+  /** How many clients may wait: no user can take all threads, and none root's. */
+  record Limits(int ofOneUser, int ofAllUsers) {}
+
+  private final Limits limits;
   private final Path socket;
   private final boolean ours; // whether the socket's path is ours to make and remove
   private final Jobs jobs;
@@ -64,6 +67,12 @@ final class Server implements AutoCloseable {
    * @throws IOException when the path cannot be bound
    */
   Server(Path socket, Jobs jobs, OptionalInt given) throws IOException {
+    this(socket, jobs, given, LIMITS);
+  }
+
+  /** The same with other limits. */
+  Server(Path socket, Jobs jobs, OptionalInt given, Limits limits) throws IOException {
+    this.limits = limits;
     this.socket = socket;
     this.jobs = jobs;
     this.ours = given.isEmpty();
@@ -78,7 +87,7 @@ final class Server implements AutoCloseable {
     this.users =
         new ThreadPoolExecutor(
             0,
-            MAX_SESSIONS_OF_USERS,
+            limits.ofAllUsers(),
             IDLE_THREAD_SECONDS,
             TimeUnit.SECONDS,
             new SynchronousQueue<>(),
@@ -188,7 +197,7 @@ final class Server implements AutoCloseable {
   private boolean admit(long uid) {
     synchronized (waiting) {
       int his = waiting.getOrDefault(uid, 0);
-      if (his >= MAX_SESSIONS_OF_A_USER || waitingOfUsers >= MAX_SESSIONS_OF_USERS) {
+      if (his >= limits.ofOneUser() || waitingOfUsers >= limits.ofAllUsers()) {
         return false;
       }
       waiting.put(uid, his + 1);

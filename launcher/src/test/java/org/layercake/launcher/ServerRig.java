@@ -48,6 +48,13 @@ final class ServerRig {
       return this;
     }
 
+    /** The same, so many of them at once. */
+    Launcher serve(Server.Limits limits) throws IOException {
+      server = new Server(socket, launcher.jobs, OptionalInt.empty(), limits);
+      accept();
+      return this;
+    }
+
     /** Opens the socket only: clients wait in the kernel's queue. */
     void listen() throws IOException {
       server = new Server(socket, launcher.jobs, OptionalInt.empty());

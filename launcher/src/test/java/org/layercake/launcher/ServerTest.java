@@ -97,6 +97,29 @@ class ServerTest {
     assertEquals("4f", ask(NodeRig.NOBODY, "release"));
   }
 
+  @Test
+  void usersBeyondTheirLimitsAreShutOutAndRootIsNot() throws Exception {
+    node.script(node.library.resolve("holder"), "exec sleep 1000"); // so that clients wait
+    node.externStep(42, true);
+    rig.launcher().serve(new Server.Limits(2, 3));
+    String many =
+        """
+        waiting = []
+        for i in range(%1$d):
+            s = socket.socket(socket.AF_UNIX)
+            s.connect(path)
+            waiting.append(s)
+            if i < %1$d - 1: s.sendall(enter)
+        print('gone' if waiting[-1].recv(1) == b'' else 'answered', flush=True)
+        sys.stdin.readline()
+        """;
+    Process first = client(NodeRig.NOBODY, many.formatted(3));
+    assertEquals("gone", first.inputReader().readLine(), "the third of one user");
+    Process second = client(1, many.formatted(2));
+    assertEquals("gone", second.inputReader().readLine(), "the fourth of all users");
+    assertEquals(OK, ask(0, "register"));
+  }
+
   /**
    * However slow the machine is, root waits only for clients that were in the kernel's queue before
    * it, which has 4,096 places, and for those that come while its own thread gets to run.
