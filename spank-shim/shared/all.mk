@@ -1,4 +1,4 @@
-# All C at once: make -f spank-shim/shared/all.mk [all|check|asan|format|format-check|clean]...
+# All C at once: make -f spank-shim/shared/all.mk TARGET..., those of build.mk.
 # Says nothing but a line for each test, and all about what fails.
 
 DIRECTORIES := spank-shim ssh-hook launcher/src/main/native

@@ -1,5 +1,5 @@
-# What the Makefiles of the C programs share: flags, rules, and the targets all, check, asan, format,
-# format-check and clean. A Makefile says what there is, then includes this file:
+# What the Makefiles of the C programs share: flags, rules, and the targets all, check, asan, fuzzers,
+# format, format-check and clean. A Makefile says what there is, then includes this file:
 #
 #   PROGRAMS        what `all` makes, as build/NAME
 #   PLAIN_PROGRAMS  those of them that no sanitizer can be in
@@ -8,14 +8,16 @@
 #   SCRIPTS         tests of programs: NAME_COMMAND, which gets the directory of the programs as $(1)
 #   ASAN_UNITS      units that make sense with the sanitizers only
 #   ASAN_SCRIPTS    scripts that can look at sanitized programs
+#   FUZZERS         libFuzzer programs, as build/fuzz/NAME, of which each has a test/fuzz_NAME.c
 #
-# Of programs and units: NAME_PARTS, their sources without .c, of which shared/… are in this folder;
-# NAME_LDFLAGS, NAME_LDLIBS. Of units: NAME_ARGUMENTS. Of units and scripts: NAME_NEEDS, files below
+# Of programs, units and, as fuzz_NAME, fuzzers: NAME_PARTS, their sources without .c, of which
+# shared/… are in this folder; NAME_LDFLAGS, NAME_LDLIBS. Of units: NAME_ARGUMENTS. Of units and scripts: NAME_NEEDS, files below
 # the directory of the programs; NAME_ASAN, variables of the environment with the sanitizers.
 # EXTRA_CFLAGS are for all.
 #
 # `make asan` makes the same anew with the address and undefined behaviour sanitizers, in build/asan,
-# and runs it there.
+# and runs it there. `make fuzzers` makes the fuzzers, which takes clang; what they find they write to
+# the current directory. src/test/fuzz/run runs all.
 
 SHARED := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 MAKEFILES_READ := $(MAKEFILE_LIST)
@@ -28,6 +30,9 @@ LDFLAGS += -Wl,-z,relro,-z,now
 FORTIFY := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 SANITIZE := -U_FORTIFY_SOURCE -fsanitize=address,undefined -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer
+# libFuzzer comes with clang alone.
+FUZZ_CC ?= clang
+FUZZ := $(SANITIZE) -fsanitize=fuzzer
 
 # No program and no test ends with this code by itself.
 ASAN_FOUND := 99
@@ -36,16 +41,16 @@ SOURCES := $(wildcard *.[ch] */*.[ch] */test/*.[ch])
 
 all: $(PROGRAMS:%=build/%)
 
-# --- what is made, in directory $(1) with flags $(2) ---
+# --- what is made, in directory $(1) with flags $(2) and the compiler in the variable $(5) ---
 
 define compile
 $(1)/obj/%.o: %.c $(MAKEFILES_READ)
 	@mkdir -p $$(@D)
-	$$(CC) $$(CPPFLAGS) $$(CFLAGS) $(2) -MMD -MP -c -o $$@ $$<
+	$$($(5)) $$(CPPFLAGS) $$(CFLAGS) $(2) -MMD -MP -c -o $$@ $$<
 
 $(1)/obj/shared/%.o: $(SHARED)/%.c $(MAKEFILES_READ)
 	@mkdir -p $$(@D)
-	$$(CC) $$(CPPFLAGS) $$(CFLAGS) $(2) -MMD -MP -c -o $$@ $$<
+	$$($(5)) $$(CPPFLAGS) $$(CFLAGS) $(2) -MMD -MP -c -o $$@ $$<
 
 endef
 
@@ -53,15 +58,20 @@ endef
 define link
 $(1)/$(3): $($(4)_PARTS:%=$(1)/obj/%.o) $(MAKEFILES_READ)
 	@mkdir -p $$(@D)
-	$$(CC) $$(LDFLAGS) $(2) $($(4)_LDFLAGS) -o $$@ $$(filter %.o,$$^) $($(4)_LDLIBS)
+	$$($(5)) $$(LDFLAGS) $(2) $($(4)_LDFLAGS) -o $$@ $$(filter %.o,$$^) $($(4)_LDLIBS)
 
 endef
 
 # And all of the programs $(3).
 define make_in
-$(call compile,$(1),$(2))
-$(foreach program,$(3),$(call link,$(1),$(2),$(program),$(program)))
-$(foreach unit,$(UNITS) $(ASAN_UNITS),$(call link,$(1),$(2),test/$(unit),$(unit)))
+$(call compile,$(1),$(2),,,CC)
+$(foreach program,$(3),$(call link,$(1),$(2),$(program),$(program),CC))
+$(foreach unit,$(UNITS) $(ASAN_UNITS),$(call link,$(1),$(2),test/$(unit),$(unit),CC))
+endef
+
+define make_fuzzers
+$(call compile,$(1),$(2),,,FUZZ_CC)
+$(foreach fuzzer,$(FUZZERS),$(call link,$(1),$(2),$(fuzzer),fuzz_$(fuzzer),FUZZ_CC))
 endef
 
 define plain
@@ -71,13 +81,15 @@ build/asan/$(1): build/$(1)
 
 endef
 
-$(foreach unit,$(UNITS) $(ASAN_UNITS),$(eval $(unit)_PARTS += test/$(unit)))
+$(foreach unit,$(UNITS) $(ASAN_UNITS) $(FUZZERS:%=fuzz_%),$(eval $(unit)_PARTS += test/$(unit)))
 $(eval $(call make_in,build,$(FORTIFY),$(PROGRAMS) $(TEST_PROGRAMS)))
 $(eval $(call make_in,build/asan,$(SANITIZE),$(filter-out $(PLAIN_PROGRAMS),$(PROGRAMS)) \
 	$(TEST_PROGRAMS)))
 $(eval $(foreach program,$(PLAIN_PROGRAMS),$(call plain,$(program))))
+$(eval $(call make_fuzzers,build/fuzz,$(FUZZ)))
 
--include $(wildcard build/obj/*.d build/obj/*/*.d build/asan/obj/*.d build/asan/obj/*/*.d)
+-include $(wildcard $(foreach directory,build build/asan build/fuzz,\
+	$(directory)/obj/*.d $(directory)/obj/*/*.d))
 
 # --- tests: of the programs in directory $(1), as target $(2)-NAME, in environment $(3) ---
 
@@ -111,6 +123,8 @@ check: all $(SCRIPTS:%=check-%) $(UNITS:%=check-%)
 
 asan: $(ASAN_SCRIPTS:%=asan-%) $(ASAN_UNITS:%=asan-%) $(UNITS:%=asan-%)
 
+fuzzers: $(FUZZERS:%=build/fuzz/%)
+
 # --- the rest ---
 
 format:
@@ -126,6 +140,6 @@ ifneq ($(filter clean,$(MAKECMDGOALS)),)
 .NOTPARALLEL:
 endif
 
-.PHONY: all check asan format format-check clean
+.PHONY: all check asan fuzzers format format-check clean
 .SECONDARY:
 .DELETE_ON_ERROR:
