@@ -1,55 +1,91 @@
 #!/usr/bin/python3
-"""Makes an image to be damaged: small, with one of each kind. Arguments: small or plain, and the file."""
+"""Makes the images that a fuzzer begins with: tiny ones, with one of each kind. Argument: the folder for them.
+
+Metadata that is compressed would hide what it says from the fuzzer: one image is compressed, so that
+decompressing is tried, and the others are stored as they are.
+"""
 
 import io
+import os
 import random
 import subprocess
 import sys
 import tarfile
+import tempfile
+
+PLAIN = ["-noI", "-noD", "-noF", "-noX", "-noId"]
+COLOUR = ("user.colour", "red" * 10)
 
 
-def tree(kind):
-    """Blocks, holes, fragments, links, attributes, a directory with an index.
+class Tree:
+    def __init__(self):
+        self.bytes = io.BytesIO()
+        self.tar = tarfile.open(fileobj=self.bytes, mode="w", format=tarfile.PAX_FORMAT)
 
-    What is to be damaged as it is stored comes first and last, the bulk is for reading too much of.
-    """
-    content = random.Random(3)
-    special = [("user.x", "1")] if kind == "small" else []
-    many = 270 if kind == "small" else 150
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
+    def add(self, name, kind=tarfile.REGTYPE, data=b"", target="", attributes=()):
+        info = tarfile.TarInfo(name)
+        info.type, info.size, info.linkname, info.mode = kind, len(data), target, 0o755
+        info.pax_headers = {f"SCHILY.xattr.{key}": value for key, value in attributes}
+        self.tar.addfile(info, io.BytesIO(data))
 
-        def add(name, kind=tarfile.REGTYPE, data=b"", target="", attributes=()):
-            info = tarfile.TarInfo(name)
-            info.type, info.size, info.linkname, info.mode = kind, len(data), target, 0o755
-            info.pax_headers = {f"SCHILY.xattr.{key}": value for key, value in attributes}
-            tar.addfile(info, io.BytesIO(data))
-
-        add("dir", tarfile.DIRTYPE)
-        add("dir/sub", tarfile.DIRTYPE, attributes=[("user.colour", "red" * 200)])
-        add("dir/sub/file", data=b"text" * 50, attributes=[("user.colour", "red" * 200), ("user.x", "y" * 500)])
-        add("dir/link", tarfile.SYMTYPE, target="sub/" * 20)
-        add("dir/marked", tarfile.SYMTYPE, target="to", attributes=special)
-        add("dir/blocks", data=content.randbytes(20000))
-        add("dir/holes", data=b"a" + bytes(40000) + b"b")
-        add("dir/zeros", data=bytes(8192))
-        add("dir/hard", tarfile.LNKTYPE, target="dir/blocks")
-        add("null", tarfile.CHRTYPE)
-        add("many", tarfile.DIRTYPE)
-        add("pipe", tarfile.FIFOTYPE, attributes=special)
-        for i in range(many):
-            add(f"many/{i:03}" + "x" * 24, data=b"%d" % i if i % 50 == 0 else b"")
-    return out.getvalue()
+    def image(self, *options, block="64K"):
+        """The image's bytes; the same at each call. With small blocks, caches are large tables."""
+        self.tar.close()
+        with tempfile.TemporaryDirectory() as work:
+            path = os.path.join(work, "image")
+            # Through mksquashfs and not tar2sqfs, which does not store metadata as it is.
+            subprocess.run(["mksquashfs", "-", path, "-tar", "-quiet", "-no-progress", "-nopad", "-b", block,
+                            "-mkfs-time", "0", "-all-time", "0", "-processors", "1", *options],
+                           input=self.bytes.getvalue(), check=True)
+            with open(path, "rb") as file:
+                return file.read()
 
 
-def main(kind, image):
-    subprocess.run(["tar2sqfs", "-q", "-f", "-b", "4096", "-c", "zstd", image], input=tree(kind), check=True)
-    if kind == "plain":
-        subprocess.run(["unsquashfs", "-no-progress", "-quiet", "-f", "-d", image + ".tree", image],
-                       check=True, stdout=subprocess.DEVNULL)
-        subprocess.run(["mksquashfs", image + ".tree", image, "-noappend", "-quiet", "-no-progress", "-b", "4096",
-                        "-noI", "-noD", "-noF", "-noX", "-noId", "-always-use-fragments"], check=True, stdout=subprocess.DEVNULL)
-        subprocess.run(["rm", "-rf", image + ".tree"], check=True)
+def kinds():
+    """Each kind of inode, with and without attributes, of which two share a value."""
+    tree = Tree()
+    tree.add("dir", tarfile.DIRTYPE, attributes=[COLOUR])
+    tree.add("dir/file", data=b"text" * 5, attributes=[COLOUR, ("user.x", "y" * 50)])
+    tree.add("dir/other", data=b"other")
+    tree.add("dir/link", tarfile.SYMTYPE, target="sub/" * 5)
+    tree.add("marked", tarfile.SYMTYPE, target="to", attributes=[("user.x", "1"), ("security.y", "2")])
+    tree.add("hard", tarfile.LNKTYPE, target="dir/file")
+    for name, kind in (("null", tarfile.CHRTYPE), ("disk", tarfile.BLKTYPE), ("pipe", tarfile.FIFOTYPE)):
+        tree.add(name, kind)
+        tree.add(name + "2", kind, attributes=[COLOUR])
+    return tree
+
+
+def blocks():
+    """Files of whole blocks, holes, and ends in fragments and in blocks of their own."""
+    tree = Tree()
+    tree.add("blocks", data=random.Random(3).randbytes(8300))
+    tree.add("holes", data=b"a" + bytes(12300) + b"b")
+    tree.add("zeros", data=bytes(8192))
+    tree.add("linked", tarfile.LNKTYPE, target="blocks")
+    return tree
+
+
+def many():
+    """A directory with an index: its list takes more than one block."""
+    tree = Tree()
+    for i in range(40):
+        tree.add(f"{i:02}" + "x" * 220, tarfile.FIFOTYPE)
+    return tree
+
+
+def main(folder):
+    seeds = {
+        "kinds": kinds().image(*PLAIN),
+        "no-fragments": kinds().image(*PLAIN, "-no-fragments", "-no-exports"),
+        "blocks": blocks().image(*PLAIN, block="4K"),
+        "index": many().image(*PLAIN),
+        "compressed": kinds().image("-comp", "zstd"),
+    }
+    os.makedirs(folder, exist_ok=True)
+    for name, image in seeds.items():
+        with open(os.path.join(folder, name), "wb") as file:
+            file.write(image)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-/* The map parser, on good maps, on every kind of bad one, and on damaged ones. */
+/* The map parser, on good maps, and on every kind of bad one. */
 #define _GNU_SOURCE
 #include "image/map.h"
 
@@ -150,33 +150,10 @@ static void test_refusals(void)
 	}
 }
 
-/* Whatever is read from a damaged map, and whatever is looked for, stays inside it. */
-static void test_damage(void)
-{
-	srand(1);
-	for (int round = 0; round < 200000; round++) {
-		uint8_t *bytes = good_map();
-		struct map map;
-		uint32_t chunk;
-		for (int i = rand() % 4; i >= 0; i--)
-			bytes[rand() % LENGTH] = (uint8_t)rand();
-		if (map_parse(&map, bytes, LENGTH)) {
-			/* Also when it is written to afterwards. */
-			bytes[MAP_HEADER_BYTES + rand() % (9 * CHUNKS)] = (uint8_t)rand();
-			for (int i = 0; i < 8; i++)
-				map_look(&map, (uint64_t)(rand() % 400), (uint64_t)(rand() % 400),
-					 &chunk);
-		}
-		free(bytes);
-	}
-	check("damaged maps", true);
-}
-
 int main(void)
 {
 	test_looks();
 	test_refusals();
-	test_damage();
 	printf("%d passed, %d failed\n", passed, failed);
 	return failed != 0;
 }
