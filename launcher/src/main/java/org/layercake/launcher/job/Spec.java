@@ -115,7 +115,7 @@ public record Spec(String text, ImageName image, List<Mount> mounts, boolean roo
           default -> throw refused(item, "mode is ro or rw");
         };
     String destination = path(item, decode(item, fields[1]));
-    if (destination.equals("/")) {
+    if (destination.chars().allMatch(c -> c == '/')) {
       throw refused(item, "a mount can not replace the container's /");
     }
     return new Mount(path(item, decode(item, fields[0])), destination, mode);

@@ -44,6 +44,7 @@ class SpecTest {
         "image=a;mount=/a/../etc:/b:ro",
         "image=a;mount=/a:/b/..:ro",
         "image=a;mount=/a:/:ro",
+        "image=a;mount=/a://:ro",
         "image=a;mount=/a%00:/b:ro",
         "image=a;mount=/a%2:/b:ro",
         "image=a;mount=/a%zz:/b:ro",
