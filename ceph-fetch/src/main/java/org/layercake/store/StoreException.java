@@ -41,6 +41,11 @@ public final class StoreException extends Exception {
 
   private static final long serialVersionUID = 1;
 
+  /** Others' names may have megabytes: a message keeps its beginning and its end. */
+  private static final int MAX_BEGINNING_CHARS = 6000;
+
+  private static final int MAX_END_CHARS = 2000;
+
   private final Kind kind;
 
   public StoreException(Kind kind, String message) {
@@ -83,6 +88,14 @@ public final class StoreException extends Exception {
 
   /** Text from users and stores ends up in messages. */
   private static String oneLine(String message) {
-    return Text.clean(message.replaceAll("\\p{IsControl}+", " ").strip());
+    return Text.clean(abridged(message).replaceAll("\\p{IsControl}+", " ").strip());
+  }
+
+  private static String abridged(String message) {
+    return message.length() <= MAX_BEGINNING_CHARS + MAX_END_CHARS
+        ? message
+        : message.substring(0, MAX_BEGINNING_CHARS)
+            + " … "
+            + message.substring(message.length() - MAX_END_CHARS);
   }
 }
