@@ -2,6 +2,8 @@ package org.layercake.pack;
 
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
 
+import java.util.Arrays;
+
 /** Headers of tars, for tests; tar(5). */
 final class Tars {
   private static final int BLOCK = TarHeader.BLOCK;
@@ -24,9 +26,17 @@ final class Tars {
     put(header, 157, NAME_BYTES, link);
     put(header, 257, 6, "ustar");
     put(header, 263, 2, "00");
-    putOctal(header, CHECKSUM, 6, TarHeader.checksum(header));
-    header[CHECKSUM + 7] = ' ';
+    putChecksum(header, 0);
     return header;
+  }
+
+  /** Makes the checksum of a header in a tar right. */
+  static void putChecksum(byte[] tar, int offset) {
+    byte[] header = Arrays.copyOfRange(tar, offset, offset + BLOCK);
+    putOctal(header, CHECKSUM, 6, TarHeader.checksum(header));
+    header[CHECKSUM + 6] = 0;
+    header[CHECKSUM + 7] = ' ';
+    System.arraycopy(header, 0, tar, offset, BLOCK);
   }
 
   private static void put(byte[] header, int offset, int length, String text) {
