@@ -66,11 +66,18 @@ def blocks():
     return tree
 
 
-def many():
-    """A directory with an index: its list takes more than one block."""
+def long():
+    """A file whose list of blocks is so long that it is entered in the middle."""
     tree = Tree()
-    for i in range(40):
-        tree.add(f"{i:02}" + "x" * 220, tarfile.FIFOTYPE)
+    tree.add("file", data=b"a" + bytes(2200 * 4096) + b"b")
+    return tree
+
+
+def many():
+    """A directory with an index: its list takes two blocks, and two parts, which have 256 names at most."""
+    tree = Tree()
+    for i in range(262):
+        tree.add(f"{i:03}" + "x" * 22, tarfile.FIFOTYPE)
     return tree
 
 
@@ -79,6 +86,7 @@ def main(folder):
         "kinds": kinds().image(*PLAIN),
         "no-fragments": kinds().image(*PLAIN, "-no-fragments", "-no-exports"),
         "blocks": blocks().image(*PLAIN, block="4K"),
+        "long": long().image(*PLAIN, block="4K"),
         "index": many().image(*PLAIN),
         "compressed": kinds().image("-comp", "zstd"),
     }
