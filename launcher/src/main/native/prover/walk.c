@@ -28,8 +28,7 @@ static const uint64_t BYTES_MAX = 1ULL << 41;
 struct frame {
 	struct directory directory;
 	size_t path_bytes; /* of its own path */
-	struct cursor marks;
-	uint32_t marks_left;
+	struct marks_of_list marks;
 	bool has_mark; /* the next one, which is read */
 	struct mark_of_list mark;
 };
@@ -75,11 +74,8 @@ static bool count_inode(const struct inode *inode)
 
 static void read_mark(struct frame *frame)
 {
-	frame->has_mark = frame->marks_left > 0;
-	if (!frame->has_mark)
-		return;
-	frame->marks_left--;
-	if (!squash_next_mark(&here.image, &frame->marks, &frame->mark))
+	frame->has_mark = frame->marks.left > 0;
+	if (frame->has_mark && !squash_next_mark(&here.image, &frame->marks, &frame->mark))
 		fail_as_read();
 }
 
@@ -92,8 +88,7 @@ static void enter(const struct inode *inode)
 	if (!squash_list(&here.image, inode, 0, &frame->directory))
 		fail_as_read();
 	frame->path_bytes = strlen(here.path);
-	frame->marks = inode->rest;
-	frame->marks_left = inode->indexes;
+	squash_marks(&here.image, inode, &frame->marks);
 	read_mark(frame);
 	tree.depth++;
 }
@@ -107,7 +102,8 @@ static void check_mark(struct frame *frame, const struct directory *before,
 	if (!frame->has_mark || before->offset < mark->offset)
 		return;
 	if (before->offset != mark->offset || before->left != 0 ||
-	    before->cursor.block != mark->block || entry->name_bytes != mark->name_bytes ||
+	    before->cursor.block != mark->cursor.block ||
+	    before->cursor.offset != mark->cursor.offset || entry->name_bytes != mark->name_bytes ||
 	    memcmp(entry->name, mark->name, mark->name_bytes) != 0)
 		fail(EXIT_DAMAGED, "the index of its directory is wrong");
 	read_mark(frame);

@@ -24,17 +24,19 @@ static bool read_list(struct squash *image, struct directory *directory, void *b
 	return true;
 }
 
+static struct cursor start_of(const struct squash *image, const struct inode *inode)
+{
+	return (struct cursor){.block = image->super.directory_table + inode->start,
+			       .end = image->ids.end,
+			       .offset = inode->offset};
+}
+
 static void begin(const struct squash *image, const struct inode *inode,
 		  struct directory *directory)
 {
 	uint64_t total = inode->size <= DOTS_BYTES ? 0 : inode->size - DOTS_BYTES;
 
-	*directory = (struct directory){
-	    .cursor = {.block = image->super.directory_table + inode->start,
-		       .end = image->ids.end,
-		       .offset = inode->offset},
-	    .total = total,
-	};
+	*directory = (struct directory){.cursor = start_of(image, inode), .total = total};
 }
 
 static bool is_name(const char *name, size_t size)
@@ -66,37 +68,48 @@ static bool is_beyond(const struct goal *goal, uint64_t offset, const char *name
 	return compare(name, name_size, goal->name, goal->name_size) > 0;
 }
 
-bool squash_next_mark(struct squash *image, struct cursor *cursor, struct mark_of_list *mark)
+void squash_marks(const struct squash *image, const struct inode *inode,
+		  struct marks_of_list *marks)
+{
+	*marks = (struct marks_of_list){
+	    .cursor = inode->rest, .list = start_of(image, inode), .left = inode->indexes};
+}
+
+bool squash_next_mark(struct squash *image, struct marks_of_list *marks, struct mark_of_list *mark)
 {
 	uint32_t fields[INDEX_BYTES / sizeof(uint32_t)];
 
-	if (!squash_metadata(image, cursor, fields, sizeof(fields)))
+	if (!squash_metadata(image, &marks->cursor, fields, sizeof(fields)))
 		return false;
 	mark->offset = le32toh(fields[0]);
-	mark->block = image->super.directory_table + le32toh(fields[1]);
+	/* As the kernel has it: the blocks before it are full. */
+	mark->cursor = (struct cursor){
+	    .block = image->super.directory_table + le32toh(fields[1]),
+	    .end = marks->list.end,
+	    .offset = (uint32_t)((marks->list.offset + mark->offset) % METADATA_BYTES)};
 	mark->name_bytes = (size_t)le32toh(fields[2]) + 1;
 	if (mark->name_bytes > NAME_MAX_BYTES)
 		return squash_fail(image, "a directory's index makes no sense");
-	return squash_metadata(image, cursor, mark->name, mark->name_bytes);
+	marks->left--;
+	return squash_metadata(image, &marks->cursor, mark->name, mark->name_bytes);
 }
 
 /* Goes to the last part of which the directory's marks say that it is not beyond the goal. */
 static bool skip_to(struct squash *image, const struct inode *inode, struct directory *directory,
 		    const struct goal *goal)
 {
-	struct cursor cursor = inode->rest;
+	struct marks_of_list marks;
 
-	for (uint32_t i = 0; i < inode->indexes; i++) {
+	squash_marks(image, inode, &marks);
+	while (marks.left > 0) {
 		struct mark_of_list mark;
-		if (!squash_next_mark(image, &cursor, &mark))
+		if (!squash_next_mark(image, &marks, &mark))
 			return false;
 		if (mark.offset > directory->total)
 			return squash_fail(image, "a directory's index makes no sense");
 		if (is_beyond(goal, mark.offset, mark.name, mark.name_bytes))
 			break;
-		directory->cursor.block = mark.block;
-		directory->cursor.offset =
-		    (uint32_t)((inode->offset + mark.offset) % METADATA_BYTES);
+		directory->cursor = mark.cursor;
 		directory->offset = mark.offset;
 	}
 	return true;

@@ -139,10 +139,17 @@ struct entry {
 
 /* A place in a large directory's list, by which those who look for a name need not read it all. */
 struct mark_of_list {
-	uint64_t offset; /* in the list */
-	uint64_t block;	 /* where the part begins that starts there */
+	uint64_t offset;      /* in the list */
+	struct cursor cursor; /* where the part begins that starts there */
 	size_t name_bytes;
 	char name[NAME_MAX_BYTES]; /* of the first entry in it */
+};
+
+/* All of them, one after the other. */
+struct marks_of_list {
+	struct cursor cursor;
+	struct cursor list; /* where it begins */
+	uint32_t left;
 };
 
 enum step { STEP_ENTRY, STEP_END, STEP_FAILED };
@@ -198,8 +205,10 @@ bool squash_block(struct squash *image, struct cache *cache, uint64_t position, 
 bool squash_list(struct squash *image, const struct inode *inode, uint64_t offset,
 		 struct directory *directory);
 enum step squash_next_entry(struct squash *image, struct directory *directory, struct entry *entry);
-/* The marks of a directory are at inode->rest, inode->indexes of them. */
-bool squash_next_mark(struct squash *image, struct cursor *cursor, struct mark_of_list *mark);
+void squash_marks(const struct squash *image, const struct inode *inode,
+		  struct marks_of_list *marks);
+/* To be called marks->left times. */
+bool squash_next_mark(struct squash *image, struct marks_of_list *marks, struct mark_of_list *mark);
 bool squash_lookup(struct squash *image, const struct inode *inode, const char *name,
 		   struct entry *entry, bool *found);
 

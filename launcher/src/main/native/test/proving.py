@@ -328,6 +328,21 @@ class DamagedImages(WithDirectory):
                 self.change(where, data)
                 self.assert_damaged("index")
 
+    def test_an_index_of_blocks_that_are_not_full_is_refused(self):
+        # Names are looked up as if they were: the first block ends before the part that the index leads to.
+        self.pack_directory("-noI", files={f"{i:04}" + "n" * 50: b"" for i in range(140)})
+        image = self.image.read_bytes()
+        start, moved = self.super_field("<Q", 72), 100
+        second = start + 2 + 8192
+        rest = struct.unpack_from("<H", image, second)[0] & 0x7FFF
+        mark = image.rindex(b"n" * 50, 0, start) - 4 - 12
+        self.assertGreater(struct.unpack_from("<II", image, mark), (8192 - moved, 0))
+        self.assertEqual(0, prove(self.image).returncode)
+        self.change(mark + 4, struct.pack("<I", 2 + 8192 - moved))
+        self.change(start, struct.pack("<H", 0x8000 | 8192 - moved))
+        self.change(second - moved, struct.pack("<H", 0x8000 | moved + rest) + image[second - moved:second])
+        self.assert_damaged("index")
+
     def test_a_directory_that_holds_itself_is_refused(self):
         self.pack_directory("-noI", files={"sub/file": b"1"})
         image = self.image.read_bytes()
