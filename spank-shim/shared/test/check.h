@@ -8,6 +8,8 @@
 static int passed, failed;
 
 #define CHECK(condition) check(condition, #condition, __FILE__, __LINE__)
+/* With words for what should be, where the condition does not tell. */
+#define EXPECT(condition, what) check(condition, what, __FILE__, __LINE__)
 
 static inline bool check(bool holds, const char *text, const char *file, int line)
 {

@@ -1,23 +1,10 @@
 /* The map parser, on good maps, and on every kind of bad one. */
 #define _GNU_SOURCE
 #include "image/map.h"
+#include "shared/test/check.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static int passed;
-static int failed;
-
-static void check(const char *what, bool good)
-{
-	if (good) {
-		passed++;
-	} else {
-		failed++;
-		printf("FAILED: %s\n", what);
-	}
-}
 
 enum { CHUNKS = 3, LENGTH = MAP_HEADER_BYTES + 9 * CHUNKS };
 
@@ -90,26 +77,26 @@ static void test_looks(void)
 	struct map map;
 	uint32_t chunk;
 
-	check("a good map is one", map_parse(&map, bytes, LENGTH));
-	check("first byte", map_chunk_at(&map, 0) == 0);
-	check("last byte of a chunk", map_chunk_at(&map, 9) == 0);
-	check("first byte of the next", map_chunk_at(&map, 10) == 1);
-	check("last byte", map_chunk_at(&map, 300) == 2);
-	check("beyond", map_chunk_at(&map, 301) == 3 && map_chunk_at(&map, UINT64_MAX) == 3);
-	check("present", map_look(&map, 0, 10, &chunk) == CHUNK_PRESENT);
-	check("nothing is present", map_look(&map, 301, 0, &chunk) == CHUNK_PRESENT);
-	check("reaches into what is absent",
-	      map_look(&map, 9, 2, &chunk) == CHUNK_ABSENT && chunk == 1);
+	EXPECT(map_parse(&map, bytes, LENGTH), "a good map is one");
+	EXPECT(map_chunk_at(&map, 0) == 0, "first byte");
+	EXPECT(map_chunk_at(&map, 9) == 0, "last byte of a chunk");
+	EXPECT(map_chunk_at(&map, 10) == 1, "first byte of the next");
+	EXPECT(map_chunk_at(&map, 300) == 2, "last byte");
+	EXPECT(map_chunk_at(&map, 301) == 3 && map_chunk_at(&map, UINT64_MAX) == 3, "beyond");
+	EXPECT(map_look(&map, 0, 10, &chunk) == CHUNK_PRESENT, "present");
+	EXPECT(map_look(&map, 301, 0, &chunk) == CHUNK_PRESENT, "nothing is present");
+	EXPECT(map_look(&map, 9, 2, &chunk) == CHUNK_ABSENT && chunk == 1,
+	       "reaches into what is absent");
 	bytes[LENGTH - 2] = CHUNK_PRESENT;
-	check("arrives", map_look(&map, 9, 2, &chunk) == CHUNK_PRESENT);
-	check("reaches into what was given up",
-	      map_look(&map, 0, 301, &chunk) == CHUNK_GIVEN_UP && chunk == 2);
+	EXPECT(map_look(&map, 9, 2, &chunk) == CHUNK_PRESENT, "arrives");
+	EXPECT(map_look(&map, 0, 301, &chunk) == CHUNK_GIVEN_UP && chunk == 2,
+	       "reaches into what was given up");
 	bytes[LENGTH - 1] = 3;
-	check("no such state", map_look(&map, 300, 1, &chunk) == CHUNK_INVALID);
-	check("beyond the file", map_look(&map, 300, 2, &chunk) == CHUNK_INVALID);
-	check("offset beyond", map_look(&map, 302, 0, &chunk) == CHUNK_INVALID);
-	check("length overflows", map_look(&map, 1, UINT64_MAX, &chunk) == CHUNK_INVALID);
-	check("no such chunk", map_state(&map, 3) == CHUNK_INVALID);
+	EXPECT(map_look(&map, 300, 1, &chunk) == CHUNK_INVALID, "no such state");
+	EXPECT(map_look(&map, 300, 2, &chunk) == CHUNK_INVALID, "beyond the file");
+	EXPECT(map_look(&map, 302, 0, &chunk) == CHUNK_INVALID, "offset beyond");
+	EXPECT(map_look(&map, 1, UINT64_MAX, &chunk) == CHUNK_INVALID, "length overflows");
+	EXPECT(map_state(&map, 3) == CHUNK_INVALID, "no such chunk");
 	free(bytes);
 }
 
@@ -119,7 +106,7 @@ static void refuses(const char *what, size_t at, uint8_t value)
 	struct map map;
 
 	bytes[at] = value;
-	check(what, !map_parse(&map, bytes, LENGTH));
+	EXPECT(!map_parse(&map, bytes, LENGTH), what);
 	free(bytes);
 }
 
@@ -144,7 +131,7 @@ static void test_refusals(void)
 		if (shorter == NULL)
 			abort();
 		memcpy(shorter, bytes, length);
-		check("cut short", !map_parse(&map, shorter, length));
+		EXPECT(!map_parse(&map, shorter, length), "cut short");
 		free(shorter);
 		free(bytes);
 	}
@@ -154,6 +141,5 @@ int main(void)
 {
 	test_looks();
 	test_refusals();
-	printf("%d passed, %d failed\n", passed, failed);
-	return failed != 0;
+	return summary();
 }

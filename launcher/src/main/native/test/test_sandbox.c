@@ -1,13 +1,12 @@
 /* What the sandbox refuses, in all threads, and that what serving needs still works. */
 #define _GNU_SOURCE
 #include "common/sandbox.h"
+#include "shared/test/check.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -18,23 +17,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static int passed;
-static int failed;
 static pthread_barrier_t gate;
-
-static void check(const char *what, bool good)
-{
-	if (good) {
-		passed++;
-	} else {
-		failed++;
-		printf("FAILED: %s: %s\n", what, strerror(errno));
-	}
-}
 
 static void refused(const char *what, long result)
 {
-	check(what, result == -1 && errno == EPERM);
+	if (!EXPECT(result == -1 && errno == EPERM, what))
+		printf("  %s\n", strerror(errno));
 }
 
 static void try_all(void)
@@ -67,12 +55,12 @@ static void try_all(void)
 					 ? -1
 					 : 0);
 	void *memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	check("memory", memory != MAP_FAILED);
+	EXPECT(memory != MAP_FAILED, "memory");
 	refused("memory made executable", mprotect(memory, 4096, PROT_READ | PROT_EXEC));
-	check("memory made read-only", mprotect(memory, 4096, PROT_READ) == 0);
+	EXPECT(mprotect(memory, 4096, PROT_READ) == 0, "memory made read-only");
 	free(malloc(64 << 20));
-	check("reading", pread(STDIN_FILENO, &byte, 0, 0) == 0 || errno == ESPIPE);
-	check("writing", write(STDOUT_FILENO, "", 0) == 0);
+	EXPECT(pread(STDIN_FILENO, &byte, 0, 0) == 0 || errno == ESPIPE, "reading");
+	EXPECT(write(STDOUT_FILENO, "", 0) == 0, "writing");
 }
 
 static void *other_thread(void *unused)
@@ -96,7 +84,7 @@ int main(void)
 	try_all();
 	pthread_barrier_wait(&gate);
 	pthread_join(thread, NULL);
-	printf("%d passed, %d failed\n", passed, failed);
+	int status = summary();
 	fflush(stdout);
-	_exit(failed != 0);
+	_exit(status);
 }

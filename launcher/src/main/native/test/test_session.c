@@ -1,9 +1,9 @@
 /* That nothing of the launcher's stays open, also where the kernel has no call for that. */
 #define _GNU_SOURCE
 #include "common/session.h"
+#include "shared/test/check.h"
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <unistd.h>
 
 typedef int closer(int first);
@@ -17,20 +17,17 @@ static int count_open(void)
 	return count;
 }
 
-static int try(const char *name, closer *close_all)
+static void leaves_nothing_open(closer *close_all, const char *name)
 {
 	for (int fd = 3; fd < 300; fd++)
 		dup2(0, fd);
-	if (close_all(7) == 0 && count_open() == 7)
-		return 0;
-	printf("FAILED: %s leaves %d open\n", name, count_open());
-	return 1;
+	if (!EXPECT(close_all(7) == 0 && count_open() == 7, name))
+		printf("  leaves %d open\n", count_open());
 }
 
 int main(void)
 {
-	int failed = try("close_from", close_from) + try("close_listed_from", close_listed_from);
-
-	printf("%d failed\n", failed);
-	return failed;
+	leaves_nothing_open(close_from, "close_from");
+	leaves_nothing_open(close_listed_from, "close_listed_from");
+	return summary();
 }

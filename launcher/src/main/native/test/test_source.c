@@ -1,10 +1,10 @@
 /* Which mount sources open, with openat2(2) and without. */
 #define _GNU_SOURCE
 #include "holder/holder.h"
+#include "shared/test/check.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,16 +12,7 @@
 
 typedef int opener(const char *path, int flags);
 
-static int passed;
-static int failed;
 static char work[] = "/tmp/layercake-test.XXXXXX";
-
-static void expect(const char *what, bool holds)
-{
-	holds ? passed++ : failed++;
-	if (!holds)
-		printf("FAILED: %s: %s\n", what, strerror(errno));
-}
 
 /* Opens the same as open(2) does. */
 static void opens(opener *open_path, const char *path, int flags)
@@ -29,8 +20,10 @@ static void opens(opener *open_path, const char *path, int flags)
 	struct stat wanted, got;
 	int plain = open(path, O_PATH | flags), fd = open_path(path, O_PATH | O_CLOEXEC | flags);
 
-	expect(path, plain >= 0 && fd >= 0 && fstat(plain, &wanted) == 0 && fstat(fd, &got) == 0 &&
-			 wanted.st_ino == got.st_ino && wanted.st_dev == got.st_dev);
+	bool same = plain >= 0 && fd >= 0 && fstat(plain, &wanted) == 0 && fstat(fd, &got) == 0 &&
+		    wanted.st_ino == got.st_ino && wanted.st_dev == got.st_dev;
+	if (!EXPECT(same, path))
+		printf("  %s\n", strerror(errno));
 	close(plain);
 	close(fd);
 }
@@ -39,7 +32,8 @@ static void refuses(opener *open_path, const char *path, int flags, int error)
 {
 	int fd = open_path(path, O_PATH | O_CLOEXEC | flags);
 
-	expect(path, fd < 0 && errno == error);
+	if (!EXPECT(fd < 0 && errno == error, path))
+		printf("  %s\n", strerror(errno));
 	close(fd);
 }
 
@@ -74,11 +68,11 @@ static void try_all(opener *open_path)
 
 static void make_files(void)
 {
-	expect("make files", mkdir("dir", 0755) == 0 &&
-				 close(open("dir/file", O_CREAT | O_WRONLY, 0600)) == 0 &&
-				 symlink("dir", "to-dir") == 0 && symlink("..", "dir/up") == 0 &&
-				 symlink("/etc", "to-etc") == 0 && symlink("loop", "loop") == 0 &&
-				 symlink("/proc/self/cwd", "to-cwd") == 0);
+	EXPECT(mkdir("dir", 0755) == 0 && close(open("dir/file", O_CREAT | O_WRONLY, 0600)) == 0 &&
+		   symlink("dir", "to-dir") == 0 && symlink("..", "dir/up") == 0 &&
+		   symlink("/etc", "to-etc") == 0 && symlink("loop", "loop") == 0 &&
+		   symlink("/proc/self/cwd", "to-cwd") == 0,
+	       "make files");
 }
 
 static void remove_files(void)
@@ -100,6 +94,5 @@ int main(void)
 	try_all(open_source_path);
 	try_all(open_step_by_step);
 	remove_files();
-	printf("%d passed, %d failed\n", passed, failed);
-	return failed != 0;
+	return summary();
 }

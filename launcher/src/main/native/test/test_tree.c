@@ -1,6 +1,7 @@
 /* find_in_tree: what a path means inside an image, whatever its symbolic links say. */
 #define _GNU_SOURCE
 #include "holder/holder.h"
+#include "shared/test/check.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,21 +11,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int passed, failed;
-
-static void check(int tree, const char *wanted, int error, const char *path, bool exists)
+static void finds(int tree, const char *wanted, int error, const char *path, bool exists)
 {
 	struct place place;
 	int found = find_in_tree(tree, wanted, &place);
 
-	if (found == error &&
-	    (error != 0 || (strcmp(place.path, path) == 0 && place.exists == exists))) {
-		passed++;
-		return;
-	}
-	failed++;
-	printf("FAILED: %s: error %d, path \"%s\", %s\n", wanted, found, found ? "" : place.path,
-	       !found && place.exists ? "exists" : "missing");
+	if (!EXPECT(found == error &&
+			(error != 0 || (strcmp(place.path, path) == 0 && place.exists == exists)),
+		    wanted))
+		printf("  error %d, path \"%s\", %s\n", found, found ? "" : place.path,
+		       !found && place.exists ? "exists" : "missing");
 }
 
 static int make_tree(char *root)
@@ -47,27 +43,25 @@ int main(void)
 	char root[] = "/tmp/test_tree.XXXXXX", command[64], longest[PATH_MAX + 1];
 	int tree = make_tree(root);
 
-	check(tree, "/", 0, "", true);
-	check(tree, "/a/b", 0, "/a/b", true);
-	check(tree, "//a/./b/", 0, "/a/b", true);
-	check(tree, "/abs/b", 0, "/a/b", true);
-	check(tree, "/rel", 0, "/a/b", true);
-	check(tree, "/a/up", 0, "", true);
-	check(tree, "/a/up/etc/passwd", 0, "/etc/passwd", false);
-	check(tree, "/../../a", 0, "/a", true);
-	check(tree, "/dangling/x", 0, "/gone/far/x", false);
-	check(tree, "/a/b/dots", 0, "/x", false);
-	check(tree, "/a/new/deep", 0, "/a/new/deep", false);
-	check(tree, "/a/file", 0, "/a/file", true);
-	check(tree, "/a/file/x", ENOTDIR, NULL, false);
-	check(tree, "/loop/x", ELOOP, NULL, false);
+	finds(tree, "/", 0, "", true);
+	finds(tree, "/a/b", 0, "/a/b", true);
+	finds(tree, "//a/./b/", 0, "/a/b", true);
+	finds(tree, "/abs/b", 0, "/a/b", true);
+	finds(tree, "/rel", 0, "/a/b", true);
+	finds(tree, "/a/up", 0, "", true);
+	finds(tree, "/a/up/etc/passwd", 0, "/etc/passwd", false);
+	finds(tree, "/../../a", 0, "/a", true);
+	finds(tree, "/dangling/x", 0, "/gone/far/x", false);
+	finds(tree, "/a/b/dots", 0, "/x", false);
+	finds(tree, "/a/new/deep", 0, "/a/new/deep", false);
+	finds(tree, "/a/file", 0, "/a/file", true);
+	finds(tree, "/a/file/x", ENOTDIR, NULL, false);
+	finds(tree, "/loop/x", ELOOP, NULL, false);
 	memset(longest, 'x', PATH_MAX);
 	longest[0] = '/';
 	longest[PATH_MAX] = '\0';
-	check(tree, longest, ENAMETOOLONG, NULL, false);
+	finds(tree, longest, ENAMETOOLONG, NULL, false);
 	snprintf(command, sizeof(command), "rm -r %s", root);
-	if (system(command) != 0)
-		failed++;
-	printf("%d passed, %d failed\n", passed, failed);
-	return failed == 0 ? 0 : 1;
+	CHECK(system(command) == 0);
+	return summary();
 }
