@@ -4,8 +4,8 @@
  * without it gets a message and not a dynamic linker's error.
  */
 #define _GNU_SOURCE
+#include "adopt.h"
 #include "common/die.h"
-#include "holder.h"
 
 #include <dirent.h>
 #include <dlfcn.h>

@@ -8,10 +8,14 @@
  * launcher started is the one that holds the namespaces.
  */
 #define _GNU_SOURCE
-#include "holder.h"
+#include "adopt.h"
 #include "common/die.h"
 #include "common/session.h"
+#include "mounts.h"
+#include "plan.h"
 #include "shared/spec.h"
+#include "stage.h"
+#include "user.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,10 +1,11 @@
 #define _GNU_SOURCE
+#include "mounts.h"
 #include "common/die.h"
-#include "holder.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,9 +1,10 @@
 #define _GNU_SOURCE
+#include "skeleton.h"
 #include "common/die.h"
-#include "holder.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>

@@ -4,11 +4,14 @@
  * root's for some moments, would show what no path shows. proc(5)
  */
 #define _GNU_SOURCE
-#include "holder.h"
+#include "source.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

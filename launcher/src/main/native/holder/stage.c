@@ -10,8 +10,12 @@
  *                 below /var/tmp that any user can make, and start the image found there.
  */
 #define _GNU_SOURCE
+#include "stage.h"
 #include "common/die.h"
-#include "holder.h"
+#include "mounts.h"
+#include "skeleton.h"
+#include "source.h"
+#include "tree.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -6,7 +6,7 @@
  * is only used to tell the user early what ch-run would refuse as that user anyway.
  */
 #define _GNU_SOURCE
-#include "holder.h"
+#include "tree.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 #define _GNU_SOURCE
+#include "user.h"
 #include "common/die.h"
-#include "holder.h"
 
 #include <errno.h>
 #include <grp.h>

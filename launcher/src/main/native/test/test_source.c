@@ -1,6 +1,6 @@
 /* Which mount sources open, with openat2(2) and without. */
 #define _GNU_SOURCE
-#include "holder/holder.h"
+#include "holder/source.h"
 #include "shared/test/check.h"
 
 #include <errno.h>

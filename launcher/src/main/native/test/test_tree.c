@@ -1,6 +1,6 @@
 /* find_in_tree: what a path means inside an image, whatever its symbolic links say. */
 #define _GNU_SOURCE
-#include "holder/holder.h"
+#include "holder/tree.h"
 #include "shared/test/check.h"
 
 #include <errno.h>

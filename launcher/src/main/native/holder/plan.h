@@ -1,0 +1,40 @@
+/*
+ * What a holder is asked to do: its command line, and what becomes of it. Its parts either do what
+ * they say or end the program with one line on stderr and an exit code, die.h.
+ */
+#ifndef LAYERCAKE_PLAN_H
+#define LAYERCAKE_PLAN_H
+
+#include "user.h"
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* One `--mount` or `--site-mount`. */
+struct bind {
+	const char *source;
+	const char *destination;
+	bool writable;
+	bool site;	       /* asked for by the site: left out when it can not be had */
+	int given;	       /* its place on the command line */
+	bool is_dir;	       /* else a file, a device, … */
+	int fd;		       /* the source, opened as the user; -1 when left out */
+	char inside[PATH_MAX]; /* the destination without symbolic links, inside the image */
+};
+
+struct plan {
+	uint32_t job;
+	const char *spool; /* SlurmdSpoolDir */
+	const char *image; /* where the image is mounted */
+	const char *stage; /* an empty directory of ours */
+	const char *pause;
+	const char *ch_run;
+	bool root_inside;
+	struct user user;
+	struct bind *binds;
+	size_t bind_count;
+};
+
+#endif
