@@ -25,8 +25,9 @@ import org.layercake.store.Digest;
  *   x|RECORD                      a pax record for the entry that follows
  * </pre>
  *
- * In the documents, {@code @0} is the first layer's digest and {@code #0} its name, and so on;
- * {@code @c} and {@code #c} are the configuration's, {@code @m} and {@code #m} the manifest's.
+ * In the documents, and a link's target, {@code @0} is the first layer's digest and {@code #0} its
+ * name, and so on; {@code @c} and {@code #c} are the configuration's, {@code @m} and {@code #m} the
+ * manifest's.
  */
 final class ArchiveScript {
   private static final String CONFIG =
@@ -116,7 +117,7 @@ final class ArchiveScript {
     }
     ByteArrayOutputStream tar = new ByteArrayOutputStream();
     files.forEach((name, bytes) -> put(tar, name, TarEntry.FILE, "", bytes));
-    links.forEach((name, to) -> put(tar, name, TarEntry.SYMBOLIC_LINK, to, new byte[0]));
+    links.forEach((name, to) -> put(tar, name, TarEntry.SYMBOLIC_LINK, marked(to), new byte[0]));
     tar.writeBytes(new byte[2 * TarHeader.BLOCK]);
     return tar.toByteArray();
   }
@@ -139,16 +140,22 @@ final class ArchiveScript {
       names.add("\"#" + i + "\"");
       described.add("{\"digest\":\"@" + i + "\"}");
     }
-    String text =
-        document
-            .replace("@*", String.join(",", digests))
-            .replace("#*", String.join(",", names))
-            .replace("%*", String.join(",", described));
+    return marked(
+            document
+                .replace("@*", String.join(",", digests))
+                .replace("#*", String.join(",", names))
+                .replace("%*", String.join(",", described)))
+        .getBytes(ISO_8859_1);
+  }
+
+  /** A text with blobs in place of their marks. */
+  private String marked(String with) {
+    String text = with;
     for (Map.Entry<String, String> mark : documents.entrySet()) {
       if (mark.getKey().length() == 2) {
         text = text.replace(mark.getKey(), mark.getValue());
       }
     }
-    return text.getBytes(ISO_8859_1);
+    return text;
   }
 }
