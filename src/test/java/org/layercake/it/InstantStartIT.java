@@ -81,6 +81,7 @@ class InstantStartIT {
   @Test
   void aReaderWaitsForCephToComeBack() {
     push("instant-paused", 30);
+    String digest = Images.digest("alice", "instant-paused"); // while Ceph still tells
     Cluster.withSlowLink(
         "n2",
         () -> {
@@ -91,8 +92,7 @@ class InstantStartIT {
                   () -> {
                     Cluster.on("head", "ceph osd set pause").text();
                     Cluster.await(
-                        "the launcher waits for Ceph",
-                        () -> isLogged("fill-waits", "instant-paused"));
+                        "the launcher waits for Ceph", () -> isLogged("fill-waits", digest));
                     Cluster.on("head", "ceph osd unset pause").text();
                   }));
         });
@@ -148,7 +148,9 @@ class InstantStartIT {
                       Cluster.salloc("alice", "-w n2 --ch-image=" + image, script, meanwhile);
                   assertTrue(result.err().contains("Input/output error"), result.err());
                   assertEquals("exit 7\n" + sums(image), result.text());
-                  Cluster.await("the log says so", () -> isLogged("read-failed", image));
+                  Cluster.await(
+                      "the log says so",
+                      () -> isLogged("read-failed", Images.digest("alice", image)));
                 }));
   }
 
@@ -253,7 +255,7 @@ class InstantStartIT {
         run("instant-damaged", "cat /data/4 >/dev/null; cat /data/9 | wc -c; cat /etc/os-release");
     assertTrue(result.err().contains("Input/output error"), result.err());
     assertEquals("1000000\nID=layercake-instant-damaged", result.text());
-    assertTrue(isLogged("chunk-lost", "instant-damaged"));
+    assertTrue(isLogged("chunk-lost", Images.digest("alice", "instant-damaged")));
     Cluster.awaitNoJobs();
     Cluster.await(
         "nothing is left of it",
@@ -333,8 +335,7 @@ class InstantStartIT {
     return Images.cached("n2", "alice", image);
   }
 
-  private static boolean isLogged(String event, String image) {
-    String digest = Images.digest("alice", image);
+  private static boolean isLogged(String event, String digest) {
     return launcherLog().contains("event=" + event + " image=u.alice/" + digest);
   }
 

@@ -19,10 +19,10 @@ import java.util.regex.Pattern;
  */
 public record ImageConfig(List<String> environment, String architecture, Run run) {
   /** Variables of the environment; texts of the rest. */
-  static final int MAX_STRINGS = 1000;
+  public static final int MAX_STRINGS = 1000;
 
   /** In UTF-8: of the environment, of the rest. */
-  static final int MAX_BYTES = 48 * 1024;
+  public static final int MAX_BYTES = 48 * 1024;
 
   private static final Pattern VARIABLE =
       Pattern.compile("[A-Za-z_][A-Za-z0-9_]*=[\\t[^\\p{IsControl}\\p{Cs}]]*+");

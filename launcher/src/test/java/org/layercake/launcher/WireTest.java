@@ -7,10 +7,12 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HexFormat;
 import java.util.List;
 import org.junit.jupiter.api.Test;
-import org.layercake.launcher.job.Container;
+import org.layercake.store.ImageConfig;
 
 /** The worked examples of docs/protocol.md, which the C tests read too, and frames that lie. */
 class WireTest {
@@ -73,11 +75,16 @@ class WireTest {
     assertThrows(
         IllegalArgumentException.class,
         () -> Wire.frame(new Reply.Entered(List.of("A=" + "x".repeat(70_000)))));
-    int most = Container.MAX_ENVIRONMENT_BYTES - 2 - "A=".length();
-    Wire.frame(new Reply.Entered(List.of("A=" + "x".repeat(most))));
-    assertThrows(
-        IllegalArgumentException.class,
-        () -> Wire.frame(new Reply.Entered(List.of("A=" + "x".repeat(most + 1)))));
+  }
+
+  @Test
+  void theLargestEnvironmentOfAnImageFitsAFrame() {
+    int bytes = ImageConfig.MAX_BYTES / ImageConfig.MAX_STRINGS - 1;
+    List<String> environment =
+        new ArrayList<>(Collections.nCopies(ImageConfig.MAX_STRINGS, "V=" + "x".repeat(bytes - 2)));
+    assertEquals(environment, new ImageConfig(environment, "x86_64").environment());
+    environment.add("LAYERCAKE_IMAGE=" + "x".repeat(512));
+    Wire.frame(new Reply.Entered(environment));
   }
 
   private static ByteBuffer body(String name) throws Exception {

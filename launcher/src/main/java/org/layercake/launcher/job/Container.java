@@ -1,7 +1,5 @@
 package org.layercake.launcher.job;
 
-import static java.nio.charset.StandardCharsets.UTF_8;
-
 import java.io.IOException;
 import java.util.List;
 import java.util.Optional;
@@ -18,9 +16,6 @@ import org.layercake.store.ExitCode;
  * so whoever asks second waits for the work of the first. Whatever is thrown completes them.
  */
 public final class Container implements AutoCloseable {
-  /** Of an image's environment, with two bytes for the length of each variable: one frame's. */
-  public static final int MAX_ENVIRONMENT_BYTES = 65_536 - 3;
-
   private final JobKey job;
   private final Spec spec;
   private final long arrival;
@@ -170,18 +165,11 @@ public final class Container implements AutoCloseable {
   private void mount(Images images, Slurm slurm) {
     try {
       user = userOf(job);
-      Images.Mounted mounted =
+      image.complete(
           images.mount(
               spec.image(),
               new Images.Reader(user.name(), job.uid(), () -> slurm.job(job)),
-              line -> progress = line);
-      try {
-        refuseLong(mounted.environment());
-      } catch (Abort e) {
-        mounted.close();
-        throw e;
-      }
-      image.complete(mounted);
+              line -> progress = line));
     } catch (Throwable e) { // also an Error: whoever waits would wait for ever
       image.completeExceptionally(Abort.of(e));
     }
@@ -208,17 +196,6 @@ public final class Container implements AutoCloseable {
                 "cannot start a container for uid "
                     + job.uid()
                     + ": no such user on this node (tell the site)"));
-  }
-
-  private static void refuseLong(List<String> environment) throws Abort {
-    long bytes = environment.stream().mapToLong(each -> 2L + each.getBytes(UTF_8).length).sum();
-    if (bytes > MAX_ENVIRONMENT_BYTES) {
-      throw new Abort(
-          ExitCode.DAMAGED,
-          "cannot hand over the image's environment: it is longer than "
-              + MAX_ENVIRONMENT_BYTES
-              + " bytes (build the image with less of it)");
-    }
   }
 
   private Holder startHolder(Images.Mounted mounted) {
