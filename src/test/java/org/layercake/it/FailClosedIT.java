@@ -65,13 +65,13 @@ class FailClosedIT {
 
   @Test
   void aCorruptChunkIsRefused() {
-    String chunks = rados("ls").text();
+    String chunks = Images.rados("alice", "ls").text();
     Images.busybox("alice", "corrupt", "head -c 100000 /dev/urandom >$d/big");
-    for (String object : rados("ls").lines()) {
+    for (String object : Images.rados("alice", "ls").lines()) {
       if (object.startsWith("c/") && !chunks.contains(object)) {
-        rados("get " + object + " $HOME/chunk").text();
+        Images.rados("alice", "get " + object + " $HOME/chunk").text();
         Cluster.as("alice", "printf X | dd of=$HOME/chunk bs=1 seek=100 conv=notrunc").text();
-        rados("put " + object + " $HOME/chunk").text();
+        Images.rados("alice", "put " + object + " $HOME/chunk").text();
       }
     }
     srun("corrupt").refused(74, "corrupt");
@@ -126,14 +126,6 @@ class FailClosedIT {
       Cluster.on("head", "ceph osd unpause").text();
     }
     assertEquals("ID=layercake-unreachable", srun("unreachable").text());
-  }
-
-  private static Cluster.Result rados(String command) {
-    return Cluster.as(
-        "alice",
-        "rados -n client.layercake.alice --keyring $HOME/.config/layercake/keyring -p layercake"
-            + " -N u.alice "
-            + command);
   }
 
   /** A task says where it runs. */

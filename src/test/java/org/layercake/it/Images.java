@@ -87,4 +87,13 @@ final class Images {
             tar)
         .text();
   }
+
+  /** Runs rados(8) in a user's own domain, with the user's key. */
+  static Cluster.Result rados(String user, String command) {
+    return Cluster.as(
+        user,
+        "rados -n client.layercake.%1$s --keyring $HOME/.config/layercake/keyring -p layercake"
+                .formatted(user)
+            + " -N u.%1$s %2$s".formatted(user, command));
+  }
 }

@@ -234,23 +234,20 @@ class InstantStartIT {
 
   @Test
   void aDamagedChunkIsAnIoErrorAndNeverZerosAndTheRestIsRead() {
+    List<String> others = Images.rados("alice", "ls").lines();
     push("instant-damaged", 10);
     // The fourth file's bytes are in the middle of the image, whose chunks are named by content.
-    Cluster.as(
-            "alice",
-            """
-            set -e; layercake pull instant-damaged $HOME/whole
-            rados="rados -n client.layercake.alice --keyring $HOME/.config/layercake/keyring -p layercake -N u.alice"
-            damaged=
-            for chunk in $($rados ls | grep ^c/); do
-              $rados get $chunk $HOME/chunk
-              if grep -qF marker-of-file-4 $HOME/chunk; then
-                head -c $(stat -c %s $HOME/chunk) /dev/zero | $rados put $chunk -; damaged=$chunk
-              fi
-            done
-            rm $HOME/whole $HOME/chunk; [ "$damaged" ]
-            """)
-        .text();
+    List<String> chunks = new ArrayList<>(Images.rados("alice", "ls").lines());
+    chunks.removeAll(others);
+    chunks.removeIf(object -> !object.startsWith("c/"));
+    for (String chunk : chunks) {
+      Images.rados("alice", "get " + chunk + " $HOME/chunk").text();
+      if (Cluster.as("alice", "grep -qF marker-of-file-4 $HOME/chunk").exit() == 0) {
+        Cluster.as("alice", "dd if=/dev/zero of=$HOME/zeros bs=$(stat -c %s $HOME/chunk) count=1")
+            .text();
+        Images.rados("alice", "put " + chunk + " $HOME/zeros").text();
+      }
+    }
     Cluster.Result result =
         run("instant-damaged", "cat /data/4 >/dev/null; cat /data/9 | wc -c; cat /etc/os-release");
     assertTrue(result.err().contains("Input/output error"), result.err());
@@ -268,13 +265,9 @@ class InstantStartIT {
     push("instant-gone", 1);
     Cluster.awaitNoJobs();
     Cluster.on("n2", "rm -f /var/cache/layercake/images/*").text(); // they have parts of it
-    Cluster.as(
-            "alice",
-            """
-            rados="rados -n client.layercake.alice --keyring $HOME/.config/layercake/keyring -p layercake -N u.alice"
-            for chunk in $($rados ls | grep ^c/); do $rados rm $chunk; done
-            """)
-        .text();
+    List<String> chunks = new ArrayList<>(Images.rados("alice", "ls").lines());
+    chunks.removeIf(object -> !object.startsWith("c/"));
+    Images.rados("alice", "rm " + String.join(" ", chunks)).text();
     run("instant-gone", "true").refused(74, "instant-gone", "missing");
   }
 
