@@ -29,11 +29,12 @@ static int wait_for_nothing(const struct pollfd *events, nfds_t count, int timeo
 #undef poll
 #undef lc_connection_open
 
-enum { DEADLINE_MILLIS = 5000, FDS_MAX = 4 };
+enum { DEADLINE_MILLIS = 5000, FDS_MAX = 4, FDS_OPEN_MAX = 40 };
 
 static const uint8_t *reply;
 static size_t reply_bytes;
-static size_t reply_fds;
+static size_t reply_fds; /* with its first half */
+static size_t late_fds;	 /* with the second */
 static bool is_answered;
 
 static void send_fds(int to, const uint8_t *bytes, size_t size, size_t count)
@@ -83,8 +84,11 @@ static int open_answered(struct lc_connection *connection, const char *path, int
 		return lc_fail(error, EXIT_UNAVAILABLE, "no launcher");
 	is_answered = true;
 	open_pair(connection, &launcher);
-	if (reply_bytes > 0)
-		send_fds(launcher, reply, reply_bytes, reply_fds);
+	size_t half = (reply_bytes + 1) / 2;
+	if (half > 0)
+		send_fds(launcher, reply, half, reply_fds);
+	if (reply_bytes > half)
+		send_fds(launcher, reply + half, reply_bytes - half, late_fds);
 	/* Open for what it does not read. */
 	shutdown(launcher, SHUT_WR);
 	close(launcher);
@@ -152,6 +156,7 @@ static void check_replies(void)
 
 	is_answered = false;
 	reply_fds = 2;
+	late_fds = 0;
 	int result = lc_ask_to_enter("", 1, 0, "image=a", check_progress, NULL, &container, &error);
 	INSIST(result <= 0);
 	if (result == 0)
@@ -161,6 +166,7 @@ static void check_replies(void)
 
 	is_answered = false;
 	reply_fds = reply_bytes % FDS_MAX;
+	late_fds = reply_bytes / FDS_MAX % FDS_MAX;
 	result = lc_ask_for_session("", 1, true, check_progress, NULL, &container, &error);
 	if (result == 0)
 		check_container(&container);
@@ -238,23 +244,23 @@ static void check_requests(struct input input)
 	free(spec);
 }
 
-static int next_fd(void)
+static int count_open(void)
 {
-	int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+	int count = 0;
 
-	INSIST(fd >= 0);
-	close(fd);
-	return fd;
+	for (int fd = 0; fd < FDS_OPEN_MAX; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	int fd = next_fd();
+	int open_before = count_open();
 
 	reply = data;
 	reply_bytes = size;
 	check_replies();
 	check_requests((struct input){.at = data, .left = size});
-	INSIST(next_fd() == fd);
+	INSIST(count_open() == open_before);
 	return 0;
 }
