@@ -49,11 +49,16 @@ public final class StoreConfigFuzz {
     Properties properties = new Properties();
     properties.setProperty("store", config.kind().name().toLowerCase(Locale.ROOT));
     properties.setProperty("pool", config.pool());
-    properties.setProperty("ceph-conf", config.cephConf().toString());
+    properties.setProperty("ceph-conf", text(config.cephConf()));
     properties.setProperty("client", config.client());
-    properties.setProperty("keyring", config.keyring().toString());
-    config.directory().ifPresent(path -> properties.setProperty("directory", path.toString()));
+    properties.setProperty("keyring", text(config.keyring()));
+    config.directory().ifPresent(path -> properties.setProperty("directory", text(path)));
     properties.setProperty("replica-reads", config.replicaReads().name().toLowerCase(Locale.ROOT));
     return properties;
+  }
+
+  /** With a slash behind a name that may end in a blank: values are stripped. */
+  private static String text(Path path) {
+    return path.toString().isEmpty() ? "" : path + "/";
   }
 }
