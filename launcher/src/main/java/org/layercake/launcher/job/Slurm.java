@@ -136,6 +136,9 @@ public final class Slurm {
       synchronized (this) {
         config = config == asked ? null : config;
       }
+      if (e.getCause() instanceof InterruptedException) { // the launcher stops
+        throw new InterruptedException();
+      }
       throw e.getCause() instanceof IOException cause ? cause : new IOException(e.getCause());
     }
   }

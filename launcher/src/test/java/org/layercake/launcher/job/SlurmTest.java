@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Instant;
 import java.util.Optional;
+import java.util.concurrent.FutureTask;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -51,6 +52,21 @@ class SlurmTest {
     StoreException failure = assertThrows(StoreException.class, () -> slurm.job(JOB));
     assertTrue(
         failure.getMessage().contains("see \"scontrol\" in launcher.conf"), failure.getMessage());
+  }
+
+  @Test
+  void aLauncherThatStopsWhileItAsksDoesNotSayThatScontrolFails() throws Exception {
+    Path asked = directory.resolve("asked");
+    Slurm slurm = scontrol("echo $$ >" + asked + "; exec sleep 1000");
+    FutureTask<Object> job =
+        new FutureTask<>(() -> assertThrows(InterruptedException.class, () -> slurm.job(JOB)));
+    Thread asker = new Thread(job);
+    asker.start();
+    while (!Files.exists(asked)) {
+      Thread.sleep(10);
+    }
+    asker.interrupt();
+    job.get();
   }
 
   private Slurm scontrol(String text) throws Exception {
