@@ -122,6 +122,21 @@ class RecoveryTest {
   }
 
   @Test
+  void aJobWhoseContainerHasGoneIsNotTakenForOneInItsProlog() throws Exception {
+    NodeRig.Launcher first = node.launcher();
+    first.jobs.register(JOB, NodeRig.SPEC, first.jobs.arrival());
+    Holder holder = first.jobs.enter(node.here(JOB), "", first.jobs.arrival()).start().get();
+    first.stop();
+    node.processes().forEach(ProcessHandle::destroyForcibly);
+    Await.await("the holder has gone", () -> !holder.id().isRunning());
+    node.launcher().stop(); // ends before the job does
+    node.externStep(42, false);
+    Jobs unused = node.launcher().jobs;
+    assertEquals(0, node.states());
+    assertFalse(Files.exists(node.files.note(JOB)));
+  }
+
+  @Test
   void aContainerWhoseSpecIsDamagedIsEnded() throws Exception {
     NodeRig.Launcher first = node.launcher();
     Holder holder =
