@@ -121,7 +121,8 @@ class ActivationTest {
     ServerRig rig = new ServerRig(directory);
     NodeRig node = rig.node;
     Path starts = directory.resolve("starts");
-    node.script(node.library.resolve("holder"), "touch " + starts + "; exec sleep 1000");
+    // What a worker waits for here ends at once when it is interrupted.
+    node.script(directory.resolve("scontrol"), "touch " + starts + "; exec sleep 1000");
     node.externStep(42, true);
     Process launcher =
         new ProcessBuilder(launcher())
@@ -141,7 +142,7 @@ class ActivationTest {
               "    type = head[4] if len(head) == 5 else 'gone'",
               "    if type == 0x41: s.recv(struct.unpack('>I', head[:4])[0] - 1, socket.MSG_WAITALL)",
               "print(type)");
-      Await.await("the holder starts", () -> Files.exists(starts));
+      Await.await("a worker asks Slurm", () -> Files.exists(starts));
       launcher.destroy();
       assertEquals("gone", ServerRig.output(waits));
       launcher.waitFor();
