@@ -32,7 +32,7 @@ LEFT = {
     "descriptors": (
         "setsid python3 -c '\nimport os, socket, time\nos.setuid(10001)\n"
         "s = [socket.socket(socket.AF_UNIX) for i in range(120)]\n"
-        "[x.connect(\"/run/layercake/launcher.sock\") for x in s]\nopen(\"/tmp/connected\", \"w\")\ntime.sleep(4)' &"
+        "[x.connect(\"/run/layercake/launcher.sock\") for x in s]\nopen(\"/tmp/connected\", \"w\")\ntime.sleep(4)' >/dev/null 2>&1 &"
         " until [ -e /tmp/connected ]; do sleep 0.1; done",
         "rm /tmp/connected",
         r"the launcher has \d+ descriptors",
