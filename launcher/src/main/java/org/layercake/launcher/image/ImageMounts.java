@@ -14,6 +14,7 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.layercake.launcher.node.Abort;
 import org.layercake.launcher.node.ProcessId;
@@ -232,7 +233,7 @@ final class ImageMounts {
   private void serve(ImageCache.Lease image, CompletableFuture<Served> flight)
       throws InterruptedException {
     try {
-      Served served = serve(image);
+      Served served = serveOrAgain(image);
       flight.complete(served);
       watch(image.key(), flight, served.server);
     } catch (Abort e) {
@@ -246,6 +247,19 @@ final class ImageMounts {
   private synchronized void forget(ImageKey key, CompletableFuture<Served> flight, Abort failure) {
     mounted.remove(key, flight);
     flight.completeExceptionally(failure);
+  }
+
+  /** A server may be killed while it starts, as when memory is short; another may not be. */
+  private Served serveOrAgain(ImageCache.Lease image) throws Abort, InterruptedException {
+    try {
+      return serve(image);
+    } catch (Abort e) {
+      if (e.exitCode() != ExitCode.INTERNAL || e.getCause() instanceof TimeoutException) {
+        throw e;
+      }
+      log.warn("event=imageserver-again image={} cause={}", image.key(), e.getMessage());
+    }
+    return serve(image);
   }
 
   private Served serve(ImageCache.Lease image) throws Abort, InterruptedException {
@@ -312,7 +326,7 @@ final class ImageMounts {
             "cannot mount the image: its server did not answer in "
                 + limitMillis / 1000
                 + " s (see the launcher's log)",
-            e);
+            new TimeoutException());
       }
       throw ImageServers.unreadable(image, server, e);
     } finally {

@@ -1,16 +1,20 @@
 package org.layercake.launcher.image;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.layercake.launcher.node.Abort;
+import org.layercake.store.ExitCode;
 import org.layercake.store.Image;
 import org.layercake.store.ImageName;
 
@@ -20,15 +24,14 @@ class ImagesTest {
   private static final long MEMORY_BYTES = 1L << 30;
 
   @TempDir Path directory;
+  private Path server;
   private TestStore store;
   private Images images;
 
   @BeforeEach
   void open() throws Exception {
-    Path server = directory.resolve("imageserver");
-    String words = "echo \"$*\" >" + directory.resolve("words") + "; echo mounted; exec sleep 1000";
-    Files.writeString(server, "#!/bin/sh\n" + words + "\n");
-    Files.setPosixFilePermissions(server, PosixFilePermissions.fromString("rwxr-xr-x"));
+    server = directory.resolve("imageserver");
+    server("");
     store = new TestStore(directory.resolve("store"));
     images =
         new Images(
@@ -48,6 +51,27 @@ class ImagesTest {
   void close() {
     images.close();
     store.close();
+  }
+
+  /** Makes the program, which does something before it says that it has mounted. */
+  private void server(String first) throws Exception {
+    Files.writeString(
+        server,
+        """
+        #!/bin/sh
+        echo "$*" >>%s/words
+        %s
+        echo mounted
+        exec sleep 1000
+        """
+            .formatted(directory, first));
+    Files.setPosixFilePermissions(server, PosixFilePermissions.fromString("rwxr-xr-x"));
+  }
+
+  private long starts() throws Exception {
+    try (Stream<String> lines = Files.lines(directory.resolve("words"))) {
+      return lines.count();
+    }
   }
 
   private Image push(String... environment) throws Exception {
@@ -78,5 +102,32 @@ class ImagesTest {
       assertEquals(
           List.of("GREETING=hello", "LAYERCAKE_IMAGE=" + image.pinned()), mounted.environment());
     }
+  }
+
+  @Test
+  void anImageServerThatIsKilledWhileItStartsIsStartedOnceMore() throws Exception {
+    Path once = directory.resolve("once");
+    server("[ -e " + once + " ] || { touch " + once + "; kill -KILL $$; }");
+    try (Images.Mounted mounted = mount(push())) {
+      assertTrue(mounted.isAlive());
+    }
+    assertEquals(2, starts());
+  }
+
+  @Test
+  void anImageServerThatIsKilledAgainIsGivenUp() throws Exception {
+    server("kill -KILL $$");
+    Image image = push();
+    Abort abort = assertThrows(Abort.class, () -> mount(image));
+    assertEquals(ExitCode.INTERNAL, abort.exitCode());
+    assertEquals(2, starts());
+  }
+
+  @Test
+  void anImageServerThatCallsTheImageDamagedIsNotAskedAgain() throws Exception {
+    server("exit 65");
+    Image image = push();
+    assertEquals(ExitCode.DAMAGED, assertThrows(Abort.class, () -> mount(image)).exitCode());
+    assertEquals(1, starts());
   }
 }
