@@ -56,7 +56,7 @@ class InstantStartIT {
 
   @Test
   void aReaderWaitsForALauncherThatIsKilledAndComesBack() {
-    push("instant-killed", 40);
+    push("instant-killed", 60);
     Cluster.withSlowLink(
         "n2",
         () -> {
@@ -80,7 +80,7 @@ class InstantStartIT {
 
   @Test
   void aReaderWaitsForCephToComeBack() {
-    push("instant-paused", 30);
+    push("instant-paused", 80);
     String digest = Images.digest("alice", "instant-paused"); // while Ceph still tells
     Cluster.withSlowLink(
         "n2",
@@ -116,7 +116,7 @@ class InstantStartIT {
 
   /** A job on n2 reads while something has been undone for longer than reads wait, and after. */
   private static void outlast(String image, Runnable end, Runnable begin) {
-    push(image, 30);
+    push(image, 60);
     String script =
         """
         srun sh -c '
