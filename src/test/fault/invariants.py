@@ -124,9 +124,21 @@ def _of_cache(node):
 
 
 def _of_cgroups(node):
+    """Slurm 22.05 itself sometimes leaves the empty cgroup of a job whose last steps end at the same time."""
     for controller in ("freezer", "cpuset", "devices"):
         for place, folders, _ in os.walk(f"/sys/fs/cgroup/{controller}/layercake-cluster/{node.name}"):
-            yield from (f"a cgroup is left: {controller} {os.path.join(place, f)}" for f in folders if f.startswith(("job_", "step_")))
+            for name in folders:
+                path = os.path.join(place, name)
+                if name.startswith("step_") or (name.startswith("job_") and _is_in_use(path)):
+                    yield f"a cgroup is left: {controller} {path}"
+
+
+def _is_in_use(cgroup):
+    try:
+        with open(os.path.join(cgroup, "cgroup.procs")) as file:
+            return file.read() != ""
+    except FileNotFoundError:
+        return False
 
 
 def _of_launcher(node, patient):
