@@ -4,6 +4,7 @@
  * served. The time an image was made at, which nothing reads, says in which way it is tried.
  */
 #define _GNU_SOURCE
+#include "answers.h"
 #include "fuzz_file.h"
 #include "image/image.h"
 #include "shared/test/fuzz.h"
@@ -101,24 +102,6 @@ static bool shakes;
 static bool proved;
 static int questions;
 static uint64_t names_served, bytes_served;
-
-static bool same(const struct answer *one, const struct answer *other)
-{
-	if (one->kind != other->kind || one->size != other->size)
-		return false;
-	switch (one->kind) {
-	case ENTRY:
-		return memcmp(&one->entry, &other->entry, sizeof(one->entry)) == 0;
-	case ATTRIBUTES:
-		return memcmp(&one->attributes, &other->attributes, sizeof(one->attributes)) == 0;
-	case LINK:
-		return strcmp(one->bytes, other->bytes) == 0;
-	case BYTES:
-		return one->size == 0 || memcmp(one->bytes, other->bytes, one->size) == 0;
-	default:
-		return true;
-	}
-}
 
 /* Whatever reads have failed on the way, the answer is the same. */
 static void ask_shaken(const struct request *request, int error, const struct answer *answer)

@@ -3,6 +3,7 @@
  * happened, and (under asan) has lost no memory. Argument: a squashfs image, all of which is read.
  */
 #define _GNU_SOURCE
+#include "answers.h"
 #include "image/filling.h"
 #include "image/image.h"
 
@@ -73,24 +74,6 @@ static int ask_shaken(const struct request *request, struct answer *answer)
 		}
 		failures++;
 		free(answer->bytes);
-	}
-}
-
-static bool same(const struct answer *one, const struct answer *other)
-{
-	if (one->kind != other->kind || one->size != other->size)
-		return false;
-	switch (one->kind) {
-	case ENTRY:
-		return memcmp(&one->entry, &other->entry, sizeof(one->entry)) == 0;
-	case ATTRIBUTES:
-		return memcmp(&one->attributes, &other->attributes, sizeof(one->attributes)) == 0;
-	case LINK:
-		return strcmp(one->bytes, other->bytes) == 0;
-	case BYTES:
-		return one->size == 0 || memcmp(one->bytes, other->bytes, one->size) == 0;
-	default:
-		return true;
 	}
 }
 

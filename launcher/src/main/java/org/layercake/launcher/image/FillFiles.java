@@ -111,21 +111,16 @@ final class FillFiles implements Closeable {
     }
   }
 
-  /** Starts image servers that read the files while they are filled. */
-  interface FillServer {
-    Program start(Path file, List<String> filling) throws Abort, InterruptedException;
-  }
-
   /**
    * Has an image server started on the files, or on the image if it is published by then.
    *
    * @param waitSeconds how long the server waits for one chunk
    */
-  Program serve(ImageMounts.ServerStart published, FillServer filling, int waitSeconds)
+  Program serve(ImageMounts.ServerStart published, ImageMounts.ServerStart filling, int waitSeconds)
       throws Abort, InterruptedException {
     if (beginServing()) {
       try {
-        return filling.start(
+        return filling.with(
             layout.staging(key),
             List.of(
                 layout.fillMap(key).toString(),

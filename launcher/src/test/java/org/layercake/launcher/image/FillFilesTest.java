@@ -101,7 +101,7 @@ class FillFilesTest {
 
   @Test
   void aServerThatFailsWhileTheImageIsOnItsWaySaysSo() {
-    FillFiles.FillServer fails =
+    ImageMounts.ServerStart fails =
         (file, filling) -> {
           throw new Abort(ExitCode.INTERNAL, "no luck");
         };

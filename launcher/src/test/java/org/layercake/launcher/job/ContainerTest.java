@@ -12,16 +12,12 @@ import ch.qos.logback.classic.Logger;
 import ch.qos.logback.classic.spi.ILoggingEvent;
 import ch.qos.logback.core.read.ListAppender;
 import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
-import org.junit.jupiter.api.io.TempDir;
 import org.layercake.launcher.node.Abort;
 import org.layercake.launcher.node.Await;
 import org.layercake.store.ExitCode;
@@ -29,22 +25,7 @@ import org.slf4j.LoggerFactory;
 
 /** How a container fails: whoever waits hears why, and nothing is left. */
 @Timeout(120)
-class ContainerTest {
-  private static final JobKey JOB = new JobKey(42, NodeRig.NOBODY);
-
-  @TempDir Path directory;
-  private NodeRig node;
-
-  @BeforeEach
-  void makeNode() throws Exception {
-    node = new NodeRig(directory);
-  }
-
-  @AfterEach
-  void closeNode() throws Exception {
-    node.close();
-  }
-
+class ContainerTest extends NodeTestCase {
   @Test
   void aClusterWithoutANameIsSaid() throws Exception {
     node.script(node.directory.resolve("scontrol"), "exit 1");

@@ -10,11 +10,8 @@ import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
-import org.junit.jupiter.api.io.TempDir;
 import org.layercake.launcher.node.Abort;
 import org.layercake.launcher.node.Await;
 import org.layercake.launcher.node.Libc;
@@ -23,22 +20,7 @@ import org.layercake.launcher.node.UnixSocketTest;
 import org.layercake.store.ExitCode;
 
 @Timeout(120)
-class HolderTest {
-  private static final JobKey JOB = new JobKey(42, NodeRig.NOBODY);
-
-  @TempDir Path directory;
-  private NodeRig node;
-
-  @BeforeEach
-  void makeNode() throws Exception {
-    node = new NodeRig(directory);
-  }
-
-  @AfterEach
-  void closeNode() throws Exception {
-    node.close();
-  }
-
+class HolderTest extends NodeTestCase {
   private Holder start(String spec) throws Exception {
     return Holder.start(node.settings(), JOB, Spec.parse(spec), Path.of("/image"), "/home/mé");
   }

@@ -7,31 +7,13 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
-import org.junit.jupiter.api.io.TempDir;
 import org.layercake.launcher.node.Await;
 
 /** What a launcher takes up of what an earlier one left. */
 @Timeout(120)
-class RecoveryTest {
-  private static final JobKey JOB = new JobKey(42, NodeRig.NOBODY);
-
-  @TempDir Path directory;
-  private NodeRig node;
-
-  @BeforeEach
-  void makeNode() throws Exception {
-    node = new NodeRig(directory);
-  }
-
-  @AfterEach
-  void closeNode() throws Exception {
-    node.close();
-  }
-
+class RecoveryTest extends NodeTestCase {
   @Test
   void aRestartedLauncherFindsEveryContainer() throws Exception {
     NodeRig.Launcher first = node.launcher();
