@@ -38,7 +38,7 @@ final class Cluster {
 
     /**
      * Asserts a refusal: the exit code, words of its one line on stderr, and nothing on stdout,
-     * where a task would have printed. What was waited for until then does not count.
+     * where a task would have printed. Lines about waiting do not count.
      */
     void refused(int code, String... words) {
       assertEquals(code, exit, () -> "stdout: " + out + "\nstderr: " + err);

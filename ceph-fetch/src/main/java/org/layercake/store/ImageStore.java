@@ -188,8 +188,8 @@ public final class ImageStore implements AutoCloseable {
   }
 
   /**
-   * Begins to store an image under a name: {@link ImagePush#complete} ends that. What would be
-   * refused then is refused now, as far as that can be known.
+   * Begins to store an image under a name: {@link ImagePush#complete} ends that. It refuses now, as
+   * far as that can be known, whatever would be refused then.
    */
   public ImagePush push(ImageName name, String user, Existing existing) throws StoreException {
     return new ImagePush(pushing, Ownership.writable(name, user, "push"), existing);

@@ -19,8 +19,8 @@ import org.slf4j.LoggerFactory;
  * The jobs of this node and their containers.
  *
  * <p>Calls may come in any order and more than once; what contradicts another counts by when it
- * came, not by when it is worked off. What must survive the launcher is in one state file per job;
- * {@link #recover} takes it up again.
+ * came, not by when it is worked off. One state file per job keeps whatever must survive the
+ * launcher; {@link #recover} takes it up again.
  */
 public final class Jobs {
   private static final Logger log = LoggerFactory.getLogger(Jobs.class);
