@@ -40,7 +40,7 @@ class LauncherHung(Hung):
 
 class ImageServerKilled(Killed):
     weight, part = 2.5, "imageserver"
-    may = {74, "read"}  # 74: before the container had its mount
+    may = {"read"}
 
     def targets(self):
         return [p for p in self.node.processes() if p.comm == "imageserver"]

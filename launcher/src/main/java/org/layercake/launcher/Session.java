@@ -146,7 +146,19 @@ final class Session implements Runnable, AutoCloseable {
   }
 
   private void hand(Container container) throws Abort, IOException, InterruptedException {
-    await(container).send(connection, Wire.frame(new Reply.Entered(container.environment())));
+    Container given = container;
+    Holder holder;
+    try {
+      holder = await(given);
+    } catch (Abort e) {
+      if (!container.failedForItsImage()) {
+        throw e;
+      }
+      log.info("event=container-again uid={} cause={}", peer.uid(), e.getMessage());
+      given = jobs.enterAnew(container, arrival); // once: an image may end each of its servers
+      holder = await(given);
+    }
+    holder.send(connection, Wire.frame(new Reply.Entered(given.environment())));
   }
 
   /** Waits as long as the client does: a client that is gone shows when progress is sent. */

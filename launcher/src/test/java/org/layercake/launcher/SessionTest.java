@@ -100,6 +100,49 @@ class SessionTest {
   }
 
   @Test
+  void aStepGetsAnotherContainerWhenTheImageServerEndsBeforeTheHolderHasTheMount()
+      throws Exception {
+    node.externStep(42, true);
+    imageServerNotesItself();
+    holder("mkdir once 2>/dev/null && kill -9 $(cat server) && fail 74 'no mount'; work");
+    Answer answer = answer(USER, HELLO + ENTER_42);
+    assertEquals(0x42, answer.type(), answer.toString());
+  }
+
+  @Test
+  void aStepHearsWhyWhenEachImageServerEnds() throws Exception {
+    node.externStep(42, true);
+    imageServerNotesItself();
+    holder("kill -9 $(cat server); fail 74 'no mount'");
+    assertFails(74, "no mount", answer(USER, HELLO + ENTER_42));
+  }
+
+  @Test
+  void aStepThatFailsForAnotherReasonIsNotTriedAgain() throws Exception {
+    node.externStep(42, true);
+    holder("mkdir once 2>/dev/null && fail 66 'no such directory'; fail 70 'tried again'");
+    assertFails(66, "no such directory", answer(USER, HELLO + ENTER_42));
+  }
+
+  private void imageServerNotesItself() throws IOException {
+    node.script(
+        node.library.resolve("imageserver"),
+        "cd '%s'; echo $$ >server; echo mounted; exec sleep 1000".formatted(directory));
+  }
+
+  private void holder(String script) throws IOException {
+    node.script(
+        node.library.resolve("holder"),
+        """
+        cd '%s'
+        fail() { echo "holder: $2" >&2; exit "$1"; }
+        work() { echo ready; read kept && exec sleep 1000; }
+        """
+                .formatted(directory)
+            + script);
+  }
+
+  @Test
   void rootAnnouncesAJobAndEndsIt() throws Exception {
     assertEquals(0x40, answer(ROOT, HELLO + REGISTER_42).type());
   }

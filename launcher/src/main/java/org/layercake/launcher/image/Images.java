@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import org.layercake.launcher.node.Abort;
 import org.layercake.store.Image;
@@ -82,6 +83,12 @@ public final class Images implements AutoCloseable {
     /** Whether programs can read it. Once false it is never true again: mount the image anew. */
     public boolean isAlive() {
       return mount.isAlive();
+    }
+
+    /** Whether it ceases to be {@link #isAlive} within a time, for which this waits. */
+    public boolean endsWithin(long millis) {
+      mount.onEnd().completeOnTimeout(null, millis, TimeUnit.MILLISECONDS).join();
+      return !isAlive();
     }
 
     /** The file may go when its server has let go of it. */

@@ -16,6 +16,8 @@ import org.layercake.store.ExitCode;
  * so whoever asks second waits for the work of the first. Whatever is thrown completes them.
  */
 public final class Container implements AutoCloseable {
+  private static final long END_MILLIS = 200; // a mount breaks a moment before its server is gone
+
   private final JobKey job;
   private final Spec spec;
   private final long arrival;
@@ -27,6 +29,7 @@ public final class Container implements AutoCloseable {
   private boolean closed; // guarded by this
   private volatile Libc.User user; // once the image is there
   private volatile Holder running; // once it is in the job's state, or about to be
+  private volatile boolean lostImage; // before the holder fails
   private volatile String progress = "";
 
   /** Whoever has the container; called from a worker, without a lock of the container's. */
@@ -128,6 +131,10 @@ public final class Container implements AutoCloseable {
     return process == null ? Long.MAX_VALUE : process.id().startTicks();
   }
 
+  JobKey job() {
+    return job;
+  }
+
   Spec spec() {
     return spec;
   }
@@ -155,6 +162,11 @@ public final class Container implements AutoCloseable {
   /** Whether its image server has died: nothing in the container can be read any more. */
   boolean hasLostItsImage() {
     return image.isDone() && !image.isCompletedExceptionally() && !image.join().isAlive();
+  }
+
+  /** Whether its image server had died when its start failed: another may be had. */
+  public boolean failedForItsImage() {
+    return lostImage;
   }
 
   /** What to tell a user who waits now; empty for nothing. */
@@ -214,6 +226,7 @@ public final class Container implements AutoCloseable {
       if (process != null) {
         process.close();
       }
+      lostImage = mounted.endsWithin(END_MILLIS);
       throw new CompletionException(Abort.of(e));
     }
   }

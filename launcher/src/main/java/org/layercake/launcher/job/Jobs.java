@@ -125,6 +125,11 @@ public final class Jobs {
     return container;
   }
 
+  /** Gives the container that takes the place of one that has lost its image. */
+  public Container enterAnew(Container lost, long arrival) throws Abort {
+    return enter(lost.job(), lost.spec().text(), arrival);
+  }
+
   private void refuseReleased(JobKey key, long arrival) throws Abort {
     if (releases.cameAfter(key.job(), arrival)) {
       throw new Abort(ExitCode.UNAVAILABLE, "job " + key.job() + " has ended on this node");
