@@ -151,11 +151,13 @@ final class Session implements Runnable, AutoCloseable {
     try {
       holder = await(given);
     } catch (Abort e) {
-      if (!container.failedForItsImage()) {
+      if (!container.mayBeTriedAgain()) {
         throw e;
       }
       log.info("event=container-again uid={} cause={}", peer.uid(), e.getMessage());
-      given = jobs.enterAnew(container, arrival); // once: an image may end each of its servers
+      given =
+          jobs.enterAnew(
+              container, arrival); // once: an image, or a job without memory, may end each
       holder = await(given);
     }
     holder.send(connection, Wire.frame(new Reply.Entered(given.environment())));

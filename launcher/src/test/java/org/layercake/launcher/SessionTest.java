@@ -118,6 +118,20 @@ class SessionTest {
   }
 
   @Test
+  void aStepGetsAnotherContainerWhenTheHolderIsKilledBeforeItIsReady() throws Exception {
+    node.externStep(42, true);
+    holder("mkdir once 2>/dev/null && kill -9 $$; work");
+    assertEquals(0x42, answer(USER, HELLO + ENTER_42).type());
+  }
+
+  @Test
+  void aStepHearsWhyWhenEachHolderIsKilled() throws Exception {
+    node.externStep(42, true);
+    holder("kill -9 $$");
+    assertFails(ExitCode.INTERNAL, "holder was ended by signal 9", answer(USER, HELLO + ENTER_42));
+  }
+
+  @Test
   void aStepThatFailsForAnotherReasonIsNotTriedAgain() throws Exception {
     node.externStep(42, true);
     holder("mkdir once 2>/dev/null && fail 66 'no such directory'; fail 70 'tried again'");

@@ -254,7 +254,7 @@ final class ImageMounts {
     try {
       return serve(image);
     } catch (Abort e) {
-      if (e.exitCode() != ExitCode.INTERNAL || e.getCause() instanceof TimeoutException) {
+      if (!e.isKilled()) {
         throw e;
       }
       log.warn("event=imageserver-again image={} cause={}", image.key(), e.getMessage());

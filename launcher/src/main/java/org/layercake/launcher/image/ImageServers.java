@@ -20,8 +20,6 @@ final class ImageServers {
   private static final int MAX_COMMAND_BYTES = 65_536;
   private static final Set<String> THEIRS = Set.of("0", "65534"); // root, then nobody
 
-  private static final int FIRST_SIGNAL = 128; // as Process.exitValue() has them
-
   private ImageServers() {}
 
   /**
@@ -87,13 +85,15 @@ final class ImageServers {
             : new Abort(
                 ExitCode.TEMPORARY, "cannot mount the image: " + words + " (try again)", look);
       default:
-        String cause =
-            status > FIRST_SIGNAL
-                ? "its server was ended by signal " + (status - FIRST_SIGNAL)
-                : "its server exited with status " + status + ": " + words;
+        String next = " (see the kernel's log and the launcher's)";
+        if (status > Program.FIRST_SIGNAL) {
+          int signal = status - Program.FIRST_SIGNAL;
+          return Abort.ofKilled(
+              "cannot mount the image: its server was ended by signal " + signal + next, look);
+        }
         return new Abort(
             ExitCode.INTERNAL,
-            "cannot mount the image: " + cause + " (see the kernel's log and the launcher's)",
+            "cannot mount the image: its server exited with status " + status + ": " + words + next,
             look);
     }
   }

@@ -29,7 +29,7 @@ public final class Container implements AutoCloseable {
   private boolean closed; // guarded by this
   private volatile Libc.User user; // once the image is there
   private volatile Holder running; // once it is in the job's state, or about to be
-  private volatile boolean lostImage; // before the holder fails
+  private volatile boolean mayBeTriedAgain; // before the holder fails
   private volatile String progress = "";
 
   /** Whoever has the container; called from a worker, without a lock of the container's. */
@@ -164,9 +164,9 @@ public final class Container implements AutoCloseable {
     return image.isDone() && !image.isCompletedExceptionally() && !image.join().isAlive();
   }
 
-  /** Whether its image server had died when its start failed: another may be had. */
-  public boolean failedForItsImage() {
-    return lostImage;
+  /** Whether it failed because its image server or its holder was killed: another may be had. */
+  public boolean mayBeTriedAgain() {
+    return mayBeTriedAgain;
   }
 
   /** What to tell a user who waits now; empty for nothing. */
@@ -226,8 +226,9 @@ public final class Container implements AutoCloseable {
       if (process != null) {
         process.close();
       }
-      lostImage = mounted.endsWithin(END_MILLIS);
-      throw new CompletionException(Abort.of(e));
+      Abort abort = Abort.of(e);
+      mayBeTriedAgain = abort.isKilled() || mounted.endsWithin(END_MILLIS);
+      throw new CompletionException(abort);
     }
   }
 

@@ -125,9 +125,9 @@ public final class Jobs {
     return container;
   }
 
-  /** Gives the container that takes the place of one that has lost its image. */
-  public Container enterAnew(Container lost, long arrival) throws Abort {
-    return enter(lost.job(), lost.spec().text(), arrival);
+  /** Gives the container that takes the place of one that failed. */
+  public Container enterAnew(Container failed, long arrival) throws Abort {
+    return enter(failed.job(), failed.spec().text(), arrival);
   }
 
   private void refuseReleased(JobKey key, long arrival) throws Abort {

@@ -14,14 +14,25 @@ public final class Abort extends Exception {
   private static final int MAX_MESSAGE_CHARS = 2000;
 
   private final int exitCode;
+  private final boolean killed;
 
   public Abort(int exitCode, String message) {
     this(exitCode, message, null);
   }
 
   public Abort(int exitCode, String message, Throwable cause) {
+    this(exitCode, message, cause, false);
+  }
+
+  private Abort(int exitCode, String message, Throwable cause, boolean killed) {
     super(oneLine(message), cause);
     this.exitCode = exitCode;
+    this.killed = killed;
+  }
+
+  /** Of a program of ours that somebody else's signal has ended, as when memory is short. */
+  public static Abort ofKilled(String message, Throwable cause) {
+    return new Abort(ExitCode.INTERNAL, message, cause, true);
   }
 
   public static Abort of(StoreException e) {
@@ -52,6 +63,11 @@ public final class Abort extends Exception {
   public boolean isOurs() {
     return exitCode == ExitCode.MISCONFIGURED
         || (exitCode == ExitCode.INTERNAL && getCause() != null);
+  }
+
+  /** Whether a program was killed, so that another try may succeed. */
+  public boolean isKilled() {
+    return killed;
   }
 
   public int exitCode() {

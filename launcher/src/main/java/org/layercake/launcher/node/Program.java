@@ -27,6 +27,9 @@ public final class Program {
 
   private static final int EXIT_SECONDS = 5;
 
+  /** Beyond it an exit status is that of a signal, see {@link #awaitExit}. */
+  public static final int FIRST_SIGNAL = 128;
+
   private final Process process;
   private final ProcessId id;
   private final ProgramOutput output;
@@ -234,6 +237,10 @@ public final class Program {
     }
     int code = process.waitFor();
     output.end();
+    if (code > FIRST_SIGNAL) {
+      return Abort.ofKilled(
+          name + " was ended by signal " + (code - FIRST_SIGNAL) + " (see the kernel's log)", null);
+    }
     String line = output.lastLine();
     String words = line.startsWith(name + ": ") ? line.substring(name.length() + 2) : line;
     // ch-run up to 0.38 says 1 for all of its own failures.
