@@ -13,7 +13,7 @@
 # Of programs, units and, as fuzz_NAME, fuzzers: NAME_PARTS, their sources without .c, of which
 # shared/… are in this folder; NAME_LDFLAGS, NAME_LDLIBS. Of units: NAME_ARGUMENTS. Of units and scripts: NAME_NEEDS, files below
 # the directory of the programs; NAME_ASAN, variables of the environment with the sanitizers.
-# EXTRA_CFLAGS are for all.
+# EXTRA_CFLAGS are for all. SLURM_PREFIX is where Slurm is installed, when the compiler does not know.
 #
 # `make asan` makes the same anew with the address and undefined behaviour sanitizers, in build/asan,
 # and runs it there. `make fuzzers` makes the fuzzers, which takes clang; what they find they write to
@@ -22,11 +22,13 @@
 SHARED := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 MAKEFILES_READ := $(MAKEFILE_LIST)
 
+# CFLAGS, CPPFLAGS and LDFLAGS are the packager's, from the environment or the command line.
 CFLAGS ?= -O2 -g
-CFLAGS += -std=gnu11 -Wall -Wextra -Wshadow -Wformat=2 -Wconversion -Wstrict-prototypes \
+OUR_CFLAGS := -std=gnu11 -Wall -Wextra -Wshadow -Wformat=2 -Wconversion -Wstrict-prototypes \
 	-Wmissing-prototypes -Werror -fstack-protector-strong $(EXTRA_CFLAGS)
-CPPFLAGS += -I. -I$(SHARED)/..
-LDFLAGS += -Wl,-z,relro,-z,now
+# As a system's headers, since Slurm's own have warnings.
+OUR_CPPFLAGS = -I. -I$(SHARED)/.. $(SLURM_PREFIX:%=-isystem %/include)
+OUR_LDFLAGS := -Wl,-z,relro,-z,now
 FORTIFY := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 SANITIZE := -U_FORTIFY_SOURCE -fsanitize=address,undefined -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer
@@ -46,11 +48,11 @@ all: $(PROGRAMS:%=build/%)
 define compile
 $(1)/obj/%.o: %.c $(MAKEFILES_READ)
 	@mkdir -p $$(@D)
-	$$($(5)) $$(CPPFLAGS) $$(CFLAGS) $(2) -MMD -MP -c -o $$@ $$<
+	$$($(5)) $$(OUR_CPPFLAGS) $$(CPPFLAGS) $$(OUR_CFLAGS) $$(CFLAGS) $(2) -MMD -MP -c -o $$@ $$<
 
 $(1)/obj/shared/%.o: $(SHARED)/%.c $(MAKEFILES_READ)
 	@mkdir -p $$(@D)
-	$$($(5)) $$(CPPFLAGS) $$(CFLAGS) $(2) -MMD -MP -c -o $$@ $$<
+	$$($(5)) $$(OUR_CPPFLAGS) $$(CPPFLAGS) $$(OUR_CFLAGS) $$(CFLAGS) $(2) -MMD -MP -c -o $$@ $$<
 
 endef
 
@@ -58,7 +60,7 @@ endef
 define link
 $(1)/$(3): $($(4)_PARTS:%=$(1)/obj/%.o) $(MAKEFILES_READ)
 	@mkdir -p $$(@D)
-	$$($(5)) $$(LDFLAGS) $(2) $($(4)_LDFLAGS) -o $$@ $$(filter %.o,$$^) $($(4)_LDLIBS)
+	$$($(5)) $$(OUR_LDFLAGS) $$(LDFLAGS) $(2) $($(4)_LDFLAGS) -o $$@ $$(filter %.o,$$^) $($(4)_LDLIBS)
 
 endef
 

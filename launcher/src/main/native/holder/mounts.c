@@ -10,7 +10,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+/*
+ * open_tree(2) and move_mount(2) by their numbers, which are those of every architecture but Alpha:
+ * glibc has the functions since 2.36, and <linux/mount.h> is at odds with <sys/mount.h> before it.
+ */
+enum {
+	CALL_OPEN_TREE = 428,
+	CALL_MOVE_MOUNT = 429,
+	CLONE_TREE = 1,	       /* OPEN_TREE_CLONE; OPEN_TREE_CLOEXEC is O_CLOEXEC */
+	FROM_EMPTY_PATH = 0x4, /* MOVE_MOUNT_F_EMPTY_PATH */
+};
 
 /* One line of /proc/self/mountinfo, proc(5). */
 struct mount_entry {
@@ -104,7 +116,7 @@ static void free_mounts(struct mount_entry *list, size_t count)
 int enter_private_mounts(int job_namespace, const char *image)
 {
 	/* Before anything else: no other namespace has to show the image. */
-	int mount_fd = open_tree(AT_FDCWD, image, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	int mount_fd = (int)syscall(CALL_OPEN_TREE, AT_FDCWD, image, CLONE_TREE | O_CLOEXEC);
 
 	if (mount_fd < 0)
 		die(errno == ENOSYS ? EXIT_MISCONFIGURED : EXIT_INPUT,
@@ -123,7 +135,7 @@ int enter_private_mounts(int job_namespace, const char *image)
 
 void attach_mount(int mount_fd, const char *target)
 {
-	if (move_mount(mount_fd, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0 ||
+	if (syscall(CALL_MOVE_MOUNT, mount_fd, "", AT_FDCWD, target, FROM_EMPTY_PATH) < 0 ||
 	    mount(NULL, target, NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		die(EXIT_INTERNAL, "cannot attach a mount to \"%s\": %s", target, strerror(errno));
 	close(mount_fd);
