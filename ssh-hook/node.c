@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The number that a text begins with, when it ends at `end`; else 0. */
-static uint32_t parse_job(const char *text, char end)
+/* The number that a text begins with, when a slash ends it; else 0. */
+static uint32_t parse_job(const char *text)
 {
 	char *rest;
 
@@ -15,12 +15,7 @@ static uint32_t parse_job(const char *text, char end)
 		return 0;
 	errno = 0;
 	unsigned long number = strtoul(text, &rest, 10);
-	return errno == 0 && *rest == end && number < UINT32_MAX ? (uint32_t)number : 0;
-}
-
-uint32_t lc_job_of_variable(const char *value)
-{
-	return value != NULL ? parse_job(value, '\0') : 0;
+	return errno == 0 && *rest == '/' && number < UINT32_MAX ? (uint32_t)number : 0;
 }
 
 uint32_t lc_job_of_cgroups(FILE *cgroups)
@@ -35,7 +30,7 @@ uint32_t lc_job_of_cgroups(FILE *cgroups)
 	while (job == 0 && getline(&line, &size, cgroups) > 0) {
 		const char *found = strstr(line, before);
 		if (found != NULL)
-			job = parse_job(found + sizeof(before) - 1, '/');
+			job = parse_job(found + sizeof(before) - 1);
 	}
 	free(line);
 	return job;
@@ -50,7 +45,7 @@ uint32_t lc_session_job(void)
 		job = lc_job_of_cgroups(cgroups);
 		fclose(cgroups);
 	}
-	return job != 0 ? job : lc_job_of_variable(getenv("SLURM_JOB_ID"));
+	return job;
 }
 
 const char *lc_socket_path(const char *run_directory, char *path, size_t size)

@@ -10,12 +10,13 @@
 
 /*
  * The job of this session: the one into whose cgroup pam_slurm_adopt has put it, which its user
- * cannot change, else the one in SLURM_JOB_ID; 0 when there is neither.
+ * cannot change. 0 when it is in none, and when its cgroup has the job's SLUID for a name, as with
+ * Slurm 26.05 and cgroup v2: the launcher knows which job that is. Variables of the environment are
+ * not believed.
  */
 uint32_t lc_session_job(void);
 
-/* The parts of it: what a variable of the environment says, and a file like /proc/self/cgroup. */
-uint32_t lc_job_of_variable(const char *value);
+/* The same of a file like /proc/self/cgroup. */
 uint32_t lc_job_of_cgroups(FILE *cgroups);
 
 /* The launcher's socket, or NULL when the name of the run directory is too long. */

@@ -70,13 +70,12 @@ static bool ask(const char *run_directory, struct lc_container *container)
 
 _Noreturn static void refuse_host(void)
 {
-	const char *job = getenv("SLURM_JOB_ID");
 	struct lc_error error;
 
-	lc_fail(&error, EXIT_PERMISSION,
-		"job %s has no container on this node, and ssh is for containers only here (submit "
-		"with --ch-image, or use srun)",
-		job != NULL ? job : "of this session");
+	lc_fail(
+	    &error, EXIT_PERMISSION,
+	    "your job has no container on this node, and ssh is for containers only here (submit "
+	    "with --ch-image, or use srun)");
 	refuse(&error);
 }
 

@@ -7,17 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void test_job_ids(void)
-{
-	CHECK(lc_job_of_variable("42") == 42);
-	CHECK(lc_job_of_variable("4294967294") == 4294967294U);
-	CHECK(lc_job_of_variable(NULL) == 0 && lc_job_of_variable("") == 0);
-	CHECK(lc_job_of_variable("0") == 0 && lc_job_of_variable("-1") == 0);
-	CHECK(lc_job_of_variable(" 1") == 0 && lc_job_of_variable("42x") == 0);
-	CHECK(lc_job_of_variable("4294967295") == 0);
-	CHECK(lc_job_of_variable("99999999999999999999") == 0);
-}
-
 static void gives_job(const char *cgroups, uint32_t job)
 {
 	FILE *file = fmemopen((void *)(uintptr_t)cgroups, strlen(cgroups), "r");
@@ -32,6 +21,13 @@ static void test_jobs_of_cgroups(void)
 	gives_job("9:pids:/\n3:cpuset:/slurm_n1/uid_1001/job_42/step_extern\n", 42);
 	gives_job("0::/system.slice/slurmstepd.scope/job_42/step_extern/user/task_special\n", 42);
 	gives_job("0::/user.slice\n", 0);
+	gives_job("0::/slurmstepd.scope/s7DSM8BR8ASJ00/step_extern/user/task_special\n", 0);
+	gives_job("0::/job_4294967294/step_extern\n", 4294967294U);
+	gives_job("0::/job_4294967295/step_extern\n", 0);
+	gives_job("0::/job_99999999999999999999/step_extern\n", 0);
+	gives_job("0::/job_0/x\n1::/job_-1/x\n2::/job_ 1/x\n3::/job_42x/x\n", 0);
+	setenv("SLURM_JOB_ID", "42", 1);
+	CHECK(lc_session_job() == 0);
 	gives_job("0::/job_x/\n1::/job_/\n2::/job_12\n3::/myjob_12/x\n", 0);
 }
 
@@ -86,7 +82,6 @@ static void test_scripts(void)
 
 int main(void)
 {
-	test_job_ids();
 	test_jobs_of_cgroups();
 	test_socket_path();
 	test_what_is_a_transfer();

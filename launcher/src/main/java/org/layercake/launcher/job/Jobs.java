@@ -2,6 +2,7 @@ package org.layercake.launcher.job;
 
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
@@ -30,6 +31,7 @@ public final class Jobs {
   private final Images images;
   private final JobTable jobs;
   private final Containers containers;
+  private final SessionJob sessionJob;
   private final Releases releases = new Releases();
   // What an earlier launcher left counts as 0, and what ends it as 1.
   private final AtomicLong arrivals = new AtomicLong(1);
@@ -43,6 +45,7 @@ public final class Jobs {
     this.jobs = new JobTable(files);
     this.containers =
         new Containers(settings, images, slurm, workers, files, jobs, this::releaseIfEnded);
+    this.sessionJob = new SessionJob(Path.of("/proc"), settings.slurmSpoolDirectory());
     files.prepare();
     Files.createDirectories(settings.stage());
   }
@@ -170,7 +173,7 @@ public final class Jobs {
   }
 
   private JobKey jobOfSession(UnixSocket.Peer peer, long claimed) {
-    long adopted = SessionJob.of(peer.pid());
+    long adopted = sessionJob.of(peer.pid());
     JobKey key = new JobKey(adopted != 0 ? adopted : claimed, peer.uid());
     if (jobs.has(key) || (key.job() != 0 && hasExternStep(key.job()))) {
       return key;

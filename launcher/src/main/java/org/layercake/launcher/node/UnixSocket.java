@@ -305,6 +305,20 @@ public final class UnixSocket {
     return connect(path.toString(), SOCK_STREAM);
   }
 
+  /**
+   * Who listens on a stream socket. Connects and says nothing; never waits.
+   *
+   * @throws IOException also when others wait there already, as many as may
+   */
+  public static Peer listener(Path path) throws IOException {
+    int fd = connect(path.toString(), SOCK_STREAM | SOCK_NONBLOCK);
+    try {
+      return peer(fd);
+    } finally {
+      Libc.close(fd);
+    }
+  }
+
   private static int connect(String path, int type) throws IOException {
     byte[] address = address(path);
     int fd = check(LIBC.socket(AF_UNIX, type | SOCK_CLOEXEC, 0), "make a socket for", path);
