@@ -95,12 +95,13 @@ static bool is_ordered(const uint64_t *starts, size_t count, uint64_t bytes)
 
 static bool parse_compression(struct squash *image, unsigned compression)
 {
+	/* A squashfuse may have been built to read it, that of another node not. */
+	if (compression == LZMA_COMPRESSION)
+		return squash_fail(image, "it is compressed by lzma, which Linux does not read");
 	image->decompress = sqfs_decompressor_get((sqfs_compression_type)compression);
-	if (image->decompress != NULL)
-		return true;
-	return squash_fail(image, compression == LZMA_COMPRESSION
-				      ? "it is compressed by lzma, which nothing reads any more"
-				      : "its kind of compression is unknown");
+	if (image->decompress == NULL)
+		return squash_fail(image, "its kind of compression is unknown");
+	return true;
 }
 
 static bool parse_super(struct squash *image, const uint8_t *bytes, uint64_t file_bytes)

@@ -28,7 +28,11 @@ is() { if [ "$2" = "$3" ]; then pass; else fail "$1: expected \"$2\", found \"$3
 # has WHAT PART FOUND
 has() { case "$3" in *"$2"*) pass ;; *) fail "$1: expected \"…$2…\", found \"$3\"" ;; esac; }
 
-as() { setpriv --reuid="$1" --regid="$1" --init-groups --reset-env "${@:2}"; }
+# The PATH that setpriv sets lacks /bin where the machine has all in /usr/bin; images may not.
+as() {
+	setpriv --reuid="$1" --regid="$1" --init-groups --reset-env \
+		env PATH=/usr/local/bin:/usr/bin:/bin "${@:2}"
+}
 
 make_users() {
 	cat >"$work/passwd" <<-END

@@ -16,6 +16,7 @@ import signal
 import struct
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import tempfile
 import threading
@@ -194,7 +195,8 @@ def tree_digest(tree):
 def make_tree(tree):
     rng = random.Random(7)
     tree.mkdir()
-    for source in ("/usr/share/perl", "/usr/lib/python3.11/json", "/usr/lib/python3.11/email"):
+    library = sysconfig.get_path("stdlib")
+    for source in ("/usr/share/perl", f"{library}/json", f"{library}/email"):
         if Path(source).exists():
             shutil.copytree(source, tree / Path(source).name, symlinks=True)
     many = tree / "many"
@@ -473,12 +475,12 @@ class Streaming(unittest.TestCase):
     @unittest.skipIf(SANITIZED, "the sanitizer needs more memory than a server may have")
     def test_without_memory_for_its_chunks_a_server_says_so_and_ends(self):
         blank = self.work / "blank"
-        blank.write_bytes(bytes(256 << 10))
+        blank.write_bytes(bytes(1 << 20))
         filling = Filling(self.work / "filling", blank, low=1, high=1)
-        with self.serving(filling, under=("prlimit", f"--data={4 << 20}")) as server:
+        with self.serving(filling, under=("prlimit", f"--data={12 << 20}")) as server:
             self.assertEqual(server.process.wait(10), 70)
             self.assertEqual(server.words(),
-                             "imageserver: cannot remember 262144 chunks: no memory\n")
+                             "imageserver: cannot remember 1048576 chunks: no memory\n")
 
     def test_server_joins_the_cgroup_it_is_given(self):
         """In whatever hierarchy there is; a plain file stands in where there is none."""
