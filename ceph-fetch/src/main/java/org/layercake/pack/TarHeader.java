@@ -5,7 +5,7 @@ import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import java.io.IOException;
 
 /** A block of a tar that describes a file or what follows: ustar, or GNU's older format; tar(5). */
-record TarHeader(byte[] block) {
+final class TarHeader {
   static final int BLOCK = 512;
 
   private static final int NAME_BYTES = 100;
@@ -21,6 +21,12 @@ record TarHeader(byte[] block) {
   private static final int MAGIC = 257;
   private static final int PREFIX = 345;
   private static final int PREFIX_BYTES = 155;
+
+  private final byte[] block;
+
+  private TarHeader(byte[] block) {
+    this.block = block;
+  }
 
   /**
    * Takes a block for a header.

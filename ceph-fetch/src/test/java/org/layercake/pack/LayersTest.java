@@ -284,7 +284,7 @@ class LayersTest extends CommandTest {
         "cd \"$0\"; find . -mindepth 1 -printf '%y %m %T@ %n %s %P -> %l\\n'"
             + " | sed -E 's/^(d [0-9]+ [0-9.]+) [0-9]+ [0-9]+/\\1/; s/^(l [0-9]+) [0-9.]+/\\1/'"
             + " | sort; find . -type f -print0 | sort -z | xargs -0 sha256sum;"
-            + " getfattr -R -h -d -m '^user[.][^r]' -e hex .";
+            + " find . -print0 | sort -z | xargs -0 getfattr -h -d -m '^user[.][^r]' -e hex";
     return new String(run("sh", "-c", script, tree.toString()), ISO_8859_1);
   }
 }

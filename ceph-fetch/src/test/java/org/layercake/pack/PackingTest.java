@@ -187,7 +187,7 @@ class PackingTest extends CommandTest {
     String script =
         "cd \"$0\"; find . -mindepth 1 -printf '%y %m %Ts %n %s %P -> %l\\n'"
             + " | sed -E 's/^(d [0-9]+ [0-9]+) [0-9]+ [0-9]+/\\1/' | sort;"
-            + " getfattr -R -h -d -m '^user[.]' -e hex .";
+            + " find . -print0 | sort -z | xargs -0 getfattr -h -d -m '^user[.]' -e hex";
     String listing = new String(run("sh", "-c", script, tree.toString()), ISO_8859_1);
     assertTrue(listing.contains("soft"), listing);
     return listing;

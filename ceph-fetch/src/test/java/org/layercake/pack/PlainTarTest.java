@@ -154,8 +154,17 @@ class PlainTarTest extends CommandTest {
     String digest = push(tar);
     assertEquals(digest, push(tar));
     assertEquals(
-        "# file: d\nuser.50%=0x76\n\n# file: d/f\nuser.a=0x00ff0a3d\n\n"
-            + "# file: d/g\nuser.a=0x00ff0a3d\n\n",
+        """
+        # file: d
+        user.50%=0x76
+
+        # file: d/f
+        user.a=0x00ff0a3d
+
+        # file: d/g
+        user.a=0x00ff0a3d
+
+        """,
         attributes());
   }
 
@@ -215,7 +224,8 @@ class PlainTarTest extends CommandTest {
   private String attributes() throws Exception {
     Path unpacked = work.resolve("unpacked");
     run("unsquashfs", "-quiet", "-no-progress", "-d", unpacked.toString(), pulled("t").toString());
-    String script = "cd \"$0\"; getfattr -R -h -d -m - -e hex * | sed s/==/=/";
+    String script =
+        "cd \"$0\"; find . -print0 | sort -z | xargs -0 getfattr -h -d -m - -e hex | sed s/==/=/";
     return new String(run("sh", "-c", script, unpacked.toString()), ISO_8859_1);
   }
 

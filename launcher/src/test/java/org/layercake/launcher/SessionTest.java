@@ -125,6 +125,13 @@ class SessionTest {
   }
 
   @Test
+  void aStepGetsAnotherContainerWhenTheHolderIsKilledAsSoonAsItIsReady() throws Exception {
+    node.externStep(42, true);
+    holder("mkdir once 2>/dev/null && echo ready && kill -9 $$; work");
+    assertEquals(0x42, answer(USER, HELLO + ENTER_42).type());
+  }
+
+  @Test
   void aStepHearsWhyWhenEachHolderIsKilled() throws Exception {
     node.externStep(42, true);
     holder("kill -9 $$");

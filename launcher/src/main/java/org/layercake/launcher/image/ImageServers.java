@@ -70,31 +70,28 @@ final class ImageServers {
       throws InterruptedException {
     int status = server.awaitExit();
     String words = server.lastWords();
-    switch (status) {
-      case ExitCode.DAMAGED:
-        return new Abort(
-            ExitCode.DAMAGED,
-            "cannot mount the image: it is not a readable squashfs file: "
-                + words
-                + " (push it again)",
-            look);
-      case ExitCode.TEMPORARY:
-        Abort trouble = image.trouble();
-        return trouble != null
-            ? trouble
-            : new Abort(
-                ExitCode.TEMPORARY, "cannot mount the image: " + words + " (try again)", look);
-      default:
-        String next = " (see the kernel's log and the launcher's)";
-        if (status > Program.FIRST_SIGNAL) {
-          int signal = status - Program.FIRST_SIGNAL;
-          return Abort.ofKilled(
-              "cannot mount the image: its server was ended by signal " + signal + next, look);
-        }
-        return new Abort(
-            ExitCode.INTERNAL,
-            "cannot mount the image: its server exited with status " + status + ": " + words + next,
-            look);
+    Abort trouble = status == ExitCode.TEMPORARY ? image.trouble() : null;
+    if (trouble != null) {
+      return trouble;
     }
+    String cannot = "cannot mount the image: ";
+    String see = " (see the kernel's log and the launcher's)";
+    if (status > Program.FIRST_SIGNAL) {
+      int signal = status - Program.FIRST_SIGNAL;
+      return Abort.ofKilled(cannot + "its server was ended by signal " + signal + see, look);
+    }
+    return switch (status) {
+      case ExitCode.DAMAGED ->
+          new Abort(
+              status,
+              cannot + "it is not a readable squashfs file: " + words + " (push it again)",
+              look);
+      case ExitCode.TEMPORARY -> new Abort(status, cannot + words + " (try again)", look);
+      default ->
+          new Abort(
+              ExitCode.INTERNAL,
+              cannot + "its server exited with status " + status + ": " + words + see,
+              look);
+    };
   }
 }

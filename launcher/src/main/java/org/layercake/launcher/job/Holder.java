@@ -66,7 +66,7 @@ public final class Holder implements AutoCloseable {
       return holder;
     } catch (IOException e) {
       program.handle().destroyForcibly();
-      throw new Abort(ExitCode.INTERNAL, "the container ended at once: " + e.getMessage(), e);
+      throw Abort.ofKilled("the container ended at once: " + e.getMessage(), e);
     }
   }
 
