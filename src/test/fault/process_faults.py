@@ -79,7 +79,9 @@ class TaskKilled(Killed):
 
     def targets(self):
         users = cluster.USERS.values()
-        return [p for p in self.node.processes() if p.uid in users and p.comm not in HolderKilled.comms | {"sshd"}]
+        # A slurmstepd is the user only for moments; Slurm does not get over its end.
+        others = HolderKilled.comms | {"sshd", "slurmstepd"}
+        return [p for p in self.node.processes() if p.uid in users and p.comm not in others]
 
 
 class SessionKilled(Killed):
