@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-static const uint8_t MAGIC[8] = "LCKMAP\0\1";
+static const uint8_t MAGIC[8] = {'L', 'C', 'K', 'M', 'A', 'P', 0, 1};
 
 static uint64_t end_of(const struct map *map, uint32_t chunk)
 {

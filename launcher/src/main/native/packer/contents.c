@@ -8,7 +8,7 @@
 
 enum { CONTENTS_PER_SHELF = 4096 };
 
-static const char MAGIC[8] = "lcpack1\n";
+static const char MAGIC[8] = {'l', 'c', 'p', 'a', 'c', 'k', '1', '\n'};
 
 /* libsquashfs keeps the places of the pointers, so they must not move. */
 static sqfs_inode_generic_t **shelves[MAX_INODES / CONTENTS_PER_SHELF];
