@@ -183,12 +183,25 @@ final class Containers {
     }
   }
 
+  /** For tasks that are still in a container which nobody can enter any more. */
+  private void keepImage(Job job, JobState.Running running) throws Abort, InterruptedException {
+    if (!ExternStep.isHere(settings.slurmSpoolDirectory(), job.key.job())) {
+      return;
+    }
+    Images.Mounted image =
+        images.mountedBefore(running.image(), running.environment(), job.key.uid());
+    if (image != null) {
+      job.orphans.put(running, image);
+    }
+  }
+
   private Container find(Job job, JobState.Running running) throws Abort, InterruptedException {
     Holder holder;
     try {
       holder = Holder.find(running.holder());
     } catch (IOException e) {
       log.info("event=holder-gone job={} pid={}", job.key.job(), running.holder().pid());
+      keepImage(job, running);
       return null;
     }
     Images.Mounted image = null;

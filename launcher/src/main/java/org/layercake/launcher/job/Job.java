@@ -5,6 +5,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.stream.Stream;
+import org.layercake.launcher.image.Images;
 import org.layercake.launcher.node.Libc;
 
 /** What is known of a job of this node. Guarded by itself, but for its key. */
@@ -14,6 +16,8 @@ final class Job {
 
   final JobKey key;
   final Map<String, Container> containers = new ConcurrentHashMap<>(); // by spec; read by any
+  // What tasks still read whose container's holder has ended; a launcher that was there has none.
+  final Map<JobState.Running, Images.Mounted> orphans = new ConcurrentHashMap<>();
   String registeredSpec = "";
   long registered; // arrival of the request that said so
   Libc.User user;
@@ -49,13 +53,19 @@ final class Job {
   }
 
   boolean isIdle() {
-    return registeredSpec.isEmpty() && containers.isEmpty();
+    return registeredSpec.isEmpty() && containers.isEmpty() && orphans.isEmpty();
+  }
+
+  void closeOrphans() {
+    orphans.values().forEach(Images.Mounted::close);
+    orphans.clear();
   }
 
   /** What a later launcher must know of it. */
   JobState state() {
+    Stream<JobState.Running> whole = containers.values().stream().map(Container::running);
     List<JobState.Running> running =
-        containers.values().stream().map(Container::running).filter(Objects::nonNull).toList();
+        Stream.concat(whole.filter(Objects::nonNull), orphans.keySet().stream()).toList();
     return new JobState(key, registeredSpec, user, knownSinceSeconds, running);
   }
 }

@@ -243,6 +243,7 @@ public final class Jobs {
     List<Container> ended =
         job.containers.values().stream().filter(c -> c.arrival() < arrival).toList();
     ended.forEach(container -> job.containers.remove(container.spec().text(), container));
+    job.closeOrphans();
     if (!outlived) {
       job.registeredSpec = "";
     }

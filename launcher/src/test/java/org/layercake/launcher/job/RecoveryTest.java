@@ -33,6 +33,32 @@ class RecoveryTest extends NodeTestCase {
   }
 
   @Test
+  void tasksKeepTheirImageWhenTheHolderHasEndedBeforeTheLauncher() throws Exception {
+    node.script(
+        node.library.resolve("imageserver"),
+        "echo $$ >%s/server; echo mounted; exec sleep 1000".formatted(node.directory));
+    NodeRig.Launcher launcher = node.launcher();
+    node.externStep(42, true);
+    Holder holder = launcher.jobs.enter(JOB, NodeRig.SPEC, launcher.jobs.arrival()).start().get();
+    long server = Long.parseLong(Files.readString(node.directory.resolve("server")).strip());
+    ProcessHandle.of(holder.id().pid()).ifPresent(ProcessHandle::destroyForcibly);
+    Await.await("the holder has ended", () -> !holder.id().isRunning());
+    for (int restart = 0; restart < 2; restart++) {
+      launcher.stop();
+      launcher = node.launcher();
+      assertTrue(isRunning(server));
+      assertEquals(1, node.states());
+    }
+    launcher.jobs.release(42, launcher.jobs.arrival());
+    Await.await("the image server has ended", () -> !isRunning(server));
+    assertEquals(0, node.states());
+  }
+
+  private static boolean isRunning(long pid) {
+    return ProcessHandle.of(pid).map(ProcessHandle::isAlive).orElse(false);
+  }
+
+  @Test
   void aRestartAsksTheNameServiceNothing() throws Exception {
     NodeRig.Launcher first = node.launcher();
     JobKey unknown = new JobKey(42, 3_999_999_999L); // has no name here, as when it does not answer
