@@ -10,6 +10,7 @@ import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Properties;
@@ -23,6 +24,7 @@ import org.layercake.store.ImageConfig;
 import org.layercake.store.ImageName;
 import org.layercake.store.ImageStore;
 import org.layercake.store.StoreConfig;
+import org.layercake.store.TestJvm;
 
 /** Pushes in which something breaks: the tag stays where it was, and the cause is told. */
 class PushFailureTest extends CommandTest {
@@ -177,19 +179,10 @@ class PushFailureTest extends CommandTest {
 
   /** A push from the standard input to be, in a JVM of its own, which a script starts. */
   private ProcessBuilder javaPush(String script) {
-    ProcessBuilder builder =
-        new ProcessBuilder(
-            "bash",
-            "-c",
-            script,
-            "bash",
-            System.getProperty("java.home") + "/bin/java",
-            "-cp",
-            System.getProperty("java.class.path"),
-            "org.layercake.cli.Layercake",
-            "push",
-            "-",
-            "piped");
+    List<String> command = new ArrayList<>(List.of("bash", "-c", script, "bash"));
+    command.addAll(TestJvm.command());
+    command.addAll(List.of("org.layercake.cli.Layercake", "push", "-", "piped"));
+    ProcessBuilder builder = new ProcessBuilder(command);
     builder.environment().putAll(environment);
     return builder;
   }

@@ -225,7 +225,7 @@ class PlainTarTest extends CommandTest {
     Path unpacked = work.resolve("unpacked");
     run("unsquashfs", "-quiet", "-no-progress", "-d", unpacked.toString(), pulled("t").toString());
     String script =
-        "cd \"$0\"; find . -print0 | sort -z | xargs -0 getfattr -h -d -m - -e hex | sed s/==/=/";
+        "cd \"$0\"; find * -print0 | sort -z | xargs -0 getfattr -h -d -m - -e hex | sed s/==/=/";
     return new String(run("sh", "-c", script, unpacked.toString()), ISO_8859_1);
   }
 

@@ -123,18 +123,12 @@ class SmallHeapTest {
 
   private List<String> readInASmallHeap(List<String> expected, int readers) throws Exception {
     List<String> command =
-        new ArrayList<>(
-            List.of(
-                System.getProperty("java.home") + "/bin/java",
-                "-XX:+UseSerialGC",
-                "-Xmx96m",
-                "-XX:MaxDirectMemorySize=192m",
-                "-XX:+ExitOnOutOfMemoryError",
-                "-cp",
-                System.getProperty("java.class.path"),
-                Reader.class.getName(),
-                store.toString(),
-                Integer.toString(readers)));
+        TestJvm.command(
+            "-XX:+UseSerialGC",
+            "-Xmx96m",
+            "-XX:MaxDirectMemorySize=192m",
+            "-XX:+ExitOnOutOfMemoryError");
+    command.addAll(List.of(Reader.class.getName(), store.toString(), Integer.toString(readers)));
     expected.forEach(line -> command.add(line.substring(0, line.indexOf(' '))));
     Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
     String said = new String(process.getInputStream().readAllBytes(), UTF_8);

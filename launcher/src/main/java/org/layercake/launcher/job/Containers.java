@@ -112,7 +112,7 @@ final class Containers {
       if (job.released || job.containers.get(container.spec().text()) != container) {
         throw new Abort(ExitCode.UNAVAILABLE, "cannot start the container: the job has ended");
       }
-      job.sawExternStep = true;
+      job.endProlog();
       job.user = container.user();
       try {
         files.save(job.state());

@@ -4,8 +4,10 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.layercake.launcher.node.UnixSocket;
 
@@ -37,6 +39,11 @@ record ExternStep(long job, Path socket) {
     } catch (IOException e) {
       return List.of();
     }
+  }
+
+  /** The jobs that have one here for certain. */
+  static Set<Long> jobs(Path slurmSpoolDirectory) {
+    return list(slurmSpoolDirectory).stream().map(ExternStep::job).collect(Collectors.toSet());
   }
 
   private static Stream<ExternStep> of(Path socket) {

@@ -22,34 +22,40 @@ final class Job {
   long registered; // arrival of the request that said so
   Libc.User user;
   boolean released; // it has left the table
-  boolean sawExternStep;
-  private long knownSinceSeconds;
+  private long prologUntilSeconds; // as in JobState
 
   Job(JobKey key) {
     this.key = key;
-    this.knownSinceSeconds = Libc.uptimeSeconds();
+    beginProlog();
   }
 
   /** A job as an earlier launcher left it, without its containers. */
   Job(JobState state) {
     this.key = state.job();
-    this.knownSinceSeconds = state.knownSinceSeconds();
+    this.prologUntilSeconds = state.prologUntilSeconds();
     this.registeredSpec = state.registeredSpec();
     this.user = state.user();
-    this.sawExternStep = !state.containers().isEmpty();
   }
 
   /** Takes the spec of a job that is in its prolog. */
   void announce(String spec, long arrival) {
     registeredSpec = spec;
     registered = arrival;
-    sawExternStep = false;
-    knownSinceSeconds = Libc.uptimeSeconds();
+    beginProlog();
   }
 
   /** Whether it may still be in its prolog, before its extern step. */
   boolean mayBeInProlog() {
-    return !sawExternStep && knownSinceSeconds + PROLOG_SECONDS >= Libc.uptimeSeconds();
+    return prologUntilSeconds >= Libc.uptimeSeconds();
+  }
+
+  private void beginProlog() {
+    prologUntilSeconds = Libc.uptimeSeconds() + PROLOG_SECONDS;
+  }
+
+  /** To be said when the job was seen to have its extern step. */
+  void endProlog() {
+    prologUntilSeconds = 0;
   }
 
   boolean isIdle() {
@@ -66,6 +72,6 @@ final class Job {
     Stream<JobState.Running> whole = containers.values().stream().map(Container::running);
     List<JobState.Running> running =
         Stream.concat(whole.filter(Objects::nonNull), orphans.keySet().stream()).toList();
-    return new JobState(key, registeredSpec, user, knownSinceSeconds, running);
+    return new JobState(key, registeredSpec, user, prologUntilSeconds, running);
   }
 }

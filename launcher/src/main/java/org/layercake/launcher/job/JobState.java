@@ -19,13 +19,14 @@ import org.layercake.store.StoreException;
  *
  * @param user as the name service had it when a container was made, so that nobody has to ask it
  *     again; null before that
- * @param knownSinceSeconds when the job became known, in seconds since the node's boot
+ * @param prologUntilSeconds how long the job may be in its prolog, before its extern step, in
+ *     seconds since the node's boot; 0 when it is not
  */
 record JobState(
     JobKey job,
     String registeredSpec,
     Libc.User user,
-    long knownSinceSeconds,
+    long prologUntilSeconds,
     List<Running> containers) {
 
   /** A complete container and its holder. */
@@ -54,7 +55,7 @@ record JobState(
     p.setProperty("job", Long.toString(job.job()));
     p.setProperty("uid", Long.toString(job.uid()));
     p.setProperty("spec", registeredSpec);
-    p.setProperty("since", Long.toString(knownSinceSeconds));
+    p.setProperty("prolog-until", Long.toString(prologUntilSeconds));
     if (user != null) {
       p.setProperty("user", user.name());
       p.setProperty("home", user.home());
@@ -97,7 +98,7 @@ record JobState(
           new JobKey(number(p, "job"), number(p, "uid")),
           p.getProperty("spec", ""),
           name == null ? null : new Libc.User(name, p.getProperty("home", "")),
-          number(p, "since"),
+          number(p, "prolog-until"),
           List.copyOf(containers));
     } catch (StoreException | IllegalArgumentException e) {
       throw new IOException("state file \"" + file + "\" is damaged: " + e.getMessage(), e);

@@ -79,11 +79,7 @@ final class JobTable {
   /** Lets a job in that a launcher has not heard of. */
   void add(Job job) {
     jobs.put(job.key, job);
-    // Without its containers, which have ended, it would look to a later launcher like a job in its
-    // prolog.
-    if (!job.sawExternStep || !job.containers.isEmpty()) {
-      save(job);
-    }
+    save(job);
   }
 
   /** Forgets a job of which there is nothing; whoever calls holds its lock. */

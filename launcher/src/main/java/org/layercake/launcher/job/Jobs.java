@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.atomic.AtomicLong;
@@ -118,6 +119,7 @@ public final class Jobs {
             job -> {
               try {
                 refuseReleased(key, arrival);
+                noteExternStep(job, ExternStep.jobs(settings.slurmSpoolDirectory()));
                 return containers.of(job, spec, arrival);
               } catch (Abort e) {
                 jobs.forgetIfIdle(job);
@@ -352,16 +354,26 @@ public final class Jobs {
   /** Ends jobs whose epilog never came, as when the launcher was down at that moment. */
   private void releaseEndedJobs() {
     long arrival = arrival(); // before it is asked whether they are there
+    Set<Long> here = ExternStep.jobs(settings.slurmSpoolDirectory());
     jobs.forEach(
         (key, job) -> {
           boolean prologIsOver;
           synchronized (job) {
+            noteExternStep(job, here);
             prologIsOver = !job.mayBeInProlog();
           }
           if (prologIsOver) {
             releaseIfEnded(key, arrival);
           }
         });
+  }
+
+  /** From now on its extern step's absence means its end. Whoever calls holds the job's lock. */
+  private void noteExternStep(Job job, Set<Long> here) {
+    if (job.mayBeInProlog() && here.contains(job.key.job())) {
+      job.endProlog();
+      jobs.save(job);
+    }
   }
 
   private boolean hasExternStep(long jobId) {

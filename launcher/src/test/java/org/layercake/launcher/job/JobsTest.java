@@ -53,6 +53,38 @@ class JobsTest {
   }
 
   @Test
+  void aJobWithoutAContainerYetIsReleasedWhenItsExternStepHasComeAndGone() throws Exception {
+    node.script(node.library.resolve("holder"), "exit 77");
+    Jobs jobs = node.launcher().jobs;
+    jobs.register(JOB, NodeRig.SPEC, jobs.arrival());
+    jobs.register(new JobKey(43, NodeRig.NOBODY), NodeRig.SPEC, jobs.arrival());
+    assertTrue(Files.exists(node.state(JOB)), "it may still be in its prolog");
+    node.externStep(42, true);
+    jobs.register(new JobKey(44, NodeRig.NOBODY), NodeRig.SPEC, jobs.arrival());
+    assertTrue(Files.exists(node.state(JOB)));
+    node.externStep(42, false);
+    jobs.register(new JobKey(45, NodeRig.NOBODY), NodeRig.SPEC, jobs.arrival());
+    assertFalse(Files.exists(node.state(JOB)));
+    assertTrue(Files.exists(node.state(new JobKey(43, NodeRig.NOBODY))));
+  }
+
+  @Test
+  void aJobWhoseStepFoundNoContainerIsReleasedByALaterLauncherWhenItsExternStepHasGone()
+      throws Exception {
+    node.script(node.library.resolve("holder"), "exit 77");
+    NodeRig.Launcher launcher = node.launcher();
+    launcher.jobs.register(JOB, NodeRig.SPEC, launcher.jobs.arrival());
+    node.externStep(42, true);
+    Container container = launcher.jobs.enter(JOB, "", launcher.jobs.arrival());
+    assertThrows(Exception.class, () -> container.start().get(30, TimeUnit.SECONDS));
+    node.externStep(42, false);
+    launcher.stop();
+    Jobs unused = node.launcher().jobs;
+    assertEquals(0, node.states());
+    assertFalse(Files.exists(node.note(JOB)));
+  }
+
+  @Test
   void whatCameBeforeTheReleaseDoesNotBringTheJobBack() throws Exception {
     Jobs jobs = node.launcher().jobs;
     node.externStep(42, true);
