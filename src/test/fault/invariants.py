@@ -124,12 +124,14 @@ def _of_cache(node):
 
 
 def _of_cgroups(node):
-    """Slurm 22.05 itself sometimes leaves the empty cgroup of a job whose last steps end at the same time."""
+    """Slurm itself sometimes leaves an empty one: a job's whose last steps end at the same time, an extern step's that ends
+    while it adopts a process."""
     for controller in ("freezer", "cpuset", "devices"):
         for place, folders, _ in os.walk(f"/sys/fs/cgroup/{controller}/layercake-cluster/{node.name}"):
             for name in folders:
                 path = os.path.join(place, name)
-                if name.startswith("step_") or (name.startswith("job_") and _is_in_use(path)):
+                slurms = name.startswith("job_") or name == "step_extern"
+                if (slurms and _is_in_use(path)) or (name.startswith("step_") and not slurms):
                     yield f"a cgroup is left: {controller} {path}"
 
 
