@@ -27,7 +27,6 @@ SlurmdDebug=verbose
 PrologFlags=Alloc,Contain
 ProctrackType=proctrack/cgroup
 TaskPlugin=task/cgroup,task/affinity
-JobAcctGatherType=jobacct_gather/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 # Heterogeneous jobs are started by the backfill scheduler only, which else looks every 30 s.
@@ -49,7 +48,6 @@ CONF
 write_cgroup_conf() {
   cat <<CONF
 CgroupPlugin=cgroup/v1
-CgroupAutomount=yes
 ConstrainCores=yes
 ConstrainDevices=no
 ConstrainRAMSpace=no
