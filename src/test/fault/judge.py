@@ -12,7 +12,7 @@ OTHERS = re.compile(
     r"|Input/output error|not connected|Bus error|Killed|Terminated|Broken pipe|cancelled|CANCELLED|Timeout|No such file|not found|reset by"
 )
 # With these Slurm lets a step or a job that was cut off end with 0.
-LOST = re.compile(r"srun: error: Timed out waiting for job step|CANCELLED AT")
+LOST = re.compile(r"srun: error: Timed out waiting for job step|srun: error: task .* launch failed: Slurmd|CANCELLED AT")
 LAYERCAKES = range(64, 79)  # its exit codes, see docs/user-guide.md
 # Of the script in the container, of its shell, and of Slurm and the kernel where the image's programs cannot be read.
 UNREAD = {40, 41, 126, 127, 2, 128 + 7, 128 + 11}
