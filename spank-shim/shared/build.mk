@@ -29,7 +29,8 @@ OUR_CFLAGS := -std=gnu11 -Wall -Wextra -Wshadow -Wformat=2 -Wconversion -Wstrict
 # As a system's headers, since Slurm's own have warnings.
 OUR_CPPFLAGS = -I. -I$(SHARED)/.. $(SLURM_PREFIX:%=-isystem %/include)
 OUR_LDFLAGS := -Wl,-z,relro,-z,now
-FORTIFY := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+# Unless the packager has chosen a level.
+FORTIFY := $(if $(findstring _FORTIFY_SOURCE,$(CFLAGS) $(CPPFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 SANITIZE := -U_FORTIFY_SOURCE -fsanitize=address,undefined -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer
 # libFuzzer comes with clang alone.
