@@ -62,7 +62,7 @@ public final class Abort extends Exception {
   /** Whether the cause is in the node or in us, so that the administrator should look. */
   public boolean isOurs() {
     return exitCode == ExitCode.MISCONFIGURED
-        || (exitCode == ExitCode.INTERNAL && getCause() != null);
+        || (exitCode == ExitCode.INTERNAL && getCause() != null && !killed);
   }
 
   /** Whether a program was killed, so that another try may succeed. */
