@@ -25,6 +25,12 @@ SPANK_PLUGIN(layercake, 1)
 #include "plugin.h"
 #include "task.h"
 
+/* For layercake-check, which has no other way to read it out of the file. */
+#define TEXT_OF(macro) TEXT(macro)
+#define TEXT(macro) #macro
+static const char built_for[] __attribute__((used)) =
+    "SLURM_VERSION_NUMBER=" TEXT_OF(SLURM_VERSION_NUMBER);
+
 int slurm_spank_init(spank_t spank, int argc, char **argv)
 {
 	spank_context_t context = spank_context();

@@ -33,6 +33,7 @@ public final class ImageStore implements AutoCloseable {
   private final ExecutorService readers = Daemons.asNeeded("read");
   private final ChunkReader.Means means;
   private final Tags tags;
+  private final JobRecords records;
   private final Resolver resolver;
   private final ImagePush.Means pushing;
   private final StartProfiles profiles;
@@ -44,7 +45,8 @@ public final class ImageStore implements AutoCloseable {
         new ChunkReader.Means(
             store, buffers, readers, new Semaphore(WORKERS), new Semaphore(READ_AGAIN, true));
     this.tags = new Tags(store);
-    this.resolver = new Resolver(store, tags, new JobRecords(store, clock));
+    this.records = new JobRecords(store, clock);
+    this.resolver = new Resolver(store, tags, records);
     this.pushing = new ImagePush.Means(store, tags, buffers, cutter, clock);
     this.profiles = new StartProfiles(store);
   }
@@ -113,6 +115,16 @@ public final class ImageStore implements AutoCloseable {
   public Image resolveForJob(JobRef job, ImageName name, String user, Predicate<String> memberOf)
       throws StoreException {
     return resolver.resolveForJob(job, name, user, memberOf);
+  }
+
+  /**
+   * Whether the store answers, and this key may do what a launcher's has to; changes nothing.
+   *
+   * @throws StoreException of kind MISCONFIGURED when it may not write the launchers' domain
+   */
+  public void probeForLauncher() throws StoreException {
+    tags.names(ImageName.SITE, 1);
+    records.probe();
   }
 
   /**

@@ -25,6 +25,9 @@ final class JobRecords {
   /** A record of a running job is marked as wanted so often, not by each of a thousand nodes. */
   private static final Duration WANTED_EVERY = Duration.ofDays(1);
 
+  /** No record has this name. */
+  private static final String NO_RECORD = "probe";
+
   private final ObjectStore store;
   private final InstantSource clock;
 
@@ -80,6 +83,15 @@ final class JobRecords {
     }
   }
 
+  /** Fails where {@link #create} would, for want of an answer or a right, and changes nothing. */
+  void probe() throws StoreException {
+    try {
+      store.touch(LAUNCHERS, NO_RECORD);
+    } catch (StoreException e) {
+      throw explained(e, "cannot settle which images jobs run: ");
+    }
+  }
+
   private static StoreException damaged(JobRef job, String object) {
     return new StoreException(
         CORRUPT,
@@ -93,7 +105,10 @@ final class JobRecords {
   }
 
   private static StoreException explained(StoreException e, JobRef job) {
-    String act = "cannot settle which image " + job + " runs: ";
+    return explained(e, "cannot settle which image " + job + " runs: ");
+  }
+
+  private static StoreException explained(StoreException e, String act) {
     if (e.kind() == DENIED) {
       return new StoreException(
           MISCONFIGURED,

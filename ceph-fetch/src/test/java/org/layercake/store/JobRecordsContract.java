@@ -61,6 +61,15 @@ public abstract class JobRecordsContract {
   }
 
   @Test
+  void aProbeChangesNothing() throws Exception {
+    node.probeForLauncher();
+    assertEquals(Optional.empty(), objects.trace(ObjectNames.LAUNCHERS, "probe"));
+    assertEquals(
+        Optional.empty(),
+        objects.read(ObjectNames.LAUNCHERS, "probe", 1, ObjectStore.Copy.PRIMARY));
+  }
+
+  @Test
   void jobKeepsTheImageOfItsFirstNodeWhenItsTagMovesAndGoes() throws Exception {
     Digest first = push("deb:12", 1);
     assertEquals(first, run(job(1), "deb:12"));

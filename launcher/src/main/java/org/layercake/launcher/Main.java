@@ -15,25 +15,49 @@ import org.layercake.launcher.job.Jobs;
 import org.layercake.launcher.job.Slurm;
 import org.layercake.launcher.node.Abort;
 import org.layercake.store.ExitCode;
+import org.layercake.store.ImageStore;
+import org.layercake.store.StoreConfig;
+import org.layercake.store.StoreException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** The node's launcher: {@code layercake-launcher [CONFIG_FILE]}, in the foreground, as root. */
+/**
+ * The node's launcher: {@code layercake-launcher [CONFIG_FILE]}, in the foreground, as root.
+ *
+ * <p>With {@code --check} before it only says whether it could use the file and its store.
+ */
 public final class Main {
   private static final Logger log = LoggerFactory.getLogger(Main.class);
-  private static final Path DEFAULT_CONFIG = Path.of("/etc/layercake/launcher.conf");
+  private static final String DEFAULT_CONFIG = "/etc/layercake/launcher.conf";
+  private static final String CHECK = "--check";
 
   private Main() {}
 
   public static void main(String[] args) {
     try {
-      run(args.length == 0 ? DEFAULT_CONFIG : Path.of(args[0]));
+      if (args.length > 0 && args[0].equals(CHECK)) {
+        check(Path.of(args.length > 1 ? args[1] : DEFAULT_CONFIG));
+      } else {
+        run(Path.of(args.length > 0 ? args[0] : DEFAULT_CONFIG));
+      }
     } catch (Abort e) {
       fail(e.exitCode(), e.getMessage());
     } catch (Exception | Error e) {
       log.error("event=failure", e);
       fail(ExitCode.INTERNAL, String.valueOf(e.getMessage()));
     }
+  }
+
+  /** Says a line for each of the two, at once: layercake-check reads them. */
+  private static void check(Path configFile) throws Abort {
+    StoreConfig config = Config.read(configFile).images().store();
+    System.out.println("\"" + configFile + "\" is good");
+    try (ImageStore store = ImageStore.open(config)) {
+      store.probeForLauncher();
+    } catch (StoreException e) {
+      throw Abort.of(e);
+    }
+    System.out.println(config.place() + " answers");
   }
 
   private static void run(Path configFile) throws Exception {
