@@ -98,7 +98,7 @@ record JobState(
           new JobKey(number(p, "job"), number(p, "uid")),
           p.getProperty("spec", ""),
           name == null ? null : new Libc.User(name, p.getProperty("home", "")),
-          number(p, "prolog-until"),
+          Long.parseLong(p.getProperty("prolog-until", "0")), // earlier launchers wrote none
           List.copyOf(containers));
     } catch (StoreException | IllegalArgumentException e) {
       throw new IOException("state file \"" + file + "\" is damaged: " + e.getMessage(), e);

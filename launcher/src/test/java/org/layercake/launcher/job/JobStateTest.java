@@ -29,6 +29,12 @@ class JobStateTest {
   }
 
   @Test
+  void aStateOfAnEarlierLauncherIsOfAJobThatIsPastItsProlog() throws Exception {
+    Path file = Files.writeString(directory.resolve("state"), "job=42\nuid=1001\nsince=7\n");
+    assertEquals(new JobState(new JobKey(42, 1001), "", null, 0, List.of()), JobState.read(file));
+  }
+
+  @Test
   void aStateThatCannotBeWrittenLeavesNothing() throws Exception {
     Path staged = directory.resolve("staged");
     Path file = Files.createDirectory(directory.resolve("state")); // no file can take its place
