@@ -155,9 +155,8 @@ final class Session implements Runnable, AutoCloseable {
         throw e;
       }
       log.info("event=container-again uid={} cause={}", peer.uid(), e.getMessage());
-      given =
-          jobs.enterAnew(
-              container, arrival); // once: an image, or a job without memory, may end each
+      // Once: an image, or a job without memory, may end each.
+      given = jobs.enterAnew(container, arrival);
       holder = await(given);
     }
     holder.send(connection, Wire.frame(new Reply.Entered(given.environment())));

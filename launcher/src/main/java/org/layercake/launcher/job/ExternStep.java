@@ -24,9 +24,8 @@ record ExternStep(long job, Path socket) {
 
   /** Whether the job has one here; true when that cannot be told. */
   static boolean isHere(Path slurmSpoolDirectory, long job) {
-    String suffix = "_" + job + "." + ID;
-    try (Stream<Path> files = Files.list(slurmSpoolDirectory)) {
-      return files.anyMatch(file -> file.getFileName().toString().endsWith(suffix));
+    try {
+      return read(slurmSpoolDirectory).stream().anyMatch(step -> step.job() == job);
     } catch (IOException e) {
       return true;
     }
@@ -34,10 +33,16 @@ record ExternStep(long job, Path socket) {
 
   /** Those of all jobs on this node; none when that cannot be told. */
   static List<ExternStep> list(Path slurmSpoolDirectory) {
-    try (Stream<Path> files = Files.list(slurmSpoolDirectory)) {
-      return files.flatMap(ExternStep::of).toList();
+    try {
+      return read(slurmSpoolDirectory);
     } catch (IOException e) {
       return List.of();
+    }
+  }
+
+  private static List<ExternStep> read(Path slurmSpoolDirectory) throws IOException {
+    try (Stream<Path> files = Files.list(slurmSpoolDirectory)) {
+      return files.flatMap(ExternStep::of).toList();
     }
   }
 

@@ -10,6 +10,7 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.LongPredicate;
 import org.layercake.launcher.image.Images;
 import org.layercake.launcher.node.Abort;
 import org.layercake.launcher.node.UnixSocket;
@@ -119,7 +120,7 @@ public final class Jobs {
             job -> {
               try {
                 refuseReleased(key, arrival);
-                noteExternStep(job, ExternStep.jobs(settings.slurmSpoolDirectory()));
+                noteExternStep(job, this::hasExternStepForCertain);
                 return containers.of(job, spec, arrival);
               } catch (Abort e) {
                 jobs.forgetIfIdle(job);
@@ -359,7 +360,7 @@ public final class Jobs {
         (key, job) -> {
           boolean prologIsOver;
           synchronized (job) {
-            noteExternStep(job, here);
+            noteExternStep(job, here::contains);
             prologIsOver = !job.mayBeInProlog();
           }
           if (prologIsOver) {
@@ -369,8 +370,8 @@ public final class Jobs {
   }
 
   /** From now on its extern step's absence means its end. Whoever calls holds the job's lock. */
-  private void noteExternStep(Job job, Set<Long> here) {
-    if (job.mayBeInProlog() && here.contains(job.key.job())) {
+  private void noteExternStep(Job job, LongPredicate isHere) {
+    if (job.mayBeInProlog() && isHere.test(job.key.job())) {
       job.endProlog();
       jobs.save(job);
     }
@@ -378,6 +379,10 @@ public final class Jobs {
 
   private boolean hasExternStep(long jobId) {
     return ExternStep.isHere(settings.slurmSpoolDirectory(), jobId);
+  }
+
+  private boolean hasExternStepForCertain(long jobId) {
+    return ExternStep.jobs(settings.slurmSpoolDirectory()).contains(jobId);
   }
 
   private static void refuseRoot(JobKey key) throws Abort {
