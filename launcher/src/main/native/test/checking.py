@@ -11,11 +11,12 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import unittest
 from pathlib import Path
+
+import namespaces
 
 CHECK = Path(__file__).resolve().parents[2] / "dist/usr/sbin/layercake-check"
 SILENT_SECONDS = 60
@@ -509,14 +510,7 @@ class Checking(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if os.geteuid() != 0:
-        sys.exit("checking.py: must run as root: it mounts")
-    if "LAYERCAKE_TEST_INSIDE" not in os.environ:
-        os.environ["LAYERCAKE_TEST_INSIDE"] = "1"
-        os.execvp("unshare", ["unshare", "--mount", "--pid", "--fork", "--kill-child",
-                              "--mount-proc", "--propagation", "private", sys.executable,
-                              __file__, *sys.argv[1:]])
-    BUILD = Path(sys.argv.pop(1)).resolve()
+    BUILD = namespaces.enter()
     with tempfile.TemporaryDirectory(dir="/var/tmp") as WORK:
         subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=0755", "none", WORK], check=True)
         try:

@@ -15,7 +15,6 @@ import shutil
 import signal
 import struct
 import subprocess
-import sys
 import sysconfig
 import tarfile
 import tempfile
@@ -23,6 +22,8 @@ import threading
 import time
 import unittest
 from pathlib import Path
+
+import namespaces
 
 ABSENT, PRESENT, GIVEN_UP = range(3)
 URGENT, AHEAD, TOUCHED, LOST = range(4)
@@ -623,12 +624,5 @@ class Streaming(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if os.geteuid() != 0:
-        sys.exit("streaming.py: must run as root: it mounts")
-    if "LAYERCAKE_TEST_INSIDE" not in os.environ:
-        os.environ["LAYERCAKE_TEST_INSIDE"] = "1"
-        os.execvp("unshare", ["unshare", "--mount", "--pid", "--fork", "--kill-child",
-                              "--mount-proc", "--propagation", "private", sys.executable,
-                              __file__, *sys.argv[1:]])
-    BUILD = Path(sys.argv.pop(1)).resolve()
+    BUILD = namespaces.enter()
     unittest.main()

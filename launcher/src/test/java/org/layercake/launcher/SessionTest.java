@@ -103,7 +103,7 @@ class SessionTest {
   void aStepGetsAnotherContainerWhenTheImageServerEndsBeforeTheHolderHasTheMount()
       throws Exception {
     node.externStep(42, true);
-    imageServerNotesItself();
+    node.noteImageServer();
     holder("mkdir once 2>/dev/null && kill -9 $(cat server) && fail 74 'no mount'; work");
     Answer answer = answer(USER, HELLO + ENTER_42);
     assertEquals(0x42, answer.type(), answer.toString());
@@ -112,7 +112,7 @@ class SessionTest {
   @Test
   void aStepHearsWhyWhenEachImageServerEnds() throws Exception {
     node.externStep(42, true);
-    imageServerNotesItself();
+    node.noteImageServer();
     holder("kill -9 $(cat server); fail 74 'no mount'");
     assertFails(74, "no mount", answer(USER, HELLO + ENTER_42));
   }
@@ -143,12 +143,6 @@ class SessionTest {
     node.externStep(42, true);
     holder("mkdir once 2>/dev/null && fail 66 'no such directory'; fail 70 'tried again'");
     assertFails(66, "no such directory", answer(USER, HELLO + ENTER_42));
-  }
-
-  private void imageServerNotesItself() throws IOException {
-    node.script(
-        node.library.resolve("imageserver"),
-        "cd '%s'; echo $$ >server; echo mounted; exec sleep 1000".formatted(directory));
   }
 
   private void holder(String script) throws IOException {

@@ -133,6 +133,15 @@ public final class NodeRig {
     Files.setPosixFilePermissions(path, PosixFilePermissions.fromString("rwxr-xr-x"));
   }
 
+  /** Has each image server write its pid to a file, "server" in the node's directory. */
+  public Path noteImageServer() throws IOException {
+    Path noted = directory.resolve("server");
+    script(
+        library.resolve("imageserver"),
+        "echo $$ >'%s'; echo mounted; exec sleep 1000".formatted(noted));
+    return noted;
+  }
+
   /** Lets a job have its extern step here, or ends it. */
   public void externStep(long job, boolean here) throws IOException {
     Path socket = directory.resolve("spool/n1_" + job + ".4294967292");

@@ -34,13 +34,11 @@ class RecoveryTest extends NodeTestCase {
 
   @Test
   void tasksKeepTheirImageWhenTheHolderHasEndedBeforeTheLauncher() throws Exception {
-    node.script(
-        node.library.resolve("imageserver"),
-        "echo $$ >%s/server; echo mounted; exec sleep 1000".formatted(node.directory));
+    Path noted = node.noteImageServer();
     NodeRig.Launcher launcher = node.launcher();
     node.externStep(42, true);
     Holder holder = launcher.jobs.enter(JOB, NodeRig.SPEC, launcher.jobs.arrival()).start().get();
-    long server = Long.parseLong(Files.readString(node.directory.resolve("server")).strip());
+    long server = Long.parseLong(Files.readString(noted).strip());
     ProcessHandle.of(holder.id().pid()).ifPresent(ProcessHandle::destroyForcibly);
     Await.await("the holder has ended", () -> !holder.id().isRunning());
     for (int restart = 0; restart < 2; restart++) {
