@@ -9,8 +9,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
 /**
- * layercake-check on real nodes. What it says of each thing that may be broken is a test of its
- * own, checking.py; here is what has to be real for it.
+ * layercake-check on real nodes. checking.py tests what it says of each thing that may be broken;
+ * here is what needs a real cluster.
  */
 class NodeCheckIT {
   private static final String CONFIG = "/etc/layercake/launcher.conf";
