@@ -19,9 +19,9 @@ LEFT = {
     "staged image": (f"touch {systems.CACHE}/staging/left", f"rm {systems.CACHE}/staging/left", r"a file is left: staging/left"),
     "file": ("touch /tmp/left", "rm /tmp/left", r"a file is left: /tmp/left"),
     "cgroup": (
-        "mkdir -p /sys/fs/cgroup/freezer/slurm_n1/uid_10001/job_999999",
-        "rmdir /sys/fs/cgroup/freezer/slurm_n1/uid_10001/job_999999",
-        r"a cgroup is left.*job_999999",
+        "mkdir -p /sys/fs/cgroup/freezer/slurm_n1/uid_10001/job_999999/step_0",
+        "rmdir /sys/fs/cgroup/freezer/slurm_n1/uid_10001/job_999999/step_0 /sys/fs/cgroup/freezer/slurm_n1/uid_10001/job_999999",
+        r"a cgroup is left.*job_999999/step_0",
     ),
     "launcher": (":", ":", r"the launcher does not run"),
     "drained node": (
