@@ -43,7 +43,14 @@ void make_file(const char *path, mode_t mode)
 	close(fd);
 }
 
-void add_to_skeleton(int image, const char *path, bool is_dir, mode_t mode)
+void give_to(const struct user *user, const char *path)
+{
+	if (lchown(path, user->uid, user->gid) < 0)
+		die(EXIT_INTERNAL, "cannot give \"%s\" to %s: %s", path, user->name,
+		    strerror(errno));
+}
+
+void add_to_skeleton(int image, const struct user *user, const char *path, bool is_dir, mode_t mode)
 {
 	char made[PATH_MAX + 8] = "skel";
 	struct stat status;
@@ -53,12 +60,14 @@ void add_to_skeleton(int image, const char *path, bool is_dir, mode_t mode)
 		bool in_image = fstatat(image, made + 5, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
 				S_ISDIR(status.st_mode);
 		make_dir(made, in_image ? status.st_mode & 01777 : 0755);
+		give_to(user, made);
 	}
 	snprintf(made, sizeof(made), "skel%s", path);
 	if (is_dir)
 		make_dir(made, mode);
 	else
 		make_file(made, mode);
+	give_to(user, made);
 }
 
 /* The mode of what is at a path, links not followed; 0 when there is nothing. */
@@ -93,14 +102,14 @@ static bool image_has(int image, const struct skeleton *item)
 	return (mode & S_IFMT) == (item->mode & S_IFMT);
 }
 
-bool add_skeleton(int image)
+bool add_skeleton(int image, const struct user *user)
 {
 	bool added = false;
 
 	for (size_t i = 0; i < sizeof(skeleton) / sizeof(skeleton[0]); i++) {
 		if (image_has(image, &skeleton[i]))
 			continue;
-		add_to_skeleton(image, skeleton[i].path, S_ISDIR(skeleton[i].mode),
+		add_to_skeleton(image, user, skeleton[i].path, S_ISDIR(skeleton[i].mode),
 				skeleton[i].mode & 07777);
 		added = true;
 	}

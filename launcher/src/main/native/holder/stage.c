@@ -206,7 +206,7 @@ static bool prepare_destination(const struct plan *plan, size_t index, int image
 		require_kind(bind, &place);
 		return false;
 	}
-	add_to_skeleton(image, bind->inside, bind->is_dir, bind->is_dir ? 0755 : 0644);
+	add_to_skeleton(image, &plan->user, bind->inside, bind->is_dir, bind->is_dir ? 0755 : 0644);
 	return true;
 }
 
@@ -305,6 +305,7 @@ void stage_container(struct plan *plan, int image_mount)
 		    strerror(errno));
 	make_dir("image", 0755);
 	make_dir("skel", 0755);
+	give_to(&plan->user, "skel");
 	make_dir("root", 0755);
 	make_dir("empty", 0755);
 	attach_mount(image_mount, "image");
@@ -313,7 +314,7 @@ void stage_container(struct plan *plan, int image_mount)
 	if (image < 0)
 		die(EXIT_INPUT, "cannot read the image: %s", strerror(errno));
 	open_sources(plan);
-	bool grown = add_skeleton(image);
+	bool grown = add_skeleton(image, &plan->user);
 	grown |= prepare_destinations(plan, image);
 	close(image);
 	bind_sources(plan);

@@ -14,6 +14,19 @@ enum {
 	DATA_CACHE_BYTES = 2 << 20,
 };
 
+static struct {
+	bool is_given; /* else files belong to whom the image says */
+	uid_t uid;
+	gid_t gid;
+} owner;
+
+void image_give_to(uid_t uid, gid_t gid)
+{
+	owner.is_given = true;
+	owner.uid = uid;
+	owner.gid = gid;
+}
+
 /* Inode ids have 48 bits; two up, none of them is 0 (none) or FUSE_ROOT_ID. */
 static fuse_ino_t number_of(const struct squash *image, uint64_t id)
 {
@@ -33,8 +46,8 @@ static void describe(const struct squash *image, const struct inode *inode, fuse
 	*status = (struct stat){.st_ino = number,
 				.st_mode = inode->mode,
 				.st_nlink = inode->links,
-				.st_uid = inode->uid,
-				.st_gid = inode->gid,
+				.st_uid = owner.is_given ? owner.uid : inode->uid,
+				.st_gid = owner.is_given ? owner.gid : inode->gid,
 				.st_mtime = inode->mtime,
 				.st_ctime = inode->mtime,
 				.st_atime = inode->mtime,

@@ -46,6 +46,10 @@ action act_lookup, act_getattr, act_readdir, act_readdirplus, act_read, act_read
 
 #define FOREVER_SECONDS 1e9 /* an image never changes */
 
+/* All files are said to be theirs, whatever the image says. To be called before anything is asked.
+ */
+void image_give_to(uid_t uid, gid_t gid);
+
 /* Opens an image; ends the program when it is none, or does not come. */
 void image_open(struct squash *image);
 

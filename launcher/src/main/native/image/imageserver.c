@@ -1,5 +1,6 @@
 /*
- * imageserver [--cgroup FILE] IMAGE_FILE MOUNTPOINT [MAP WANTED ARRIVED LIMIT_SECONDS]
+ * imageserver [--cgroup FILE] [--owner UID:GID] IMAGE_FILE MOUNTPOINT
+ *             [MAP WANTED ARRIVED LIMIT_SECONDS]
  *
  * Mounts a squashfs image read-only in the current mount namespace, says "mounted" on stdout and
  * serves it. With MAP the image file is still being filled: docs/protocol.md says how the launcher
@@ -10,7 +11,8 @@
  * first byte of the image is read, the process is nobody, without groups, capabilities, network or
  * sight of other processes' memory, and can open nothing any more.
  *
- * FILE is the cgroup.procs of a cgroup to join.
+ * FILE is the cgroup.procs of a cgroup to join. UID and GID own all files, instead of whom the
+ * image says.
  *
  * The server ends when the mount point is unmounted.
  */
@@ -19,10 +21,12 @@
 #include "common/sandbox.h"
 #include "common/session.h"
 #include "filling.h"
+#include "image.h"
 #include "serve.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <sched.h>
@@ -47,6 +51,9 @@ enum {
 	NOBODY = 65534,
 	LIMIT_MAX_SECONDS = 86400,
 	MEMORY_MAX_BYTES = 192 << 20,
+	/* How many files it is given, of an image that is whole or on its way: */
+	WHOLE = 2,
+	FILLING = 6,
 };
 
 static int open_regular(const char *path, const char *what, struct stat *status)
@@ -100,23 +107,23 @@ static int64_t parse_limit(const char *text)
 	return seconds * 1000;
 }
 
-static void open_files(int argc, char **argv, struct filling *filling)
+static void open_files(char **files, bool complete, struct filling *filling)
 {
 	struct stat status;
 
-	*filling = (struct filling){.image = open_regular(argv[1], "image file", &status),
+	*filling = (struct filling){.image = open_regular(files[0], "image file", &status),
 				    .image_bytes = (uint64_t)status.st_size,
-				    .complete = argc == 3,
+				    .complete = complete,
 				    .wanted = -1,
 				    .arrived = -1};
 	if (filling->complete)
 		return;
-	open_map(argv[3], &filling->map);
+	open_map(files[2], &filling->map);
 	if (filling->map.image_bytes != filling->image_bytes)
-		die(EXIT_INPUT, "cannot serve \"%s\": its map is of another size", argv[1]);
-	filling->wanted = open_fifo(argv[4]);
-	filling->arrived = open_fifo(argv[5]);
-	filling->limit_millis = parse_limit(argv[6]);
+		die(EXIT_INPUT, "cannot serve \"%s\": its map is of another size", files[0]);
+	filling->wanted = open_fifo(files[3]);
+	filling->arrived = open_fifo(files[4]);
+	filling->limit_millis = parse_limit(files[5]);
 }
 
 static int mount_fuse(const char *mount_point)
@@ -224,26 +231,70 @@ static void never_block_on_stderr(void)
 		fcntl(STDERR_FILENO, F_SETFL, O_WRONLY | O_NONBLOCK);
 }
 
+static uint32_t parse_id(const char *text, char end, const char **rest)
+{
+	char *after;
+
+	errno = 0;
+	unsigned long id = strtoul(text, &after, 10);
+	if (errno != 0 || text[0] < '0' || text[0] > '9' || *after != end || id >= UINT32_MAX)
+		die(EXIT_REQUEST, "cannot give files to \"%s\": not UID:GID", text);
+	*rest = after + 1;
+	return (uint32_t)id;
+}
+
+static void give_files_to(const char *owner)
+{
+	const char *rest;
+	uid_t uid = parse_id(owner, ':', &rest);
+
+	image_give_to(uid, parse_id(rest, '\0', &rest));
+}
+
+/* What is left are the files; returns their number. */
+static int parse_options(int argc, char **argv, const char **cgroup)
+{
+	static const struct option options[] = {
+	    {"cgroup", required_argument, NULL, 'c'},
+	    {"owner", required_argument, NULL, 'o'},
+	    {0},
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "+", options, NULL)) != -1) {
+		switch (option) {
+		case 'c':
+			*cgroup = optarg;
+			break;
+		case 'o':
+			give_files_to(optarg);
+			break;
+		default:
+			exit(EXIT_REQUEST); /* getopt_long has said why */
+		}
+	}
+	int count = argc - optind;
+	if (count != WHOLE && count != FILLING)
+		die(EXIT_REQUEST,
+		    "usage: imageserver [--cgroup FILE] [--owner UID:GID] IMAGE_FILE MOUNTPOINT "
+		    "[MAP WANTED ARRIVED LIMIT_SECONDS]");
+	return count;
+}
+
 int main(int argc, char **argv)
 {
 	struct filling filling;
 	const char *cgroup = NULL;
+	int count = parse_options(argc, argv, &cgroup);
+	char **files = argv + optind;
 
-	if (argc > 3 && strcmp(argv[1], "--cgroup") == 0) {
-		cgroup = argv[2];
-		argc -= 2;
-		argv += 2;
-	}
-	if (argc != 3 && argc != 7)
-		die(EXIT_REQUEST, "usage: imageserver [--cgroup FILE] IMAGE_FILE MOUNTPOINT "
-				  "[MAP WANTED ARRIVED LIMIT_SECONDS]");
 	start_clean();
 	if (cgroup != NULL)
 		join_cgroup(cgroup);
 	be_first_without_memory();
 	be_io_flusher();
-	open_files(argc, argv, &filling);
-	filling.mount = mount_fuse(argv[2]);
+	open_files(files, count == WHOLE, &filling);
+	filling.mount = mount_fuse(files[1]);
 	filling_use(&filling);
 	/* An image says how much memory reading it takes. */
 	limit_memory(MEMORY_MAX_BYTES);

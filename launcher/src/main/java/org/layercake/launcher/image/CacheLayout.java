@@ -37,9 +37,11 @@ final class CacheLayout {
   private static final String SUFFIX = ".sqfs";
   private static final String SOURCE_SUFFIX = ".source";
   private static final String SERVER_SUFFIX = ".server";
+  private static final String ARRIVED_SUFFIX = ".arrived";
 
   /** What is ours to remove: by the names of today, or by digest as of before. */
-  private static final Pattern OURS = Pattern.compile("([0-9a-f]{32}|[0-9a-f]{64})(\\.[a-z]+)?");
+  private static final Pattern OURS =
+      Pattern.compile("([0-9a-f]{32}|[0-9a-f]{64})(\\.[a-z]+|\\.[0-9]+\\.arrived)?");
 
   /** A key and a pinned name are shorter. */
   private static final int MAX_LINE_BYTES = 2048;
@@ -290,9 +292,20 @@ final class CacheLayout {
     return stagingDirectory().resolve(name(key) + ".wanted");
   }
 
-  /** FIFO to its image server. */
-  Path fillArrived(ImageKey key) {
-    return stagingDirectory().resolve(name(key) + ".arrived");
+  /** FIFO to one of its image servers. */
+  Path fillArrived(MountKey key) {
+    return stagingDirectory().resolve(name(key.image()) + "." + key.uid() + ARRIVED_SUFFIX);
+  }
+
+  /** The FIFOs to all of its image servers. */
+  List<Path> fillsArrived(ImageKey key) throws IOException {
+    try (Stream<Path> files = Files.list(stagingDirectory())) {
+      return files.filter(file -> isArrived(file.getFileName().toString(), key)).toList();
+    }
+  }
+
+  private boolean isArrived(String file, ImageKey key) {
+    return file.startsWith(name(key) + ".") && file.endsWith(ARRIVED_SUFFIX);
   }
 
   /** Mount points of shared image mounts; no user may pass this directory. */
@@ -300,13 +313,27 @@ final class CacheLayout {
     return runDirectory.resolve("images");
   }
 
-  Path mountPoint(ImageKey key) {
-    return mounts().resolve(name(key));
+  Path mountPoint(MountKey key) {
+    return mounts().resolve(name(key.image()) + "-" + key.uid());
   }
 
   /** Which process serves the mount. */
-  Path mountServer(ImageKey key) {
-    return mounts().resolve(name(key) + SERVER_SUFFIX);
+  Path mountServer(MountKey key) {
+    return serverOf(mountPoint(key));
+  }
+
+  private static Path serverOf(Path mountPoint) {
+    return mountPoint.resolveSibling(mountPoint.getFileName() + SERVER_SUFFIX);
+  }
+
+  /** The mount points of all users for an image. */
+  List<MountKey> mountsOf(ImageKey key) throws IOException {
+    String before = name(key) + "-";
+    return mountPoints().stream()
+        .map(mountPoint -> mountPoint.getFileName().toString())
+        .filter(name -> name.startsWith(before))
+        .map(name -> new MountKey(key, Long.parseLong(name.substring(before.length()))))
+        .toList();
   }
 
   /** What is in {@link #mounts}, by mount point, also where that is gone and only the rest left. */
@@ -322,7 +349,7 @@ final class CacheLayout {
   void removeMountPoint(Path mountPoint) throws IOException {
     Libc.detach(mountPoint);
     Files.deleteIfExists(mountPoint);
-    Files.deleteIfExists(mountPoint.resolveSibling(mountPoint.getFileName() + SERVER_SUFFIX));
+    Files.deleteIfExists(serverOf(mountPoint));
   }
 
   private Path stagingDirectory() {

@@ -12,6 +12,7 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
 import java.util.List;
 import org.layercake.launcher.node.Abort;
 import org.layercake.launcher.node.Program;
@@ -50,7 +51,9 @@ final class FillFiles implements Closeable {
   static FillFiles create(CacheLayout layout, Image image) throws IOException {
     ImageKey key = ImageKey.of(image);
     Files.deleteIfExists(layout.fillWanted(key));
-    Files.deleteIfExists(layout.fillArrived(key));
+    for (Path arrived : layout.fillsArrived(key)) {
+      Files.delete(arrived);
+    }
     FileChannel file =
         FileChannel.open(layout.staging(key), CREATE, TRUNCATE_EXISTING, READ, WRITE);
     FillMap map = null;
@@ -112,11 +115,12 @@ final class FillFiles implements Closeable {
   }
 
   /**
-   * Has an image server started on the files, or on the image if it is published by then.
+   * Has an image server of a user started on the files, or on the image if it is published by then.
    *
    * @param waitSeconds how long the server waits for one chunk
    */
-  Program serve(ImageMounts.ServerStart published, ImageMounts.ServerStart filling, int waitSeconds)
+  Program serve(
+      long uid, ImageMounts.ServerStart published, ImageMounts.ServerStart filling, int waitSeconds)
       throws Abort, InterruptedException {
     if (beginServing()) {
       try {
@@ -125,7 +129,7 @@ final class FillFiles implements Closeable {
             List.of(
                 layout.fillMap(key).toString(),
                 layout.fillWanted(key).toString(),
-                layout.fillArrived(key).toString(),
+                arrived(uid).toString(),
                 Integer.toString(waitSeconds)));
       } catch (Abort e) {
         if (!isPublished()) {
@@ -155,9 +159,19 @@ final class FillFiles implements Closeable {
     return published;
   }
 
-  /** Opens the FIFOs that an image server has made. */
+  /** Opens the FIFO to us that an image server has made. */
   ReaderPipe openPipe(ReaderPipe.Listener listener) throws IOException {
-    return ReaderPipe.open(layout.fillWanted(key), layout.fillArrived(key), listener);
+    return ReaderPipe.open(layout.fillWanted(key), listener);
+  }
+
+  /** The FIFO to a user's image server. */
+  Path arrived(long uid) {
+    return layout.fillArrived(new MountKey(key, uid));
+  }
+
+  /** Those to the image servers of all users. */
+  List<Path> allArrived() throws IOException {
+    return layout.fillsArrived(key);
   }
 
   /** Makes the complete image one that outlives a crash. */
@@ -186,13 +200,19 @@ final class FillFiles implements Closeable {
 
   /** Removes the files of a fill that nobody goes on with. */
   static void delete(CacheLayout layout, ImageKey key) {
-    for (Path path :
+    List<Path> paths = new ArrayList<>();
+    try {
+      paths.addAll(layout.fillsArrived(key));
+    } catch (IOException e) {
+      log.warn("event=cache-unreadable image={} cause={}", key, e.toString());
+    }
+    paths.addAll(
         List.of(
             layout.fillSource(key),
             layout.fillMap(key),
             layout.fillWanted(key),
-            layout.fillArrived(key),
-            layout.staging(key))) {
+            layout.staging(key)));
+    for (Path path : paths) {
       try {
         Files.deleteIfExists(path);
       } catch (IOException e) {

@@ -1,7 +1,9 @@
 package org.layercake.launcher.image;
 
 import java.io.IOException;
+import java.nio.file.Path;
 import java.util.BitSet;
+import java.util.List;
 import org.layercake.store.Image;
 import org.layercake.store.ImageStore;
 import org.layercake.store.StoreException;
@@ -45,10 +47,25 @@ final class FillReaders {
     this.call = call;
   }
 
-  /** Answers the image servers that have made their FIFOs, from now on. */
-  synchronized void answer() throws IOException {
-    if (pipe == null && !closed) {
+  /** Answers the image server of a user, which has made its FIFOs, from now on. */
+  synchronized void answer(long uid) throws IOException {
+    answer(List.of(files.arrived(uid)));
+  }
+
+  /** Answers all image servers that an earlier launcher has started. */
+  synchronized void answerAll() throws IOException {
+    answer(files.allArrived());
+  }
+
+  private void answer(List<Path> arrived) throws IOException {
+    if (closed) {
+      return;
+    }
+    if (pipe == null) {
       pipe = files.openPipe(this::heard);
+    }
+    for (Path fifo : arrived) {
+      pipe.ringAt(fifo);
     }
   }
 

@@ -53,9 +53,14 @@ final class ImageCache implements AutoCloseable {
       return key;
     }
 
+    /** Of the user's own mount of the image. */
+    MountKey mountKey() {
+      return new MountKey(key, uid);
+    }
+
     /** Starts an image server on the image, whole or while it comes. */
     Program serve(ImageMounts.ServerStart start) throws Abort, InterruptedException {
-      return fill == null ? start.with(layout.image(key), List.of()) : fill.serve(start);
+      return fill == null ? start.with(layout.image(key), List.of()) : fill.serve(uid, start);
     }
 
     /** How long the first look into the mount may take because of what is not there yet. */

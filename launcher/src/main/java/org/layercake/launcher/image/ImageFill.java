@@ -90,7 +90,7 @@ final class ImageFill implements Filler {
     try {
       ImageFill fill = of(layout, files, pace);
       fill.begun.complete(null);
-      fill.readers.answer();
+      fill.readers.answerAll();
       return fill;
     } catch (IOException | RuntimeException | OutOfMemoryError e) {
       files.close();
@@ -159,17 +159,18 @@ final class ImageFill implements Filler {
     return damage == null && failure instanceof StoreException waiting ? waiting : damage;
   }
 
-  /** Starts an image server on the image, whole or not, and answers it from then on. */
-  Program serve(ImageMounts.ServerStart start) throws Abort, InterruptedException {
+  /** Starts a user's image server on the image, whole or not, and answers it from then on. */
+  Program serve(long uid, ImageMounts.ServerStart start) throws Abort, InterruptedException {
     return files.serve(
-        start, (file, filling) -> serveFilling(start, file, filling), pace.waitSeconds());
+        uid, start, (file, filling) -> serveFilling(uid, start, file, filling), pace.waitSeconds());
   }
 
-  private Program serveFilling(ImageMounts.ServerStart start, Path file, List<String> filling)
+  private Program serveFilling(
+      long uid, ImageMounts.ServerStart start, Path file, List<String> filling)
       throws Abort, InterruptedException {
     Program server = start.with(file, filling);
     try {
-      readers.answer();
+      readers.answer(uid);
       return server;
     } catch (IOException | RuntimeException | OutOfMemoryError e) {
       server.handle().destroyForcibly();

@@ -25,8 +25,9 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * One read-only mount per image and node, shared by all jobs that may read the image, served by an
- * unprivileged image server. A mount lives while somebody holds it.
+ * One read-only mount per image, user and node, shared by the user's jobs, served by an
+ * unprivileged image server which says that all files are the user's. Mounts of one image read one
+ * file of the cache. A mount lives while somebody holds it.
  */
 final class ImageMounts {
   private static final Logger log = LoggerFactory.getLogger(ImageMounts.class);
@@ -34,11 +35,11 @@ final class ImageMounts {
 
   /** A mounted image. Closing it twice is harmless. */
   final class Mount implements AutoCloseable {
-    private final ImageKey key;
+    private final MountKey key;
     private final Served served;
     private boolean held = true;
 
-    private Mount(ImageKey key, Served served) {
+    private Mount(MountKey key, Served served) {
       this.key = key;
       this.served = served;
     }
@@ -96,7 +97,7 @@ final class ImageMounts {
   private final CacheLayout layout;
   private final Path imageServer;
   private final List<String> options;
-  private final Map<ImageKey, CompletableFuture<Served>> mounted =
+  private final Map<MountKey, CompletableFuture<Served>> mounted =
       new HashMap<>(); // guarded by this
 
   /**
@@ -113,9 +114,10 @@ final class ImageMounts {
    * one that makes its server hang delays nobody else.
    *
    * @param image on this node, or on its way here
+   * @param gid the group of all of its files
    */
-  Mount mount(ImageCache.Lease image) throws Abort, InterruptedException {
-    ImageKey key = image.key();
+  Mount mount(ImageCache.Lease image, long gid) throws Abort, InterruptedException {
+    MountKey key = image.mountKey();
     while (true) {
       CompletableFuture<Served> mine = null;
       CompletableFuture<Served> flight;
@@ -132,7 +134,7 @@ final class ImageMounts {
         }
       }
       if (mine != null) {
-        serve(image, mine);
+        serve(image, gid, mine);
       }
       Mount mount = hold(key, flight);
       if (mount != null) {
@@ -142,7 +144,7 @@ final class ImageMounts {
   }
 
   /** Takes part in a mount that an earlier launcher made, or returns null if it is not served. */
-  Mount mountedBefore(ImageKey key) throws Abort, InterruptedException {
+  Mount mountedBefore(MountKey key) throws Abort, InterruptedException {
     CompletableFuture<Served> flight;
     synchronized (this) {
       flight = mounted.get(key);
@@ -157,7 +159,7 @@ final class ImageMounts {
   }
 
   /** Waits for a mount and holds it; null when it has ended meanwhile. */
-  private Mount hold(ImageKey key, CompletableFuture<Served> flight)
+  private Mount hold(MountKey key, CompletableFuture<Served> flight)
       throws Abort, InterruptedException {
     try {
       Served served = flight.get();
@@ -173,12 +175,12 @@ final class ImageMounts {
     }
   }
 
-  private void watch(ImageKey key, CompletableFuture<Served> flight, ProcessHandle server) {
+  private void watch(MountKey key, CompletableFuture<Served> flight, ProcessHandle server) {
     CompletableFuture<Void> unused = server.onExit().thenAccept(ended -> died(key, flight));
   }
 
   /** What a server that ended by itself leaves: nobody is to be given its mount any more. */
-  private synchronized void died(ImageKey key, CompletableFuture<Served> flight) {
+  private synchronized void died(MountKey key, CompletableFuture<Served> flight) {
     Served served = flight.join();
     if (!served.ended) {
       served.ended = true;
@@ -201,7 +203,7 @@ final class ImageMounts {
     Set<Path> held = new HashSet<>();
     Set<Long> servers = new HashSet<>();
     synchronized (this) {
-      for (Map.Entry<ImageKey, CompletableFuture<Served>> entry : mounted.entrySet()) {
+      for (Map.Entry<MountKey, CompletableFuture<Served>> entry : mounted.entrySet()) {
         held.add(layout.mountPoint(entry.getKey()));
         if (entry.getValue().isDone()) {
           servers.add(entry.getValue().join().server.pid());
@@ -230,40 +232,43 @@ final class ImageMounts {
     }
   }
 
-  private void serve(ImageCache.Lease image, CompletableFuture<Served> flight)
+  private void serve(ImageCache.Lease image, long gid, CompletableFuture<Served> flight)
       throws InterruptedException {
     try {
-      Served served = serveOrAgain(image);
+      Served served = serveOrAgain(image, gid);
       flight.complete(served);
-      watch(image.key(), flight, served.server);
+      watch(image.mountKey(), flight, served.server);
     } catch (Abort e) {
-      forget(image.key(), flight, e);
+      forget(image.mountKey(), flight, e);
     } catch (Throwable e) { // also an OutOfMemoryError: nobody may wait for ever
-      forget(image.key(), flight, new Abort(ExitCode.INTERNAL, "mounting was cut short: " + e, e));
+      forget(
+          image.mountKey(),
+          flight,
+          new Abort(ExitCode.INTERNAL, "mounting was cut short: " + e, e));
       throw e;
     }
   }
 
-  private synchronized void forget(ImageKey key, CompletableFuture<Served> flight, Abort failure) {
+  private synchronized void forget(MountKey key, CompletableFuture<Served> flight, Abort failure) {
     mounted.remove(key, flight);
     flight.completeExceptionally(failure);
   }
 
   /** A server may be killed while it starts, as when memory is short; another may not be. */
-  private Served serveOrAgain(ImageCache.Lease image) throws Abort, InterruptedException {
+  private Served serveOrAgain(ImageCache.Lease image, long gid) throws Abort, InterruptedException {
     try {
-      return serve(image);
+      return serve(image, gid);
     } catch (Abort e) {
       if (!e.isKilled()) {
         throw e;
       }
       log.warn("event=imageserver-again image={} cause={}", image.key(), e.getMessage());
     }
-    return serve(image);
+    return serve(image, gid);
   }
 
-  private Served serve(ImageCache.Lease image) throws Abort, InterruptedException {
-    ImageKey key = image.key();
+  private Served serve(ImageCache.Lease image, long gid) throws Abort, InterruptedException {
+    MountKey key = image.mountKey();
     try {
       layout.removeMountPoint(layout.mountPoint(key)); // what a server that died has left
       Files.createDirectories(layout.mountPoint(key));
@@ -273,7 +278,7 @@ final class ImageMounts {
     Program server = null;
     boolean served = false;
     try {
-      server = image.serve((file, filling) -> start(key, file, filling));
+      server = image.serve((file, filling) -> start(key, gid, file, filling));
       awaitFirstLook(image, server);
       try {
         Files.writeString(layout.mountServer(key), server.id() + "\n");
@@ -318,7 +323,7 @@ final class ImageMounts {
             },
             CompletableFuture.delayedExecutor(limitMillis, TimeUnit.MILLISECONDS));
     try {
-      Files.readAttributes(layout.mountPoint(image.key()), "isDirectory");
+      Files.readAttributes(layout.mountPoint(image.mountKey()), "isDirectory");
     } catch (IOException e) {
       if (late.get()) {
         throw new Abort(
@@ -339,24 +344,30 @@ final class ImageMounts {
     Program with(Path file, List<String> filling) throws Abort, InterruptedException;
   }
 
-  private Program start(ImageKey key, Path file, List<String> filling)
+  private Program start(MountKey key, long gid, Path file, List<String> filling)
       throws Abort, InterruptedException {
     List<String> command = new ArrayList<>();
     command.add(imageServer.toString());
     command.addAll(options);
+    command.addAll(List.of("--owner", key.uid() + ":" + gid));
     command.add(file.toString());
     command.add(layout.mountPoint(key).toString());
     command.addAll(filling);
     return Program.start(command, "mounted", MOUNT_TIMEOUT_MILLIS);
   }
 
-  /** Whether the image server that an earlier launcher started for an image still runs. */
-  boolean isServed(ImageKey key) {
-    return findServer(key).isPresent();
+  /** Whether an image server that an earlier launcher started for an image still runs. */
+  boolean isServed(ImageKey image) {
+    try {
+      return layout.mountsOf(image).stream().anyMatch(key -> findServer(key).isPresent());
+    } catch (IOException e) {
+      log.warn("event=mounts-unreadable image={} cause={}", image, e.toString());
+      return true; // better than to fill its file anew under its readers
+    }
   }
 
   /** Holding the lock. */
-  private void end(ImageKey key, Served served) {
+  private void end(MountKey key, Served served) {
     if (served.ended) {
       return;
     }
@@ -371,7 +382,7 @@ final class ImageMounts {
     log.info("event=unmount image={}", key);
   }
 
-  private void detachQuietly(ImageKey key) {
+  private void detachQuietly(MountKey key) {
     try {
       layout.removeMountPoint(layout.mountPoint(key));
     } catch (IOException e) {
@@ -380,7 +391,7 @@ final class ImageMounts {
   }
 
   /** By the file that tells of it, and where that cannot be read as it is seen in proc(5). */
-  private Optional<ProcessHandle> findServer(ImageKey key) {
+  private Optional<ProcessHandle> findServer(MountKey key) {
     try {
       return ProcessId.parse(Files.readString(layout.mountServer(key))).find();
     } catch (NoSuchFileException e) {

@@ -46,9 +46,10 @@ public final class Images implements AutoCloseable {
    * The user and the job for whom an image is.
    *
    * @param user whose images a bare name means first, and who must be allowed to run it
+   * @param gid whose group the image's files are said to be of, as they are said to be the user's
    * @param job all of whose containers of one name run one image, on all nodes
    */
-  public record Reader(String user, long uid, JobLookup job) {}
+  public record Reader(String user, long uid, long gid, JobLookup job) {}
 
   /** Finds a job for the store; asked only where a name has no digest. */
   public interface JobLookup {
@@ -115,7 +116,7 @@ public final class Images implements AutoCloseable {
               name + " from " + settings.store().place(), image.manifest().size(), progress);
       ImageCache.Lease lease = cache.lease(image, reader.uid(), !settings.instantStart(), listener);
       progress.accept("mounting " + name);
-      return mount(environment, lease);
+      return mount(environment, lease, reader.gid());
     } catch (StoreException e) {
       throw Abort.of(e);
     }
@@ -150,10 +151,10 @@ public final class Images implements AutoCloseable {
     return environment;
   }
 
-  private Mounted mount(List<String> environment, ImageCache.Lease lease)
+  private Mounted mount(List<String> environment, ImageCache.Lease lease, long gid)
       throws Abort, InterruptedException {
     try {
-      return new Mounted(environment, lease, mounts.mount(lease));
+      return new Mounted(environment, lease, mounts.mount(lease, gid));
     } catch (Throwable e) {
       lease.close();
       throw e;
@@ -168,7 +169,7 @@ public final class Images implements AutoCloseable {
   public Mounted mountedBefore(ImageKey key, List<String> environment, long uid)
       throws Abort, InterruptedException {
     ImageCache.Lease lease = cache.leaseCached(key, uid);
-    ImageMounts.Mount mount = lease == null ? null : mounts.mountedBefore(key);
+    ImageMounts.Mount mount = lease == null ? null : mounts.mountedBefore(new MountKey(key, uid));
     if (mount != null) {
       return new Mounted(environment, lease, mount);
     }

@@ -10,14 +10,16 @@ import java.nio.ByteOrder;
 import java.nio.channels.ClosedChannelException;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.Map;
 import org.layercake.launcher.node.Background;
 import org.layercake.launcher.node.Libc;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The two FIFOs through which the image servers of one image ask for chunks and are told that some
- * have come; docs/protocol.md, "Image servers".
+ * The FIFOs through which the image servers of one image ask for chunks, all by the same, and are
+ * told that some have come, each by its own; docs/protocol.md, "Image servers".
  */
 final class ReaderPipe implements Closeable {
   private static final Logger log = LoggerFactory.getLogger(ReaderPipe.class);
@@ -29,28 +31,29 @@ final class ReaderPipe implements Closeable {
   }
 
   private final FileChannel wanted;
-  private final int arrived;
-  private boolean open = true; // guarded by this, as is the use of arrived
+  private final Map<Path, Integer> arrived = new HashMap<>(); // descriptors; guarded by this
+  private boolean open = true; // guarded by this
 
-  private ReaderPipe(FileChannel wanted, int arrived) {
+  private ReaderPipe(FileChannel wanted) {
     this.wanted = wanted;
-    this.arrived = arrived;
   }
 
-  /** Opens FIFOs that an image server has made, and listens until closed. */
-  static ReaderPipe open(Path wanted, Path arrived, Listener listener) throws IOException {
+  /** Opens the FIFO that image servers write to, and listens until closed. */
+  static ReaderPipe open(Path wanted, Listener listener) throws IOException {
     FileChannel requests = FileChannel.open(wanted, READ, WRITE);
-    ReaderPipe pipe = null;
     try {
-      pipe = new ReaderPipe(requests, Libc.openNonBlocking(arrived));
       Background.start("wanted", () -> hear(requests, listener));
-      return pipe;
-    } catch (IOException | RuntimeException | OutOfMemoryError e) {
+      return new ReaderPipe(requests);
+    } catch (RuntimeException | OutOfMemoryError e) {
       requests.close();
-      if (pipe != null) {
-        pipe.close();
-      }
       throw e;
+    }
+  }
+
+  /** Rings at the FIFO of another image server, too, from now on. */
+  synchronized void ringAt(Path fifo) throws IOException {
+    if (open && !arrived.containsKey(fifo)) {
+      arrived.put(fifo, Libc.openNonBlocking(fifo));
     }
   }
 
@@ -73,18 +76,15 @@ final class ReaderPipe implements Closeable {
 
   /** Tells the image servers to look at the map. Never waits: a full FIFO rings already. */
   synchronized void ring() {
-    if (open) {
-      Libc.writeByte(arrived);
-    }
+    arrived.values().forEach(Libc::writeByte);
   }
 
   @Override
   public void close() {
     synchronized (this) {
-      if (open) {
-        open = false;
-        Libc.close(arrived);
-      }
+      open = false;
+      arrived.values().forEach(Libc::close);
+      arrived.clear();
     }
     try {
       wanted.close();

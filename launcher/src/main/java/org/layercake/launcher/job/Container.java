@@ -180,7 +180,7 @@ public final class Container implements AutoCloseable {
       image.complete(
           images.mount(
               spec.image(),
-              new Images.Reader(user.name(), job.uid(), () -> slurm.job(job)),
+              new Images.Reader(user.name(), job.uid(), user.gid(), () -> slurm.job(job)),
               line -> progress = line));
     } catch (Throwable e) { // also an Error: whoever waits would wait for ever
       image.completeExceptionally(Abort.of(e));

@@ -58,6 +58,7 @@ record JobState(
     p.setProperty("prolog-until", Long.toString(prologUntilSeconds));
     if (user != null) {
       p.setProperty("user", user.name());
+      p.setProperty("gid", Long.toString(user.gid()));
       p.setProperty("home", user.home());
     }
     // Containers of one image share its environment, which may have as many bytes as a frame.
@@ -97,7 +98,7 @@ record JobState(
       return new JobState(
           new JobKey(number(p, "job"), number(p, "uid")),
           p.getProperty("spec", ""),
-          name == null ? null : new Libc.User(name, p.getProperty("home", "")),
+          name == null ? null : new Libc.User(name, number(p, "gid"), p.getProperty("home", "")),
           Long.parseLong(p.getProperty("prolog-until", "0")), // earlier launchers wrote none
           List.copyOf(containers));
     } catch (StoreException | IllegalArgumentException e) {

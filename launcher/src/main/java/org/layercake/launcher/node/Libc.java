@@ -111,7 +111,7 @@ public final class Libc {
   }
 
   /** An entry of the password database; home is bytes as the C library has them. */
-  public record User(String name, String home) {}
+  public record User(String name, long gid, String home) {}
 
   public static void close(int fd) {
     LIBC.close(fd);
@@ -184,7 +184,11 @@ public final class Libc {
       Pointer found = Memory.allocateDirect(RUNTIME, 8, true);
       int errno = LIBC.getpwuid_r((int) uid, passwd, text, bytes, found);
       if (found.getPointer(0) != null) {
-        return Optional.of(new User(text(passwd.getPointer(0)), text(passwd.getPointer(32))));
+        return Optional.of(
+            new User(
+                text(passwd.getPointer(0)),
+                Integer.toUnsignedLong(passwd.getInt(20)),
+                text(passwd.getPointer(32))));
       }
       if (NO_SUCH_USER.contains(errno)) {
         close(open("/dev/null")); // or it had no descriptor: nss-systemd(8) says the same then

@@ -30,6 +30,7 @@ import org.layercake.store.Image;
 /** The files of an image on its way, and what goes through its FIFOs; the test is its server. */
 @Timeout(120)
 class FillFilesTest {
+  private static final long UID = 1000;
   private static final ImageMounts.ServerStart NOT_YET =
       (file, filling) -> {
         throw new AssertionError("the image is not published");
@@ -70,6 +71,7 @@ class FillFilesTest {
   @Test
   void theFilesStayWhileAServerOpensThemThoughTheImageIsPublished() throws Exception {
     files.serve(
+        UID,
         NOT_YET,
         (file, filling) -> {
           assertEquals(layout.staging(key), file);
@@ -86,6 +88,7 @@ class FillFilesTest {
   void aServerThatComesTooLateForTheFilesGetsTheImage() throws Exception {
     Path[] served = new Path[1];
     files.serve(
+        UID,
         (file, filling) -> {
           served[0] = file;
           return null;
@@ -105,7 +108,7 @@ class FillFilesTest {
         (file, filling) -> {
           throw new Abort(ExitCode.INTERNAL, "no luck");
         };
-    assertThrows(Abort.class, () -> files.serve(NOT_YET, fails, 7));
+    assertThrows(Abort.class, () -> files.serve(UID, NOT_YET, fails, 7));
     assertTrue(areThere());
   }
 
@@ -118,8 +121,10 @@ class FillFilesTest {
   }
 
   @Test
-  void whatAReaderWaitsForComesFirstAndItIsToldWhenItIsThere() throws Exception {
-    for (Path fifo : List.of(layout.fillWanted(key), layout.fillArrived(key))) {
+  void whatAReaderWaitsForComesFirstAndAllAreToldWhenItIsThere() throws Exception {
+    Path mine = files.arrived(UID);
+    Path another = files.arrived(UID + 1);
+    for (Path fifo : List.of(layout.fillWanted(key), mine, another)) {
       assertEquals(0, new ProcessBuilder("mkfifo", fifo.toString()).start().waitFor());
     }
     BitSet missing = files.map().missing();
@@ -128,9 +133,12 @@ class FillFilesTest {
     FillOrder order = new FillOrder(missing, 1_000_000_000, () -> 0);
     AtomicInteger calls = new AtomicInteger();
     FillReaders readers = new FillReaders(files, order, 7, calls::incrementAndGet);
-    try (RandomAccessFile arrived = new RandomAccessFile(layout.fillArrived(key).toFile(), "rw");
-        RandomAccessFile wanted = new RandomAccessFile(layout.fillWanted(key).toFile(), "rw")) {
-      readers.answer();
+    try (RandomAccessFile wanted = new RandomAccessFile(layout.fillWanted(key).toFile(), "rw");
+        RandomAccessFile first = new RandomAccessFile(mine.toFile(), "rw");
+        RandomAccessFile second = new RandomAccessFile(another.toFile(), "rw")) {
+      readers.answer(UID);
+      readers.answer(UID + 1);
+      readers.answer(UID); // again, as of a server that has died
       wanted.write(record(1 << 30, 0));
       wanted.write(record(-1, 0));
       wanted.write(record(last, 0));
@@ -140,10 +148,34 @@ class FillFilesTest {
       readers.settled(0);
       readers.settled(last);
       byte[] rings = new byte[8];
-      assertEquals(1, arrived.read(rings), "once, for the chunk that was asked for");
+      for (RandomAccessFile arrived : List.of(first, second)) {
+        assertEquals(1, arrived.read(rings), "once, for the chunk that was asked for");
+      }
     } finally {
       readers.close();
     }
+  }
+
+  @Test
+  void aRestartRingsAtTheServersOfAllUsers() throws Exception {
+    List<Path> fifos = List.of(files.arrived(UID), files.arrived(UID + 1));
+    for (Path fifo : List.of(layout.fillWanted(key), fifos.get(0), fifos.get(1))) {
+      assertEquals(0, new ProcessBuilder("mkfifo", fifo.toString()).start().waitFor());
+    }
+    FillOrder order = new FillOrder(files.map().missing(), 1_000_000_000, () -> 0);
+    FillReaders readers = new FillReaders(files, order, 7, () -> {});
+    try (RandomAccessFile first = new RandomAccessFile(fifos.get(0).toFile(), "rw");
+        RandomAccessFile second = new RandomAccessFile(fifos.get(1).toFile(), "rw")) {
+      readers.answerAll();
+      readers.ring();
+      for (RandomAccessFile arrived : List.of(first, second)) {
+        assertEquals(1, arrived.read(new byte[8]));
+      }
+    } finally {
+      readers.close();
+    }
+    files.publish();
+    assertEquals(List.of(), files.allArrived());
   }
 
   private static byte[] record(int chunk, int word) {

@@ -276,7 +276,7 @@ class ImageCacheTest extends CacheTestCase {
   private ImageKey leaveUnfinished(Image image) throws Exception {
     ImageFill.begin(layout, image, PACE);
     ImageKey key = ImageKey.of(image);
-    for (Path fifo : List.of(layout.fillWanted(key), layout.fillArrived(key))) {
+    for (Path fifo : List.of(layout.fillWanted(key), layout.fillArrived(new MountKey(key, UID)))) {
       assertEquals(0, new ProcessBuilder("mkfifo", fifo.toString()).start().waitFor());
     }
     return key;

@@ -13,6 +13,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
@@ -34,6 +35,7 @@ class ImageMountsTest {
   private static final Path SERVER = Path.of("src/main/native/build/imageserver").toAbsolutePath();
   private static final ImageSettings.Limits LIMITS = new ImageSettings.Limits(20 << 20, 100, 64);
   private static final long UID = 1000;
+  private static final long GID = 1001;
   private static final String USER = System.getProperty("user.name");
   private static final FetchListener NOBODY = done -> {};
 
@@ -67,12 +69,12 @@ class ImageMountsTest {
   @Test
   void aMountWhoseServerDiedIsMadeAnewForThoseWhoComeLater() throws Exception {
     Image image = push("one");
-    ImageMounts.Mount first = mounts.mount(lease(image));
+    ImageMounts.Mount first = mounts.mount(lease(image), GID);
     assertEquals("one", read(first));
     kill(image, "KILL");
     first.onEnd().get();
     assertFalse(first.isAlive());
-    ImageMounts.Mount second = mounts.mount(lease(image));
+    ImageMounts.Mount second = mounts.mount(lease(image), GID);
     assertTrue(second.isAlive());
     assertEquals("one", read(second));
     first.close();
@@ -84,8 +86,8 @@ class ImageMountsTest {
   @Test
   void theLastHolderEndsTheServer() throws Exception {
     Image image = push("one");
-    ImageMounts.Mount first = mounts.mount(lease(image));
-    ImageMounts.Mount second = mounts.mount(lease(image));
+    ImageMounts.Mount first = mounts.mount(lease(image), GID);
+    ImageMounts.Mount second = mounts.mount(lease(image), GID);
     first.release().get();
     first.release().get();
     assertEquals("one", read(second));
@@ -95,17 +97,39 @@ class ImageMountsTest {
   }
 
   @Test
+  void allFilesAreTheUsersWhoeverElseHasTheImage() throws Exception {
+    Image image = push("one");
+    ImageCache.Lease others = cache.lease(image, UID + 5, true, NOBODY);
+    ImageMounts.Mount mine = mounts.mount(lease(image), GID);
+    ImageMounts.Mount theirs = mounts.mount(others, GID + 5);
+    assertEquals(List.of(UID, GID), ownersOf(mine));
+    assertEquals(List.of(UID + 5, GID + 5), ownersOf(theirs));
+    mine.release().get();
+    assertEquals("one", read(theirs));
+    theirs.release().get();
+    assertEquals(List.of(), left());
+  }
+
+  private static List<Long> ownersOf(ImageMounts.Mount mount) throws IOException {
+    Map<String, Object> file =
+        Files.readAttributes(mount.directory().resolve("name"), "unix:uid,gid");
+    Map<String, Object> root = Files.readAttributes(mount.directory(), "unix:uid,gid");
+    assertEquals(root, file);
+    return Stream.of("uid", "gid").map(id -> Long.valueOf((Integer) file.get(id))).toList();
+  }
+
+  @Test
   void aRestartTakesUpWhatJobsHoldAndEndsTheRest() throws Exception {
     Image held = push("held");
     Image other = push("other");
-    mounts.mount(lease(held));
-    ImageMounts.Mount unheld = mounts.mount(lease(other));
+    mounts.mount(lease(held), GID);
+    ImageMounts.Mount unheld = mounts.mount(lease(other), GID);
     ImageMounts next = new ImageMounts(layout, SERVER, List.of());
-    ImageMounts.Mount mine = next.mountedBefore(ImageKey.of(held));
+    ImageMounts.Mount mine = next.mountedBefore(mountKey(held));
     next.endUnused();
     unheld.onEnd().get();
     assertEquals("held", read(mine));
-    assertEquals(null, next.mountedBefore(ImageKey.of(other)));
+    assertEquals(null, next.mountedBefore(mountKey(other)));
     mine.release().get();
     assertEquals(List.of(), left());
   }
@@ -113,8 +137,8 @@ class ImageMountsTest {
   @Test
   void aRestartKeepsWhatJobsHoldWhileTheCacheDirectoryCannotBeRead() throws Exception {
     Image image = push("one");
-    mounts.mount(lease(image));
-    Files.writeString(layout.mountServer(ImageKey.of(image)), ""); // nor this
+    mounts.mount(lease(image), GID);
+    Files.writeString(layout.mountServer(mountKey(image)), ""); // nor this
     Path away = Files.move(layout.cacheDirectory(), directory.resolve("away"));
     Files.createFile(layout.cacheDirectory());
     CacheLayout layoutNow = new CacheLayout(layout.cacheDirectory(), directory.resolve("run"));
@@ -129,7 +153,7 @@ class ImageMountsTest {
     next.recover(served -> true);
     ImageMounts nextMounts = new ImageMounts(layoutNow, SERVER, List.of());
     ImageCache.Lease held = next.leaseCached(ImageKey.of(image), UID);
-    ImageMounts.Mount mine = nextMounts.mountedBefore(held.key());
+    ImageMounts.Mount mine = nextMounts.mountedBefore(held.mountKey());
     nextMounts.endUnused();
     next.open();
     assertEquals("one", read(mine));
@@ -143,8 +167,8 @@ class ImageMountsTest {
   @Test
   void aRestartEndsAServerOfWhichNoFileTells() throws Exception {
     Image image = push("one");
-    ImageMounts.Mount mount = mounts.mount(lease(image));
-    Files.delete(layout.mountServer(ImageKey.of(image)));
+    ImageMounts.Mount mount = mounts.mount(lease(image), GID);
+    Files.delete(layout.mountServer(mountKey(image)));
     // As a container does, this keeps the mount after it was detached.
     InputStream open = Files.newInputStream(mount.directory().resolve("name"));
     new ImageMounts(layout, SERVER, List.of()).endUnused();
@@ -158,7 +182,7 @@ class ImageMountsTest {
   void aServerThatStartsAfterARestartFindsNothingToMountOn() throws Exception {
     Image image = push("one");
     lease(image);
-    Path mountPoint = layout.mountPoint(ImageKey.of(image));
+    Path mountPoint = layout.mountPoint(mountKey(image));
     Files.createDirectories(mountPoint);
     new ImageMounts(layout, SERVER, List.of()).endUnused();
     Process late =
@@ -177,9 +201,9 @@ class ImageMountsTest {
     List<String> options = ImageMemory.options(64 << 20, name);
     mounts = new ImageMounts(layout, SERVER, options);
     Image image = push("one");
-    ImageMounts.Mount mount = mounts.mount(lease(image));
+    ImageMounts.Mount mount = mounts.mount(lease(image), GID);
     assertEquals("one", read(mount));
-    String id = Files.readString(layout.mountServer(ImageKey.of(image)));
+    String id = Files.readString(layout.mountServer(mountKey(image)));
     List<String> groups =
         Files.readAllLines(Path.of("/proc/" + ProcessId.parse(id).pid(), "cgroup"));
     assertEquals(!options.isEmpty(), groups.stream().anyMatch(line -> line.endsWith("/" + name)));
@@ -194,7 +218,7 @@ class ImageMountsTest {
     ImageMounts poor = new ImageMounts(layout, outOfMemory(), List.of());
     ImageCache.Lease lease = lease(push("one"));
     for (int i = 0; i < 2; i++) { // the second must not wait for the first
-      assertThrows(OutOfMemoryError.class, () -> poor.mount(lease));
+      assertThrows(OutOfMemoryError.class, () -> poor.mount(lease, GID));
     }
     assertEquals(List.of(), left());
   }
@@ -215,7 +239,7 @@ class ImageMountsTest {
     Image image =
         images.push(USER, "noimage", Files.write(directory.resolve("none"), new byte[1 << 20]));
     ImageCache.Lease lease = lease(image);
-    Abort abort = assertThrows(Abort.class, () -> mounts.mount(lease));
+    Abort abort = assertThrows(Abort.class, () -> mounts.mount(lease, GID));
     assertEquals(ExitCode.DAMAGED, abort.exitCode(), abort.getMessage());
     assertEquals(List.of(), left());
   }
@@ -231,10 +255,10 @@ class ImageMountsTest {
             });
     next.recover(served -> true);
     ImageCache.Lease lease = next.leaseCached(key, UID);
-    Abort unknown = assertThrows(Abort.class, () -> mounts.mount(lease));
+    Abort unknown = assertThrows(Abort.class, () -> mounts.mount(lease, GID));
     assertEquals(75, unknown.exitCode(), unknown.getMessage());
     next.open();
-    Abort known = assertThrows(Abort.class, () -> mounts.mount(lease));
+    Abort known = assertThrows(Abort.class, () -> mounts.mount(lease, GID));
     assertEquals(75, known.exitCode(), known.getMessage());
     assertEquals("no answer", known.getMessage());
     next.close();
@@ -250,9 +274,9 @@ class ImageMountsTest {
       ImageMounts there = new ImageMounts(full, SERVER, List.of());
       ImageCache.Lease lease = lease(push("one"));
       List<Path> fillers = fill(run);
-      assertReported(run, assertThrows(Abort.class, () -> there.mount(lease)));
+      assertReported(run, assertThrows(Abort.class, () -> there.mount(lease, GID)));
       Files.delete(fillers.get(0)); // room for a mount point, and none for the server's file
-      assertReported(run, assertThrows(Abort.class, () -> there.mount(lease)));
+      assertReported(run, assertThrows(Abort.class, () -> there.mount(lease, GID)));
       assertEquals(0, full.mounts().toFile().list().length);
       while (!ImageServers.running(SERVER, full.mounts()).isEmpty()) {
         Thread.sleep(10); // it was killed, and is still ending
@@ -285,7 +309,7 @@ class ImageMountsTest {
     ImageCache slow = cacheOf(new ImageSettings.Pace(1, 600), () -> images.store());
     slow.open();
     ImageCache.Lease reading = slow.lease(image, UID, false, NOBODY);
-    ImageMounts.Mount mount = mounts.mount(reading);
+    ImageMounts.Mount mount = mounts.mount(reading, GID);
     slow.lease(image, UID, true, NOBODY).close();
     mount.release().get();
     reading.close();
@@ -302,7 +326,8 @@ class ImageMountsTest {
     Path wanted = directory.resolve("wanted");
     Path arrived = directory.resolve("arrived");
     run("mkfifo", wanted.toString(), arrived.toString());
-    try (ReaderPipe pipe = ReaderPipe.open(wanted, arrived, (chunk, what) -> {})) {
+    try (ReaderPipe pipe = ReaderPipe.open(wanted, (chunk, what) -> {})) {
+      pipe.ringAt(arrived);
       for (int i = 0; i < 100_000; i++) {
         pipe.ring();
       }
@@ -312,8 +337,13 @@ class ImageMountsTest {
   private ImageKey leaveUnfinished(Image image) throws Exception {
     ImageFill.begin(layout, image, new ImageSettings.Pace(1 << 30, 1));
     ImageKey key = ImageKey.of(image);
-    run("mkfifo", layout.fillWanted(key).toString(), layout.fillArrived(key).toString());
+    Path arrived = layout.fillArrived(mountKey(image));
+    run("mkfifo", layout.fillWanted(key).toString(), arrived.toString());
     return key;
+  }
+
+  private static MountKey mountKey(Image image) {
+    return new MountKey(ImageKey.of(image), UID);
   }
 
   private ImageCache.Lease lease(Image image) throws Exception {
@@ -325,7 +355,7 @@ class ImageMountsTest {
   }
 
   private void kill(Image image, String signal) throws Exception {
-    String id = Files.readString(layout.mountServer(ImageKey.of(image)));
+    String id = Files.readString(layout.mountServer(mountKey(image)));
     run("kill", "-" + signal, Long.toString(ProcessId.parse(id).pid()));
   }
 

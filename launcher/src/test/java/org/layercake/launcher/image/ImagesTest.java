@@ -80,7 +80,7 @@ class ImagesTest {
   }
 
   private Images.Mounted mount(Image image) throws Exception {
-    Images.Reader reader = new Images.Reader(USER, 1000, () -> null);
+    Images.Reader reader = new Images.Reader(USER, 1000, 1001, () -> null);
     return images.mount(ImageName.parse("one@" + image.digest()), reader, line -> {});
   }
 
@@ -88,9 +88,9 @@ class ImagesTest {
   void anImageServerJoinsTheCgroupOfAllImageServers() throws Exception {
     try (Images.Mounted mounted = mount(push())) {
       String given = Files.readString(directory.resolve("words"));
-      String options = String.join(" ", ImageMemory.options(MEMORY_BYTES));
+      String options = String.join(" ", ImageMemory.options(MEMORY_BYTES)) + " --owner 1000:1001";
       String file = directory.resolve("cache").toString();
-      assertEquals(options, given.substring(0, given.indexOf(file)).strip());
+      assertEquals(options.strip(), given.substring(0, given.indexOf(file)).strip());
       assertTrue(mounted.isAlive());
     }
   }

@@ -96,7 +96,7 @@ class SeedsTest extends CacheTestCase {
       assertEquals(74, abort.exitCode(), abort.getMessage());
     }
     assertFalse(Files.exists(layout.image(ImageKey.of(copy))));
-    assertFalse(layout.mountPoint(ImageKey.of(copy)).equals(layout.mountPoint(bobs.key())));
+    assertFalse(layout.image(ImageKey.of(copy)).equals(layout.image(bobs.key())));
     bobs.close();
   }
 

@@ -118,6 +118,16 @@ public final class NodeRig {
     }
   }
 
+  /** Has all mounts of images be those of another user. */
+  void giveMountsTo(long uid) throws IOException {
+    try (Stream<Path> mounts = Files.list(runDirectory.resolve("images"))) {
+      for (Path path : mounts.toList()) {
+        String name = path.getFileName().toString();
+        Files.move(path, path.resolveSibling(name.replaceFirst("-\\d+", "-" + uid)));
+      }
+    }
+  }
+
   /** Where the job has its note. */
   public Path note(JobKey job) {
     return files.note(job);

@@ -68,6 +68,7 @@ class RecoveryTest extends NodeTestCase {
         node.files.state(unknown),
         Files.readString(state).replace("uid=" + JOB.uid(), "uid=" + unknown.uid()));
     Files.delete(state);
+    node.giveMountsTo(unknown.uid());
     Jobs jobs = node.launcher().jobs;
     assertEquals(holder.id(), jobs.enter(unknown, NodeRig.SPEC, jobs.arrival()).start().get().id());
   }
