@@ -11,9 +11,11 @@ PACKAGES=(
   default-jdk-headless maven gcc libc6-dev make pkg-config clang-format shellcheck
   clang libclang-rt-dev # fuzzers of the C code: libFuzzer and its sanitizers
   asciidoctor # the manual pages
+  build-essential debhelper lintian rpm rpmlint # our packages
   umoci skopeo # other tools for images, which ours are compared with
   gnuplot-nox # charts of the benchmarks
   rbd-fuse squashfuse # other ways to an image, which ours is compared with
   attr acl # extended attributes and ACLs, for tests
+  util-linux-extra # pivot_root, since Debian testing
   python3 procps tini iproute2 psmisc uuid-runtime mmdebstrap busybox-static xz-utils zstd
 )
