@@ -9,7 +9,7 @@
 
 #define NO_IMAGE "none" /* --ch-image=none: run on the host */
 
-enum option_value { OPTION_IMAGE, OPTION_MOUNT, OPTION_ROOT, OPTION_BATCH };
+enum option_value { OPTION_IMAGE, OPTION_MOUNT, OPTION_ROOT, OPTION_WRITABLE, OPTION_BATCH };
 
 /* In the commands: what their options say, and what the allocation they run in has said. */
 static struct lc_request asked, allocation;
@@ -44,6 +44,9 @@ static int read_option(int value, const char *argument, int remote)
 	case OPTION_ROOT:
 		asked.root = true;
 		break;
+	case OPTION_WRITABLE:
+		lc_request_set_writable(&asked, argument, error);
+		break;
 	case OPTION_BATCH:
 		asked_for_batch = true;
 		break;
@@ -59,6 +62,9 @@ static struct spank_option options[] = {
      read_option},
     {"ch-root", NULL, "be root in the container, without more rights outside", 0, OPTION_ROOT,
      read_option},
+    {"ch-writable", "[SIZE]",
+     "let the image's files be changed for the life of the job, on each node by itself", 2,
+     OPTION_WRITABLE, read_option},
     {"ch-batch", NULL, "sbatch: run the batch script in the container, too", 0, OPTION_BATCH,
      read_option},
 };
@@ -73,7 +79,8 @@ static struct spank_option options[] = {
 static void forget_inherited_options(void)
 {
 	static const char *const variables[] = {INHERITED("ch_image"), INHERITED("ch_mount"),
-						INHERITED("ch_root"), INHERITED("ch_batch")};
+						INHERITED("ch_root"), INHERITED("ch_writable"),
+						INHERITED("ch_batch")};
 
 	for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
 		unsetenv(variables[i]);
@@ -118,6 +125,16 @@ static int read_switch(const char *name, bool *on, struct lc_error *error)
 	return 0;
 }
 
+/* SLURM_CH_WRITABLE, which is 1, 0 or a size. */
+static int read_writable(struct lc_request *request, struct lc_error *error)
+{
+	const char *value = getenv("SLURM_CH_WRITABLE");
+
+	if (value == NULL || value[0] == '\0' || strcmp(value, "0") == 0)
+		return 0;
+	return lc_request_set_writable(request, strcmp(value, "1") == 0 ? NULL : value, error);
+}
+
 /* For what no option said, outside of an allocation that has spoken. */
 static int read_defaults(spank_context_t context, struct lc_request *request,
 			 struct lc_error *error)
@@ -133,6 +150,8 @@ static int read_defaults(spank_context_t context, struct lc_request *request,
 	if (read_switch("SLURM_CH_ROOT", &request->root, error) < 0 ||
 	    (is_sbatch(context) && read_switch("SLURM_CH_BATCH", &asked_for_batch, error) < 0))
 		return -1;
+	if (!asked.writable && read_writable(request, error) < 0)
+		return -1;
 	if (mounts != NULL && mounts[0] != '\0' && asked.mount_count == 0)
 		return lc_request_add_mounts(request, mounts, error);
 	return 0;
@@ -145,6 +164,8 @@ static const char *lone_option(const struct lc_request *request)
 		return "--ch-mount";
 	if (request->root)
 		return "--ch-root";
+	if (request->writable)
+		return "--ch-writable";
 	return asked_for_batch ? "--ch-batch" : NULL;
 }
 

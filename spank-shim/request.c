@@ -1,9 +1,16 @@
 #define _GNU_SOURCE
 #include "request.h"
 
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* 1 PiB, in bytes. */
+static const uint64_t WRITABLE_MAX = (uint64_t)1 << 50;
 
 static int out_of_memory(struct lc_error *error)
 {
@@ -191,6 +198,37 @@ int lc_request_add_mounts(struct lc_request *request, const char *list, struct l
 	}
 }
 
+/* Bytes of a size such as 512M or 4G; 0 when it is none. */
+static uint64_t parse_size(const char *text)
+{
+	static const char units[] = "KMGT";
+	char *end;
+
+	if (text[0] < '1' || text[0] > '9')
+		return 0;
+	errno = 0;
+	unsigned long long number = strtoull(text, &end, 10);
+	const char *unit = *end != '\0' ? strchr(units, toupper((unsigned char)*end)) : NULL;
+	if (errno != 0 || unit == NULL || end[1] != '\0')
+		return 0;
+	unsigned shift = 10 * (unsigned)(unit - units + 1);
+	return number <= WRITABLE_MAX >> shift ? (uint64_t)number << shift : 0;
+}
+
+int lc_request_set_writable(struct lc_request *request, const char *size, struct lc_error *error)
+{
+	uint64_t bytes = size != NULL ? parse_size(size) : 0;
+
+	if (size != NULL && bytes == 0)
+		return lc_fail(error, EXIT_REQUEST,
+			       "cannot use \"%.80s\" as the size of changes: sizes look like 512M "
+			       "or 4G",
+			       size);
+	request->writable = true;
+	request->writable_bytes = bytes;
+	return 0;
+}
+
 int lc_request_merge(struct lc_request *request, const struct lc_request *other,
 		     struct lc_error *error)
 {
@@ -208,10 +246,25 @@ int lc_request_merge(struct lc_request *request, const struct lc_request *other,
 			return -1;
 	}
 	request->root |= other->root;
+	if (other->writable) {
+		request->writable = true;
+		request->writable_bytes = other->writable_bytes;
+	}
 	return 0;
 }
 
 /* --- the spec --- */
+
+static void put_writable(struct lc_spec_text *text, uint64_t bytes)
+{
+	char item[64];
+
+	if (bytes == 0)
+		snprintf(item, sizeof(item), ";writable=default");
+	else
+		snprintf(item, sizeof(item), ";writable=%" PRIu64, bytes);
+	lc_spec_put(text, item);
+}
 
 int lc_request_format(const struct lc_request *request, char spec[LC_SPEC_MAX + 1],
 		      struct lc_error *error)
@@ -226,6 +279,8 @@ int lc_request_format(const struct lc_request *request, char spec[LC_SPEC_MAX + 
 	}
 	if (request->root)
 		lc_spec_put(&text, ";root=1");
+	if (request->writable)
+		put_writable(&text, request->writable_bytes);
 	*text.at = '\0';
 	if (text.full)
 		return lc_fail(error, EXIT_REQUEST,
@@ -253,6 +308,25 @@ static int parse_mount(struct lc_request *request, const char *value, size_t len
 	return result;
 }
 
+static int parse_writable(struct lc_request *request, const char *value, size_t length)
+{
+	char text[32], *end;
+
+	if (length >= sizeof(text))
+		return -1;
+	memcpy(text, value, length);
+	text[length] = '\0';
+	request->writable = true;
+	if (strcmp(text, "default") == 0)
+		return 0;
+	errno = 0;
+	unsigned long long bytes = strtoull(text, &end, 10);
+	if (errno != 0 || text[0] < '1' || text[0] > '9' || *end != '\0' || bytes > WRITABLE_MAX)
+		return -1;
+	request->writable_bytes = bytes;
+	return 0;
+}
+
 int lc_request_parse(struct lc_request *request, const char *spec, struct lc_error *error)
 {
 	if (strlen(spec) > LC_SPEC_MAX)
@@ -273,6 +347,10 @@ int lc_request_parse(struct lc_request *request, const char *spec, struct lc_err
 		} else if (length == 6 && strncmp(item, "root=1", 6) == 0 && item != spec &&
 			   !request->root) {
 			request->root = true;
+		} else if (strncmp(item, "writable=", 9) == 0 && item != spec &&
+			   !request->writable) {
+			if (parse_writable(request, item + 9, length - 9) < 0)
+				return malformed(error, item, length);
 		} else {
 			return malformed(error, item, length);
 		}

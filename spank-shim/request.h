@@ -1,6 +1,6 @@
 /*
- * What a user asks for: the options --ch-image, --ch-mount and --ch-root, and the spec, their
- * canonical form in one line (docs/protocol.md).
+ * What a user asks for: the options --ch-image, --ch-mount, --ch-root and --ch-writable, and the
+ * spec, their canonical form in one line (docs/protocol.md).
  */
 #ifndef LAYERCAKE_REQUEST_H
 #define LAYERCAKE_REQUEST_H
@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum {
 	LC_IMAGE_MAX = 512,
@@ -22,6 +23,8 @@ struct lc_request {
 	struct lc_mount mounts[LC_MOUNTS_MAX];
 	size_t mount_count;
 	bool root; /* uid 0 inside */
+	bool writable;
+	uint64_t writable_bytes; /* for changes to the image's files; 0: what the site says */
 };
 
 /* These return 0, or -1 with an error that names the offending part. */
@@ -34,6 +37,9 @@ int lc_request_set_image(struct lc_request *request, const char *name, struct lc
  * meaning from a comma, colon or backslash. A mount replaces an earlier one on its destination.
  */
 int lc_request_add_mounts(struct lc_request *request, const char *list, struct lc_error *error);
+
+/* Takes what --ch-writable said: a size such as 4G, or NULL for what the site says. */
+int lc_request_set_writable(struct lc_request *request, const char *size, struct lc_error *error);
 
 /* Adds everything of another request; its image, if it has one, replaces ours. */
 int lc_request_merge(struct lc_request *request, const struct lc_request *other,

@@ -140,11 +140,47 @@ static void test_merge(void)
 	lc_request_clear(&step);
 }
 
+static void test_writable(void)
+{
+	static const struct {
+		const char *size, *spec;
+	} good[] = {
+	    {NULL, "image=a;writable=default"},	      {"1K", "image=a;writable=1024"},
+	    {"512m", "image=a;writable=536870912"},   {"4G", "image=a;writable=4294967296"},
+	    {"1T", "image=a;writable=1099511627776"},
+	};
+	static const char *const bad[] = {"",	 "0",	  "0G",	  "-1G",
+					  "4",	 "4GB",	  "1.5G", " 4G",
+					  "4 G", "2000T", "G",	  "99999999999999999999K"};
+	struct lc_error error;
+	char spec[LC_SPEC_MAX + 1];
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		struct lc_request request = {0}, merged = {0};
+		CHECK(lc_request_set_image(&request, "a", &error) == 0);
+		CHECK(lc_request_set_writable(&request, good[i].size, &error) == 0);
+		CHECK(lc_request_merge(&merged, &request, &error) == 0);
+		CHECK(lc_request_format(&merged, spec, &error) == 0);
+		if (!CHECK(strcmp(spec, good[i].spec) == 0))
+			printf("  %s\n", spec);
+		lc_request_clear(&request);
+		lc_request_clear(&merged);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct lc_request request = {0};
+		if (!CHECK(lc_request_set_writable(&request, bad[i], &error) < 0 &&
+			   strstr(error.text, "sizes look like") != NULL))
+			printf("  \"%s\"\n", bad[i]);
+	}
+}
+
 static void test_parse(void)
 {
 	static const char *const good[] = {
 	    "image=deb:12",
 	    "image=a;root=1",
+	    "image=a;root=1;writable=default",
+	    "image=a;writable=1048576",
 	    "image=a;mount=/a%3Ab:/c:ro;mount=/%25%3B%20:/d:rw;root=1",
 	};
 	static const char *const bad[] = {
@@ -157,6 +193,13 @@ static void test_parse(void)
 	    "image=a;image=b",
 	    "image=a;root=1;root=1",
 	    "image=a;root=0",
+	    "image=a;writable=0",
+	    "image=a;writable=",
+	    "image=a;writable=1M",
+	    "image=a;writable=-1",
+	    "image=a;writable=99999999999999999999",
+	    "image=a;writable=1;writable=1",
+	    "writable=1",
 	    "image=a;color=red",
 	    "image=a;mount=/a",
 	    "image=a;mount=/a:/b",
@@ -206,6 +249,7 @@ int main(void)
 	test_limits();
 	test_images();
 	test_merge();
+	test_writable();
 	test_parse();
 	return summary();
 }

@@ -107,7 +107,7 @@ def _files(node):
 
 def _of_run_directory(node):
     run = node.path("/run/layercake")
-    for folder in ("jobs", "images", "contained", "stage"):
+    for folder in ("jobs", "images", "changes", "contained", "stage"):
         try:
             yield from (f"a file is left: /run/layercake/{folder}/{name}" for name in os.listdir(f"{run}/{folder}"))
         except FileNotFoundError:

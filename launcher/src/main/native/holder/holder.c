@@ -70,9 +70,30 @@ static void add_bind(struct plan *plan, bool site, const char *text)
 	plan->bind_count++;
 }
 
+static void add_hidden(struct plan *plan, const char *directory)
+{
+	plan->hide = reallocarray(plan->hide, plan->hide_count + 1, sizeof(*plan->hide));
+	if (plan->hide == NULL)
+		die(EXIT_INTERNAL, "out of memory");
+	plan->hide[plan->hide_count++] = directory;
+}
+
 static void parse_arguments(int argc, char **argv, struct plan *plan, uid_t *uid)
 {
-	enum { JOB, UID, SPOOL, IMAGE, STAGE, PAUSE, CH_RUN, ROOT, MOUNT, SITE_MOUNT };
+	enum {
+		JOB,
+		UID,
+		SPOOL,
+		IMAGE,
+		STAGE,
+		PAUSE,
+		CH_RUN,
+		ROOT,
+		WRITABLE,
+		HIDE,
+		MOUNT,
+		SITE_MOUNT
+	};
 	static const struct option options[] = {
 	    {"job", required_argument, NULL, JOB},
 	    {"uid", required_argument, NULL, UID},
@@ -82,6 +103,8 @@ static void parse_arguments(int argc, char **argv, struct plan *plan, uid_t *uid
 	    {"pause", required_argument, NULL, PAUSE},
 	    {"ch-run", required_argument, NULL, CH_RUN},
 	    {"root", no_argument, NULL, ROOT},
+	    {"writable", no_argument, NULL, WRITABLE},
+	    {"hide", required_argument, NULL, HIDE},
 	    {"mount", required_argument, NULL, MOUNT},
 	    {"site-mount", required_argument, NULL, SITE_MOUNT},
 	    {0},
@@ -114,6 +137,12 @@ static void parse_arguments(int argc, char **argv, struct plan *plan, uid_t *uid
 		case ROOT:
 			plan->root_inside = true;
 			break;
+		case WRITABLE:
+			plan->writable = true;
+			break;
+		case HIDE:
+			add_hidden(plan, optarg);
+			break;
 		case MOUNT:
 		case SITE_MOUNT:
 			add_bind(plan, option == SITE_MOUNT, optarg);
@@ -127,8 +156,8 @@ static void parse_arguments(int argc, char **argv, struct plan *plan, uid_t *uid
 	    plan->ch_run == NULL)
 		die(EXIT_REQUEST,
 		    "usage: holder --job J --uid U --spool DIR --image MOUNT --stage DIR --pause "
-		    "PATH --ch-run PATH [--root] [--mount|--site-mount "
-		    "SOURCE:DESTINATION:MODE]...");
+		    "PATH --ch-run PATH [--root] [--writable] [--hide DIR]... "
+		    "[--mount|--site-mount SOURCE:DESTINATION:MODE]...");
 }
 
 /* Undoes what a daemon's life has left in the process. */
@@ -178,6 +207,8 @@ _Noreturn static void run_ch_run(const struct plan *plan, int pause)
 	argv[n++] = text("%s", plan->ch_run);
 	argv[n++] = text("--storage=%s/empty", stage);
 	argv[n++] = text("--no-passwd");
+	if (plan->writable)
+		argv[n++] = text("--write");
 	argv[n++] = text("--bind=%s/passwd:/etc/passwd", stage);
 	argv[n++] = text("--bind=%s/group:/etc/group", stage);
 	for (size_t i = 0; i < plan->bind_count; i++)

@@ -32,6 +32,9 @@ struct plan {
 	const char *pause;
 	const char *ch_run;
 	bool root_inside;
+	bool writable;	   /* the image: mount points are made in it */
+	const char **hide; /* directories below which no other mount is to be seen */
+	size_t hide_count;
 	struct user user;
 	struct bind *binds;
 	size_t bind_count;

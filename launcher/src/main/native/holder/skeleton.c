@@ -10,11 +10,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const struct skeleton {
+static const struct item {
 	const char *path;
 	mode_t mode;
 	bool needed; /* else only replaced when ch-run would stumble over what is there */
-} skeleton[] = {
+} items[] = {
     {"/dev", S_IFDIR | 0755, true},
     {"/proc", S_IFDIR | 0755, true},
     {"/sys", S_IFDIR | 0755, true},
@@ -50,24 +50,81 @@ void give_to(const struct user *user, const char *path)
 		    strerror(errno));
 }
 
-void add_to_skeleton(int image, const struct user *user, const char *path, bool is_dir, mode_t mode)
+static void add_beside(const struct skeleton *skeleton, const char *path, bool is_dir, mode_t mode)
 {
 	char made[PATH_MAX + 8] = "skel";
 	struct stat status;
 
 	for (const char *end = strchr(path + 1, '/'); end != NULL; end = strchr(end + 1, '/')) {
 		snprintf(made, sizeof(made), "skel%.*s", (int)(end - path), path);
-		bool in_image = fstatat(image, made + 5, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-				S_ISDIR(status.st_mode);
+		bool in_image =
+		    fstatat(skeleton->image, made + 5, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    S_ISDIR(status.st_mode);
 		make_dir(made, in_image ? status.st_mode & 01777 : 0755);
-		give_to(user, made);
+		give_to(skeleton->user, made);
 	}
 	snprintf(made, sizeof(made), "skel%s", path);
 	if (is_dir)
 		make_dir(made, mode);
 	else
 		make_file(made, mode);
-	give_to(user, made);
+	give_to(skeleton->user, made);
+}
+
+/* Makes one name there what it has to be; returns a descriptor of it, or -1. */
+static int make_at(int directory, const char *name, bool is_dir, mode_t mode)
+{
+	int flags = is_dir ? O_PATH | O_DIRECTORY : O_WRONLY | O_CREAT | O_NONBLOCK;
+
+	for (int tries = 0; tries < 2; tries++) {
+		if (is_dir && mkdirat(directory, name, mode) < 0 && errno != EEXIST)
+			return -1;
+		int fd = openat(directory, name, flags | O_NOFOLLOW | O_CLOEXEC, mode);
+		if (fd >= 0)
+			return fd;
+		/* A link, or a file where a directory is needed. */
+		if (unlinkat(directory, name, 0) < 0)
+			return -1;
+	}
+	return -1;
+}
+
+/*
+ * As the user, whose own tasks may be changing the image at this moment: wherever links of theirs
+ * lead, they may do no more than the user may.
+ */
+static void add_within(const struct skeleton *skeleton, const char *path, bool is_dir, mode_t mode)
+{
+	char name[NAME_MAX + 1];
+	int at = openat(skeleton->image, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	borrow_identity(skeleton->user);
+	while (at >= 0 && *path != '\0') {
+		size_t length = strcspn(++path, "/");
+		bool is_last = path[length] == '\0';
+		snprintf(name, sizeof(name), "%.*s", (int)length, path);
+		int next = make_at(at, name, is_dir || !is_last, is_last ? mode : 0755);
+		int error = errno;
+		close(at);
+		errno = error;
+		at = next;
+		path += length;
+	}
+	return_identity();
+	if (at < 0)
+		die(errno == ENOSPC || errno == EDQUOT ? EXIT_FULL : EXIT_INTERNAL,
+		    "cannot make a place for a mount in the image: \"%s\": %s", name,
+		    strerror(errno));
+	close(at);
+}
+
+bool add_to_skeleton(const struct skeleton *skeleton, const char *path, bool is_dir, mode_t mode)
+{
+	if (skeleton->writable)
+		add_within(skeleton, path, is_dir, mode);
+	else
+		add_beside(skeleton, path, is_dir, mode);
+	return !skeleton->writable;
 }
 
 /* The mode of what is at a path, links not followed; 0 when there is nothing. */
@@ -83,7 +140,7 @@ static mode_t mode_in_image(int image, const char *path)
 }
 
 /* No symbolic links here, not even above: ch-run resolves absolute ones on the host. */
-static bool image_has(int image, const struct skeleton *item)
+static bool image_has(int image, const struct item *item)
 {
 	char path[64];
 	mode_t mode;
@@ -102,16 +159,13 @@ static bool image_has(int image, const struct skeleton *item)
 	return (mode & S_IFMT) == (item->mode & S_IFMT);
 }
 
-bool add_skeleton(int image, const struct user *user)
+bool add_skeleton(const struct skeleton *skeleton)
 {
-	bool added = false;
+	bool beside = false;
 
-	for (size_t i = 0; i < sizeof(skeleton) / sizeof(skeleton[0]); i++) {
-		if (image_has(image, &skeleton[i]))
-			continue;
-		add_to_skeleton(image, user, skeleton[i].path, S_ISDIR(skeleton[i].mode),
-				skeleton[i].mode & 07777);
-		added = true;
-	}
-	return added;
+	for (size_t i = 0; i < sizeof(items) / sizeof(items[0]); i++)
+		if (!image_has(skeleton->image, &items[i]))
+			beside |= add_to_skeleton(skeleton, items[i].path, S_ISDIR(items[i].mode),
+						  items[i].mode & 07777);
+	return beside;
 }

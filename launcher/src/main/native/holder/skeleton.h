@@ -1,4 +1,7 @@
-/* What an image lacks, beside it; all paths are in the stage, which is the current directory. */
+/*
+ * What an image lacks, beside it, or in it where it is writable; all paths are in the stage, which
+ * is the current directory.
+ */
 #ifndef LAYERCAKE_SKELETON_H
 #define LAYERCAKE_SKELETON_H
 
@@ -11,10 +14,19 @@ void make_dir(const char *path, mode_t mode);
 void make_file(const char *path, mode_t mode);
 /* Makes the user the owner, as of all that is in the image. */
 void give_to(const struct user *user, const char *path);
-/* Adds what the image lacks, the directory `image`; returns whether that is anything. */
-bool add_skeleton(int image, const struct user *user);
-/* Adds a mount point of the user's; directories above it look as they do in the image. */
-void add_to_skeleton(int image, const struct user *user, const char *path, bool is_dir,
-		     mode_t mode);
+/* Where what is missing is made. */
+struct skeleton {
+	int image; /* the directory `image` */
+	bool writable;
+	const struct user *user; /* whose it is */
+};
+
+/* Adds what the image lacks; returns whether anything is beside it. */
+bool add_skeleton(const struct skeleton *skeleton);
+/*
+ * Adds a mount point; directories above it look as they do in the image. Returns whether anything
+ * is beside the image.
+ */
+bool add_to_skeleton(const struct skeleton *skeleton, const char *path, bool is_dir, mode_t mode);
 
 #endif

@@ -2,7 +2,8 @@
  * The new root directory, below a tmpfs that only this mount namespace has:
  *
  *   STAGE/image   the image, as the image server serves it
- *   STAGE/skel    what the image lacks: mount points and files ch-run insists on
+ *   STAGE/skel    what the image lacks: mount points and files ch-run insists on. In a writable
+ *                 image they are made
  *   STAGE/root    what ch-run gets: an overlay of both, or the image itself if it lacks nothing.
  *                 (On the overlay the kernel enforces file modes; the bare image is all readable.)
  *   STAGE/binds/N mount sources, opened as the user, read-only where asked
@@ -19,7 +20,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,8 +170,9 @@ static void locate_in_source(const struct plan *plan, struct bind *bind, int tre
 		strcpy(bind->inside + prefix, place.path);
 }
 
-/* Finds or makes where a mount is to go. Returns whether the skeleton has grown. */
-static bool prepare_destination(const struct plan *plan, size_t index, int image)
+/* Finds or makes where a mount is to go. Returns whether anything is beside the image. */
+static bool prepare_destination(const struct plan *plan, size_t index,
+				const struct skeleton *skeleton)
 {
 	struct bind *bind = &plan->binds[index];
 	struct place place;
@@ -192,11 +193,11 @@ static bool prepare_destination(const struct plan *plan, size_t index, int image
 			return false;
 		}
 	}
-	int skeleton_tree = open("skel", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int error = find_in_tree(skeleton_tree, bind->inside, &place);
-	close(skeleton_tree);
+	int beside = open("skel", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int error = find_in_tree(beside, bind->inside, &place);
+	close(beside);
 	if (error == 0 && !place.exists)
-		error = find_in_tree(image, bind->inside, &place);
+		error = find_in_tree(skeleton->image, bind->inside, &place);
 	if (error != 0) {
 		refuse(bind, EXIT_REQUEST, "mount on", bind->destination, strerror(error),
 		       " in the image");
@@ -206,8 +207,7 @@ static bool prepare_destination(const struct plan *plan, size_t index, int image
 		require_kind(bind, &place);
 		return false;
 	}
-	add_to_skeleton(image, &plan->user, bind->inside, bind->is_dir, bind->is_dir ? 0755 : 0644);
-	return true;
+	return add_to_skeleton(skeleton, bind->inside, bind->is_dir, bind->is_dir ? 0755 : 0644);
 }
 
 /* A mount comes after those it lies in; of two on one place the later given wins. */
@@ -219,19 +219,19 @@ static int compare_binds(const void *a, const void *b)
 	return order != 0 ? order : left->given - right->given;
 }
 
-static bool prepare_destinations(struct plan *plan, int image)
+static bool prepare_destinations(struct plan *plan, const struct skeleton *skeleton)
 {
-	bool added = false;
+	bool beside = false;
 
 	for (size_t i = 0; i < plan->bind_count; i++)
 		if (plan->binds[i].fd >= 0)
-			locate_in_image(image, &plan->binds[i]);
+			locate_in_image(skeleton->image, &plan->binds[i]);
 	if (plan->bind_count > 0) /* qsort(3) takes no NULL */
 		qsort(plan->binds, plan->bind_count, sizeof(plan->binds[0]), compare_binds);
 	for (size_t i = 0; i < plan->bind_count; i++)
 		if (plan->binds[i].fd >= 0)
-			added |= prepare_destination(plan, i, image);
-	return added;
+			beside |= prepare_destination(plan, i, skeleton);
+	return beside;
 }
 
 static void bind_sources(struct plan *plan)
@@ -293,11 +293,9 @@ static void mount_root(bool with_skeleton)
 
 void stage_container(struct plan *plan, int image_mount)
 {
-	char *image_path = strdup(plan->image);
-
-	/* The images of other users' jobs. */
-	detach_mounts_below(dirname(image_path));
-	free(image_path);
+	/* The images of other users' jobs, and what those have changed. */
+	for (size_t i = 0; i < plan->hide_count; i++)
+		detach_mounts_below(plan->hide[i]);
 	if (mount("layercake", plan->stage, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0711,size=4m") <
 		0 ||
 	    mount(NULL, plan->stage, NULL, MS_PRIVATE, NULL) < 0 || chdir(plan->stage) < 0)
@@ -314,13 +312,14 @@ void stage_container(struct plan *plan, int image_mount)
 	if (image < 0)
 		die(EXIT_INPUT, "cannot read the image: %s", strerror(errno));
 	open_sources(plan);
-	bool grown = add_skeleton(image, &plan->user);
-	grown |= prepare_destinations(plan, image);
+	struct skeleton skeleton = {image, plan->writable, &plan->user};
+	bool beside = add_skeleton(&skeleton);
+	beside |= prepare_destinations(plan, &skeleton);
 	close(image);
 	bind_sources(plan);
 	write_passwd(&plan->user, "passwd");
 	write_group(&plan->user, "group");
-	mount_root(grown);
+	mount_root(beside);
 	if (chdir("/") < 0)
 		die(EXIT_INTERNAL, "cannot leave \"%s\": %s", plan->stage, strerror(errno));
 }

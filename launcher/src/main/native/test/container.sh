@@ -63,13 +63,22 @@ make_users() {
 	echo colon >"$work/home/alice/a:b"
 }
 
-# make_image NAME: a squashfs from the directory $work/src/NAME
+# make_image NAME: a squashfs from the directory $work/src/NAME, mounted
 make_image() {
 	mksquashfs "$work/src/$1" "$work/$1.sqfs" -all-root -noappend -quiet -no-progress \
 		>/dev/null || fail "mksquashfs $1"
+	serve "$1" "$1"
+}
+
+# serve FILE NAME OPTION…: sets $server
+serve() {
+	local file=$1
+	shift
 	install -d -m 700 "$work/images"
 	mkdir -p "$work/images/$1"
-	"$build/imageserver" "$work/$1.sqfs" "$work/images/$1" >"$work/$1.said" 2>"$work/$1.err" &
+	: >"$work/$1.said"
+	"$build/imageserver" "${@:2}" "$work/$file.sqfs" "$work/images/$1" >"$work/$1.said" \
+		2>"$work/$1.err" &
 	server=$!
 	for _ in $(seq 100); do
 		if grep -q mounted "$work/$1.said"; then
@@ -110,8 +119,11 @@ make_images() {
 	ln -s /proc "$root/processes"
 	echo secret >"$root/shadow"
 	chmod 600 "$root/shadow"
+	mkdir -m 700 "$root/closed"
 	make_image bare
 	bare_server=$server
+
+	serve bare alices --owner 2001:2001
 
 	# Nothing at all.
 	mkdir -p "$work/src/empty"
@@ -130,7 +142,7 @@ hold() {
 	mkfifo "$out"
 	"$build/test/holder" --job "$job" --uid "$(id -u "$user")" --spool /nonexistent \
 		--image "$work/images/$image" --stage "$work/stage" --pause "$build/pause" \
-		--ch-run "$(command -v ch-run)" "$@" </dev/null >"$out" 2>"$err" &
+		--hide "$work/images" --ch-run "$(command -v ch-run)" "$@" </dev/null >"$out" 2>"$err" &
 	holder=$!
 	said=
 	read -r said <"$out"
@@ -284,6 +296,56 @@ test_bare_image() {
 	refused "a link to itself" 64 "/loop/x"
 }
 
+test_own_files() {
+	hold alice alices --mount "$work/proj:/closed/new:ro"
+	is "an image whose files are the user's" ready "$said"
+	is "… its root directory" 2001:2001 "$(inside alice /bin/busybox stat -c %u:%g /)"
+	is "… what was root's alone" secret "$(inside alice cat /shadow)"
+	is "… a mount point below a closed directory" ours "$(inside alice cat /closed/new/file)"
+	has "… can not be changed" "Read-only file system" "$(inside alice /bin/busybox touch /shadow)"
+	end
+	for owner in 2001 2001: :2001 -1:1 4294967295:1 1:1x; do
+		"$build/imageserver" --owner "$owner" "$work/bare.sqfs" "$work/images/full" 2>"$work/err"
+		is "an owner badly written" 64 $?
+		has "an owner badly written" "not UID:GID" "$(cat "$work/err")"
+	done
+}
+
+test_writable() {
+	local layer="$work/layer"
+	mkdir -p "$layer" "$work/images/changed"
+	mount -t tmpfs -o size=4m none "$layer"
+	install -d -o alice -g alice "$layer/upper"
+	mkdir "$layer/work"
+	mount -t overlay -o "lowerdir=$work/images/alices,upperdir=$layer/upper,workdir=$layer/work" \
+		overlay "$work/images/changed"
+	hold alice changed --writable --mount "$work/proj:/closed/new:ro" --mount "$work/proj:/sys:ro"
+	is "a writable image" ready "$said"
+	is "… has mount points made in it" ours "$(inside alice cat /closed/new/file)"
+	is "… which are the user's" 2001 "$(stat -c %u "$work/images/changed/closed/new")"
+	inside alice /bin/busybox sh -c 'echo more >>/shadow; mkdir /made; echo new >/made/file'
+	end
+	hold alice changed --writable
+	is "… shows another container what was changed" "new" "$(inside alice cat /made/file)"
+	has "… of the image's files, too" "more" "$(inside alice cat /shadow)"
+	has "… is no larger than it may be" "No space left" \
+		"$(inside alice /bin/busybox dd if=/dev/zero of=/large bs=64k count=128)"
+	is "setuid gives nothing" 2001 "$(inside alice /bin/busybox sh -c \
+		'rm /large; cp /bin/busybox /busybox && chmod 4755 /busybox && /busybox id -u')"
+	end
+	has "the image itself stays" "secret" "$(cat "$work/images/alices/shadow")"
+	is "… without what was made" "" "$(ls -d "$work/images/alices/made" 2>/dev/null)"
+	# Links that lead out, made by a task, in the way to a mount point.
+	rm -rf "$work/images/changed/data"
+	ln -s "$work/bobs" "$work/images/changed/data"
+	hold alice changed --writable --mount "$work/proj:/data/x:ro"
+	is "a link that leads out" ready "$said"
+	is "… made nothing outside" "$work/bobs/file" "$(echo "$work"/bobs/*)"
+	end
+	umount -l "$work/images/changed" "$layer"
+	rmdir "$work/images/changed"
+}
+
 test_root_inside() {
 	hold alice full --root
 	is "root inside" ready "$said"
@@ -354,6 +416,8 @@ test_plain_container
 test_mounts
 test_nested_mounts
 test_bare_image
+test_own_files
+test_writable
 test_root_inside
 test_refusals
 test_dead_server

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -46,6 +47,12 @@ final class ImageMounts {
 
     Path directory() {
       return layout.mountPoint(key);
+    }
+
+    /** Names the process that serves it, unlike all others since the node was booted. */
+    String server() {
+      long started = served.server.info().startInstant().map(Instant::toEpochMilli).orElse(0L);
+      return served.server.pid() + "-" + started;
     }
 
     /** Whether reading it can succeed. A mount whose server has died never becomes whole again. */

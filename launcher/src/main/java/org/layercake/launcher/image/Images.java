@@ -81,6 +81,11 @@ public final class Images implements AutoCloseable {
       return mount.directory();
     }
 
+    /** Names the process that serves it, unlike all others since the node was booted. */
+    public String server() {
+      return mount.server();
+    }
+
     /** Whether programs can read it. Once false it is never true again: mount the image anew. */
     public boolean isAlive() {
       return mount.isAlive();

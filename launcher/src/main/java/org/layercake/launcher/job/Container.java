@@ -1,6 +1,7 @@
 package org.layercake.launcher.job;
 
 import java.io.IOException;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
@@ -34,6 +35,9 @@ public final class Container implements AutoCloseable {
 
   /** Whoever has the container; called from a worker, without a lock of the container's. */
   interface Keeper {
+    /** The directory that becomes the container's root: the image, or the job's changes to it. */
+    Path root(Container container, Images.Mounted image) throws Abort, InterruptedException;
+
     /**
      * Makes the container known to a later launcher.
      *
@@ -216,7 +220,7 @@ public final class Container implements AutoCloseable {
     try {
       refuseClosed();
       String home = settings.mountHome() && user.home().startsWith("/") ? user.home() : null;
-      process = Holder.start(settings, job, spec, mounted.directory(), home);
+      process = Holder.start(settings, job, spec, keeper.root(this, mounted), home);
       running = process;
       keeper.complete(this, process);
       process.keep();

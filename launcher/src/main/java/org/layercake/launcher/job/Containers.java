@@ -1,6 +1,7 @@
 package org.layercake.launcher.job;
 
 import java.io.IOException;
+import java.nio.file.Path;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import org.layercake.launcher.image.Images;
@@ -23,6 +24,8 @@ final class Containers {
   private final JobFiles files;
   private final JobTable table;
   private final HolderEnd onHolderEnd;
+  private final Changes changes;
+  private final ChangesRoom room;
   private final Object admission = new Object(); // held while containers are counted and one added
 
   /** Told that a holder has ended of which the job may not know. */
@@ -42,6 +45,7 @@ final class Containers {
       Executor workers,
       JobFiles files,
       JobTable table,
+      Changes changes,
       HolderEnd onHolderEnd) {
     this.settings = settings;
     this.images = images;
@@ -50,6 +54,8 @@ final class Containers {
     this.files = files;
     this.table = table;
     this.onHolderEnd = onHolderEnd;
+    this.changes = changes;
+    this.room = new ChangesRoom(settings.slurmSpoolDirectory());
   }
 
   /** The job's container of this spec, made when there is none whose image can be read. */
@@ -96,6 +102,12 @@ final class Containers {
   private Container.Keeper keeper(Job job) {
     return new Container.Keeper() {
       @Override
+      public Path root(Container container, Images.Mounted image)
+          throws Abort, InterruptedException {
+        return rootOf(job, container, image);
+      }
+
+      @Override
       public void complete(Container container, Holder holder) throws Abort {
         completed(job, container, holder);
       }
@@ -107,11 +119,36 @@ final class Containers {
     };
   }
 
+  private Path rootOf(Job job, Container container, Images.Mounted image)
+      throws Abort, InterruptedException {
+    if (!container.spec().isWritable()) {
+      return image.directory();
+    }
+    String name;
+    synchronized (job) {
+      refuseEnded(job, container);
+      name = job.changes();
+    }
+    long bytes = room.of(job.key.job(), container.spec().writableBytes());
+    Path root = changes.root(name, image, job.key.uid(), container.user().gid(), bytes);
+    synchronized (job) {
+      if (!name.equals(job.changes)) { // it ended while they were made
+        changes.end(name);
+      }
+      refuseEnded(job, container);
+    }
+    return root;
+  }
+
+  private static void refuseEnded(Job job, Container container) throws Abort {
+    if (job.released || job.containers.get(container.spec().text()) != container) {
+      throw new Abort(ExitCode.UNAVAILABLE, "cannot start the container: the job has ended");
+    }
+  }
+
   private void completed(Job job, Container container, Holder holder) throws Abort {
     synchronized (job) {
-      if (job.released || job.containers.get(container.spec().text()) != container) {
-        throw new Abort(ExitCode.UNAVAILABLE, "cannot start the container: the job has ended");
-      }
+      refuseEnded(job, container);
       job.endProlog();
       job.user = container.user();
       try {
@@ -143,6 +180,17 @@ final class Containers {
     }
     synchronized (job) {
       table.forgetIfIdle(job);
+      if (job.released) {
+        endChanges(job);
+      }
+    }
+  }
+
+  /** Whoever calls holds the job's lock. */
+  void endChanges(Job job) {
+    if (!job.changes.isEmpty()) {
+      changes.end(job.changes);
+      job.changes = "";
     }
   }
 

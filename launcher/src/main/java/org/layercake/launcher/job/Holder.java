@@ -43,12 +43,12 @@ public final class Holder implements AutoCloseable {
   /**
    * Starts a holder in the job's extern step and waits until its namespaces are complete.
    *
-   * @param image where the image is mounted
+   * @param root where the image is mounted, or what the job has made of it
    * @param home the user's home directory, or null when it is not to be mounted
    * @throws Abort as the holder program says it, {@link ExitCode#MISCONFIGURED} without {@code
    *     ch-run}
    */
-  static Holder start(JobSettings settings, JobKey job, Spec spec, Path image, String home)
+  static Holder start(JobSettings settings, JobKey job, Spec spec, Path root, String home)
       throws Abort, InterruptedException {
     if (!Files.isExecutable(settings.chRun())) {
       throw new Abort(
@@ -59,7 +59,7 @@ public final class Holder implements AutoCloseable {
     }
     Program program =
         Program.startTentative(
-            command(settings, job, spec, image, home), "ready", READY_TIMEOUT_MILLIS);
+            command(settings, job, spec, root, home), "ready", READY_TIMEOUT_MILLIS);
     try {
       Holder holder = find(program.id());
       holder.program = program;
@@ -95,18 +95,24 @@ public final class Holder implements AutoCloseable {
   }
 
   private static List<String> command(
-      JobSettings settings, JobKey job, Spec spec, Path image, String home) {
+      JobSettings settings, JobKey job, Spec spec, Path root, String home) {
     List<String> command = new ArrayList<>();
     command.add(settings.libraryDirectory().resolve("holder").toString());
     command.addAll(List.of("--job", Long.toString(job.job())));
     command.addAll(List.of("--uid", Long.toString(job.uid())));
     command.addAll(List.of("--spool", settings.slurmSpoolDirectory().toString()));
-    command.addAll(List.of("--image", image.toString()));
+    command.addAll(List.of("--image", root.toString()));
+    for (Path hidden : settings.hidden()) {
+      command.addAll(List.of("--hide", hidden.toString()));
+    }
     command.addAll(List.of("--stage", settings.stage().toString()));
     command.addAll(List.of("--pause", settings.libraryDirectory().resolve("pause").toString()));
     command.addAll(List.of("--ch-run", settings.chRun().toString()));
     if (spec.root()) {
       command.add("--root");
+    }
+    if (spec.isWritable()) {
+      command.add("--writable");
     }
     // PMIx keeps each step's server files below Slurm's spool directory.
     String spool = settings.slurmSpoolDirectory().toString();

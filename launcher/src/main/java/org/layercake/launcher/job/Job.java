@@ -22,6 +22,7 @@ final class Job {
   long registered; // arrival of the request that said so
   Libc.User user;
   boolean released; // it has left the table
+  String changes = ""; // as in JobState
   private long prologUntilSeconds; // as in JobState
 
   Job(JobKey key) {
@@ -35,6 +36,7 @@ final class Job {
     this.prologUntilSeconds = state.prologUntilSeconds();
     this.registeredSpec = state.registeredSpec();
     this.user = state.user();
+    this.changes = state.changes();
   }
 
   /** Takes the spec of a job that is in its prolog. */
@@ -58,6 +60,14 @@ final class Job {
     prologUntilSeconds = 0;
   }
 
+  /** The name for {@link Changes}: a requeued job has the same key, and begins with none. */
+  String changes() {
+    if (changes.isEmpty()) {
+      changes = key + "." + System.nanoTime();
+    }
+    return changes;
+  }
+
   boolean isIdle() {
     return registeredSpec.isEmpty() && containers.isEmpty() && orphans.isEmpty();
   }
@@ -72,6 +82,6 @@ final class Job {
     Stream<JobState.Running> whole = containers.values().stream().map(Container::running);
     List<JobState.Running> running =
         Stream.concat(whole.filter(Objects::nonNull), orphans.keySet().stream()).toList();
-    return new JobState(key, registeredSpec, user, prologUntilSeconds, running);
+    return new JobState(key, registeredSpec, user, changes, prologUntilSeconds, running);
   }
 }

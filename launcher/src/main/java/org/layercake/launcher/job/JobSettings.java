@@ -24,4 +24,14 @@ public record JobSettings(
   Path stage() {
     return runDirectory.resolve("stage");
   }
+
+  /** Where it is kept what jobs change of their images. */
+  Path changes() {
+    return runDirectory.resolve("changes");
+  }
+
+  /** Directories whose mounts no other container is to see. */
+  List<Path> hidden() {
+    return List.of(runDirectory.resolve("images"), changes());
+  }
 }

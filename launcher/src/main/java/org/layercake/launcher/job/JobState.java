@@ -19,6 +19,8 @@ import org.layercake.store.StoreException;
  *
  * @param user as the name service had it when a container was made, so that nobody has to ask it
  *     again; null before that
+ * @param changes under which name {@link Changes} has what its containers have changed; empty for
+ *     none
  * @param prologUntilSeconds how long the job may be in its prolog, before its extern step, in
  *     seconds since the node's boot; 0 when it is not
  */
@@ -26,6 +28,7 @@ record JobState(
     JobKey job,
     String registeredSpec,
     Libc.User user,
+    String changes,
     long prologUntilSeconds,
     List<Running> containers) {
 
@@ -55,6 +58,7 @@ record JobState(
     p.setProperty("job", Long.toString(job.job()));
     p.setProperty("uid", Long.toString(job.uid()));
     p.setProperty("spec", registeredSpec);
+    p.setProperty("changes", changes);
     p.setProperty("prolog-until", Long.toString(prologUntilSeconds));
     if (user != null) {
       p.setProperty("user", user.name());
@@ -99,6 +103,7 @@ record JobState(
           new JobKey(number(p, "job"), number(p, "uid")),
           p.getProperty("spec", ""),
           name == null ? null : new Libc.User(name, number(p, "gid"), p.getProperty("home", "")),
+          p.getProperty("changes", ""), // earlier launchers wrote none, as of the next
           Long.parseLong(p.getProperty("prolog-until", "0")), // earlier launchers wrote none
           List.copyOf(containers));
     } catch (StoreException | IllegalArgumentException e) {

@@ -6,6 +6,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.BiConsumer;
+import java.util.stream.Collectors;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -66,6 +67,11 @@ final class JobTable {
     }
     keys.removeIf(key -> key.job() != jobId);
     return keys;
+  }
+
+  /** The names of what jobs have changed. */
+  Set<String> changes() {
+    return jobs.values().stream().map(job -> job.changes).collect(Collectors.toSet());
   }
 
   /** How many containers all jobs of a user have. */

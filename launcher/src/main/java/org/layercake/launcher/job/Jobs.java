@@ -32,6 +32,7 @@ public final class Jobs {
   private final JobFiles files;
   private final Images images;
   private final JobTable jobs;
+  private final Changes changes;
   private final Containers containers;
   private final SessionJob sessionJob;
   private final Releases releases = new Releases();
@@ -45,10 +46,13 @@ public final class Jobs {
     this.files = new JobFiles(settings.runDirectory());
     this.images = images;
     this.jobs = new JobTable(files);
+    this.changes = new Changes(settings.changes());
     this.containers =
-        new Containers(settings, images, slurm, workers, files, jobs, this::releaseIfEnded);
+        new Containers(
+            settings, images, slurm, workers, files, jobs, changes, this::releaseIfEnded);
     this.sessionJob = new SessionJob(Path.of("/proc"), settings.slurmSpoolDirectory());
     files.prepare();
+    changes.prepare();
     Files.createDirectories(settings.stage());
   }
 
@@ -247,6 +251,9 @@ public final class Jobs {
         job.containers.values().stream().filter(c -> c.arrival() < arrival).toList();
     ended.forEach(container -> job.containers.remove(container.spec().text(), container));
     job.closeOrphans();
+    if (job.containers.isEmpty()) {
+      containers.endChanges(job);
+    }
     if (!outlived) {
       job.registeredSpec = "";
     }
@@ -270,6 +277,7 @@ public final class Jobs {
       recover(state);
     }
     images.open();
+    changes.endAllBut(jobs.changes());
     takeUpNotes();
     releaseEndedJobs();
   }

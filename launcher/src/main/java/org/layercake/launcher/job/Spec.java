@@ -6,20 +6,28 @@ import java.io.ByteArrayOutputStream;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.regex.Pattern;
 import org.layercake.launcher.node.Abort;
 import org.layercake.store.ExitCode;
 import org.layercake.store.ImageName;
 import org.layercake.store.StoreException;
 
 /**
- * What a user asked for: an image, mounts, and whether to be root inside.
+ * What a user asked for: an image, mounts, whether to be root inside and to change files.
  *
  * <p>The format is docs/protocol.md, "Spec". Two specs are the same container when their {@link
  * #text} is equal.
  *
  * @param text the line as it came, bytes as ISO 8859-1
+ * @param writableBytes how much changes to the image's files may take; 0: none can be made, {@link
+ *     #DEFAULT_BYTES}: what the node's memory is good for
  */
-public record Spec(String text, ImageName image, List<Mount> mounts, boolean root) {
+public record Spec(
+    String text, ImageName image, List<Mount> mounts, boolean root, long writableBytes) {
+  static final long DEFAULT_BYTES = -1;
+
+  private static final long MAX_WRITABLE_BYTES = 1L << 50;
+  private static final Pattern WRITABLE = Pattern.compile("[1-9]\\d{0,15}");
   private static final int MAX_MOUNTS = 64;
   private static final int MAX_IMAGE_BYTES = 512;
   private static final int MAX_PATH_BYTES = 4095;
@@ -51,6 +59,7 @@ public record Spec(String text, ImageName image, List<Mount> mounts, boolean roo
     ImageName image = null;
     List<Mount> mounts = new ArrayList<>();
     boolean root = false;
+    long writableBytes = 0;
     for (String item : text.split(";", -1)) {
       int equals = item.indexOf('=');
       String key = equals < 0 ? item : item.substring(0, equals);
@@ -67,13 +76,37 @@ public record Spec(String text, ImageName image, List<Mount> mounts, boolean roo
           }
           root = true;
         }
+        case "writable" -> {
+          if (writableBytes != 0) {
+            throw refused(item, "writable is given once");
+          }
+          writableBytes = writableBytes(item, value);
+        }
         default -> throw refused(item, "no such key");
       }
       if (mounts.size() > MAX_MOUNTS) {
         throw refused(item, "more than " + MAX_MOUNTS + " mounts");
       }
     }
-    return new Spec(text, image, List.copyOf(mounts), root);
+    return new Spec(text, image, List.copyOf(mounts), root, writableBytes);
+  }
+
+  private static long writableBytes(String item, String value) throws Abort {
+    if (value.equals("default")) {
+      return DEFAULT_BYTES;
+    }
+    if (WRITABLE.matcher(value).matches()) {
+      long bytes = Long.parseLong(value);
+      if (bytes <= MAX_WRITABLE_BYTES) {
+        return bytes;
+      }
+    }
+    throw refused(item, "writable is \"default\" or a number of bytes");
+  }
+
+  /** Whether the image's files can be changed. */
+  boolean isWritable() {
+    return writableBytes != 0;
   }
 
   /**

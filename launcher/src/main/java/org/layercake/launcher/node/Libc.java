@@ -15,11 +15,12 @@ import jnr.ffi.annotations.In;
 import jnr.ffi.annotations.Out;
 import jnr.ffi.types.size_t;
 import jnr.ffi.types.ssize_t;
+import jnr.ffi.types.u_int64_t;
 
 /**
  * The few calls of glibc that the JDK has no word for: Unix sockets with peer pid and descriptor
- * passing (for {@link UnixSocket}), processes by descriptor (pidfd_open(2)), lazy unmount
- * (umount2(2)), the password database by uid (getpwuid_r(3)).
+ * passing (for {@link UnixSocket}), processes by descriptor (pidfd_open(2)), mounts (mount(2),
+ * umount2(2)), the password database by uid (getpwuid_r(3)).
  *
  * <p>Structures are laid out by hand for 64-bit Linux; only this class and {@link UnixSocket} know
  * them. Bytes go as arrays, which jnr-ffi frees with the call: memory of its own is freed when the
@@ -30,6 +31,8 @@ public final class Libc {
   private static final int O_NONBLOCK = 0x800;
   private static final int O_CLOEXEC = 0x80000;
   private static final int MNT_DETACH = 2;
+  private static final int MS_NOSUID = 2;
+  private static final int MS_NODEV = 4;
   // By number, because glibc has functions for them only since 2.36; the same on all machines.
   private static final long SYS_PIDFD_SEND_SIGNAL = 424;
   private static final long SYS_PIDFD_OPEN = 434;
@@ -99,6 +102,8 @@ public final class Libc {
 
     long syscall(long number, long first, long second, long third, long fourth);
 
+    int mount(String source, String target, String type, @u_int64_t long flags, String options);
+
     int umount2(String target, int flags);
 
     int getpwuid_r(int uid, Pointer passwd, Pointer text, @size_t long textBytes, Pointer found);
@@ -159,6 +164,13 @@ public final class Libc {
    */
   public static boolean signal(int pidfd, int signal) {
     return LIBC.syscall(SYS_PIDFD_SEND_SIGNAL, pidfd, signal, 0, 0) == 0;
+  }
+
+  /** Mounts what neither setuid programs nor device nodes count in; mount(2). */
+  public static void mount(String source, Path target, String type, String options)
+      throws IOException {
+    long flags = MS_NOSUID | MS_NODEV;
+    check(LIBC.mount(source, target.toString(), type, flags, options), "mount", target);
   }
 
   /** Detaches a mount now; the kernel ends it when its last user goes. No mount is no error. */

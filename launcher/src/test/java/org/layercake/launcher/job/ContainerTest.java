@@ -12,12 +12,14 @@ import ch.qos.logback.classic.Logger;
 import ch.qos.logback.classic.spi.ILoggingEvent;
 import ch.qos.logback.core.read.ListAppender;
 import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.layercake.launcher.image.Images;
 import org.layercake.launcher.node.Abort;
 import org.layercake.launcher.node.Await;
 import org.layercake.store.ExitCode;
@@ -76,6 +78,11 @@ class ContainerTest extends NodeTestCase {
     NodeRig.Launcher launcher = node.launcher();
     Container.Keeper poor =
         new Container.Keeper() {
+          @Override
+          public Path root(Container container, Images.Mounted image) {
+            return image.directory();
+          }
+
           @Override
           public void complete(Container container, Holder holder) {
             throw new OutOfMemoryError("no heap");

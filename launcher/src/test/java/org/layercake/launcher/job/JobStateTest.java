@@ -31,7 +31,8 @@ class JobStateTest {
   @Test
   void aStateOfAnEarlierLauncherIsOfAJobThatIsPastItsProlog() throws Exception {
     Path file = Files.writeString(directory.resolve("state"), "job=42\nuid=1001\nsince=7\n");
-    assertEquals(new JobState(new JobKey(42, 1001), "", null, 0, List.of()), JobState.read(file));
+    assertEquals(
+        new JobState(new JobKey(42, 1001), "", null, "", 0, List.of()), JobState.read(file));
   }
 
   @Test
@@ -50,6 +51,6 @@ class JobStateTest {
       List<String> environment = List.of("LONG=" + "x".repeat(48 << 10));
       running.add(new JobState.Running("spec " + i, image, environment, new ProcessId(i, 1)));
     }
-    return new JobState(new JobKey(42, NodeRig.NOBODY), "", null, 7, running);
+    return new JobState(new JobKey(42, NodeRig.NOBODY), "", null, "42.65534.9", 7, running);
   }
 }

@@ -100,6 +100,16 @@ public final class NodeRig {
     }
   }
 
+  /** Of the site's image. */
+  String digest() throws Exception {
+    try (TestStore store = new TestStore(images)) {
+      return store
+          .push("root", "site/small", directory.resolve("small"), VARIABLE)
+          .digest()
+          .toString();
+    }
+  }
+
   /** The site's image with a mount of its own: another container for each number. */
   static String spec(int n) {
     return SPEC + ";mount=/tmp:/m" + n + ":ro";

@@ -37,9 +37,20 @@ public final class SpecFuzz {
         "image="
             + spec.image()
             + spec.mounts().stream().map(m -> ";mount=" + m.text()).collect(Collectors.joining())
-            + (spec.root() ? ";root=1" : "");
+            + (spec.root() ? ";root=1" : "")
+            + writable(spec.writableBytes());
     Spec again = Spec.parse(written);
-    assertTrue(again.equals(new Spec(written, spec.image(), spec.mounts(), spec.root())), written);
+    assertTrue(
+        again.equals(
+            new Spec(written, spec.image(), spec.mounts(), spec.root(), spec.writableBytes())),
+        written);
+  }
+
+  private static String writable(long bytes) {
+    if (bytes == 0) {
+      return "";
+    }
+    return ";writable=" + (bytes == Spec.DEFAULT_BYTES ? "default" : Long.toString(bytes));
   }
 
   private static void siteMounts(String text) throws Abort {

@@ -25,6 +25,13 @@ class SpecTest {
   }
 
   @Test
+  void readsHowMuchMayBeChanged() throws Abort {
+    assertEquals(0, Spec.parse("image=a").writableBytes());
+    assertEquals(5 << 20, Spec.parse("image=a;writable=5242880").writableBytes());
+    assertEquals(Spec.DEFAULT_BYTES, Spec.parse("image=a;writable=default").writableBytes());
+  }
+
+  @Test
   void keepsEveryByteOfAPath() throws Abort {
     String path = "/\u00e9\u0001 %;:x";
     Spec.Mount mount = new Spec.Mount(path, "/x:y", Spec.Mount.Mode.RO);
@@ -51,6 +58,11 @@ class SpecTest {
         "image=a;mount=/a b:/b:ro",
         "image=a;root=2",
         "image=a;root=1;root=1",
+        "image=a;writable=0",
+        "image=a;writable=-1",
+        "image=a;writable=",
+        "image=a;writable=9999999999999999",
+        "image=a;writable=1;writable=1",
         "image=a;volume=/a:/b:ro",
         "image=a;",
         "image=../../etc"

@@ -1,0 +1,156 @@
+package org.layercake.it;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+/** What is in an image belongs to its user, and with {@code --ch-writable} can be changed. */
+class WritableIT {
+  @BeforeAll
+  static void pushImages() {
+    Images.busybox(
+        "alice",
+        "own",
+        """
+        mkdir -m 700 "$d/closed"; echo kept >"$d/closed/file"
+        echo of the image >"$d/etc/changed"; chmod 600 "$d/etc/changed"
+        for applet in rm mv ln chmod cp; do ln -s busybox "$d/bin/$applet"; done
+        """);
+    Cluster.as("alice", "layercake share own --with bob").text();
+  }
+
+  @AfterEach
+  void nothingIsLeft() {
+    Cluster.awaitNoJobs();
+    Cluster.assertNodesAreWell();
+    for (String node : List.of("n1", "n2")) {
+      Cluster.await(
+          "no changes are left on " + node,
+          () -> Cluster.on(node, "ls /run/layercake/changes").text().isEmpty());
+      assertEquals("", Cluster.on(node, "grep /run/layercake/changes /proc/mounts || :").text());
+    }
+  }
+
+  @Test
+  void filesOfAnImageAreTheUsersWhoeverRunsIt() {
+    String look = "sh -c 'stat -c %u:%g / /closed/file /bin; cat /closed/file /etc/changed'";
+    for (String user : List.of("alice", "bob")) {
+      String own = Cluster.as(user, "echo $(id -u):$(id -g)").text();
+      assertEquals(
+          List.of(own, own, own, "kept", "of the image"),
+          Cluster.as(user, "srun --ch-image=alice/own " + look).lines());
+      assertEquals(
+          List.of("0:0", "0:0", "0:0", "kept", "of the image"),
+          Cluster.as(user, "srun --ch-image=alice/own --ch-root " + look).lines());
+    }
+  }
+
+  @Test
+  void changesAreSeenByAllStepsAndSessionsOfTheJobOnTheirNode() {
+    String out =
+        Cluster.salloc(
+                "alice",
+                "-N2 --ch-image=own --ch-writable",
+                """
+                srun -N1 -w n1 sh -c 'echo changed >/etc/changed; mkdir /made; rm /closed/file; mv /closed /open'
+                srun -N1 -w n1 sh -c 'cat /etc/changed; ls -d /made /open'
+                srun -N1 -w n1 --ch-mount=/scratch:/new/place sh -c 'cat /etc/changed; echo again >/etc/changed'
+                ssh n1 'cat /etc/changed'
+                srun -N1 -w n2 cat /etc/changed /closed/file
+                """)
+            .text();
+    assertEquals("changed\n/made\n/open\nchanged\nagain\nof the image\nkept", out);
+  }
+
+  @Test
+  void neitherAnotherJobNorAnotherUserNorTheImageSeesThem() {
+    String before = Cluster.as("alice", "layercake verify own").text();
+    String script = "srun -N1 -w n1 --overlap sh -c 'cat /etc/changed; echo %s >/etc/changed'";
+    String out =
+        Cluster.sallocAround(
+                "alice",
+                "-w n1 --ch-image=own --ch-writable",
+                () -> {
+                  String job = "srun -w n1 --ch-image=alice/own --ch-writable sh -c '%s'";
+                  String change = "cat /etc/changed; echo other >/etc/changed; cat /etc/changed";
+                  for (String user : List.of("alice", "bob")) {
+                    assertEquals(
+                        "of the image\nother", Cluster.as(user, String.format(job, change)).text());
+                  }
+                },
+                String.format(script, "first") + "\n" + String.format(script, "second"))
+            .text();
+    assertEquals("of the image\nfirst", out);
+    assertEquals(
+        "of the image", Cluster.as("alice", "srun -w n1 --ch-image=own cat /etc/changed").text());
+    assertEquals(before, Cluster.as("alice", "layercake verify own").text());
+  }
+
+  @Test
+  void withoutTheOptionNothingCanBeChanged() {
+    Cluster.Result result =
+        Cluster.as("alice", "srun -Q --ch-image=own sh -c 'echo changed >/etc/changed'");
+    assertTrue(result.err().contains("Read-only file system"), result.err());
+  }
+
+  @Test
+  void whenRoomRunsOutTheProgramIsTold() {
+    Cluster.Result result =
+        Cluster.as(
+            "alice",
+            "srun -Q --ch-image=own --ch-writable=8M dd if=/dev/zero of=/large bs=1024k count=20");
+    assertEquals(1, result.exit(), result.err());
+    assertTrue(result.err().contains("No space left on device"), result.err());
+  }
+
+  @Test
+  void theSizeIsTheVariables() {
+    String look = "export SLURM_CH_IMAGE=own SLURM_CH_WRITABLE=16M; srun stat -f -c '%S %b' /";
+    String[] blocks = Cluster.as("alice", look).text().split(" ");
+    assertEquals(16L << 20, Long.parseLong(blocks[0]) * Long.parseLong(blocks[1]));
+  }
+
+  @Test
+  void changesOutliveTheLauncherAndTheImagesServer() {
+    Cluster.Result result =
+        Cluster.salloc(
+            "alice",
+            "-w n1 --ch-image=own --ch-writable",
+            """
+            srun sh -c 'echo changed >/etc/changed'
+            touch $HOME/changed
+            until [ -e $HOME/restarted ]; do sleep 0.1; done
+            srun cat /etc/changed
+            """,
+            () -> {
+              Cluster.await("it is changed", () -> is("$HOME/changed"));
+              Cluster.cluster("launcher", "n1", "kill").text();
+              Cluster.cluster("launcher", "n1", "start").text();
+              Cluster.on("n1", "pkill -KILL -f '^/usr/lib/layercake/imageserver'").text();
+              Cluster.as("alice", "touch $HOME/restarted").text();
+            });
+    Cluster.as("alice", "rm $HOME/changed $HOME/restarted").text();
+    assertEquals("changed", result.text());
+  }
+
+  private static boolean is(String path) {
+    return Cluster.as("alice", "test -e " + path).exit() == 0;
+  }
+
+  @Test
+  void whatCannotBeIsRefusedBeforeTheJob() {
+    Cluster.as("alice", "srun --ch-writable true").refused(1, "--ch-writable needs an image");
+    Cluster.as("alice", "srun --ch-image=own --ch-writable=4 true").refused(1, "512M or 4G");
+    Cluster.as("alice", "SLURM_CH_WRITABLE=yes srun --ch-image=own true").refused(1, "512M or 4G");
+  }
+
+  @Test
+  void moreThanTheJobsMemoryIsRefusedOnTheNode() {
+    Cluster.as("alice", "srun --ch-image=own --ch-writable=900T true")
+        .refused(64, "943718400 MiB of changes", "--mem");
+  }
+}
