@@ -47,10 +47,3 @@ uint32_t lc_session_job(void)
 	}
 	return job;
 }
-
-const char *lc_socket_path(const char *run_directory, char *path, size_t size)
-{
-	int length = snprintf(path, size, "%s/launcher.sock", run_directory);
-
-	return length > 0 && (size_t)length < size ? path : NULL;
-}

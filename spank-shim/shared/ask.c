@@ -13,6 +13,13 @@
  */
 enum { NAP_MILLIS = 100 };
 
+const char *lc_socket_path(const char *run_directory, char *path, size_t size)
+{
+	int length = snprintf(path, size, "%s/launcher.sock", run_directory);
+
+	return length > 0 && (size_t)length < size ? path : NULL;
+}
+
 static int tell_once(const char *socket_path, const struct lc_frames *request, int timeout_millis,
 		     enum lc_presence *presence, struct lc_error *error)
 {

@@ -6,7 +6,11 @@
 #include "wire.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+
+/* Where the launcher's socket and the notes of jobs are, unless somebody says otherwise. */
+#define LC_RUN_DIRECTORY "/run/layercake"
 
 enum {
 	/* A launcher is given up that says nothing for so long, or does not run for so long. */
@@ -14,6 +18,9 @@ enum {
 	LC_ABSENCE_MILLIS = 10000,
 	LC_IMPATIENCE_MILLIS = 3000, /* instead of the first, when it is not needed */
 };
+
+/* The launcher's socket, or NULL when the name of the run directory is too long. */
+const char *lc_socket_path(const char *run_directory, char *path, size_t size);
 
 /* Called with each line for the user, which may be hostile to terminals. */
 typedef void lc_progress(const char *line, void *context);

@@ -315,10 +315,19 @@ static void test_telling(void)
 	CHECK(lc_tell(path, &frames, false, 200, &error) < 0 && error.code == EXIT_MISCONFIGURED);
 }
 
+static void test_socket_path(void)
+{
+	char path[32];
+
+	CHECK(strcmp(lc_socket_path("/run/x", path, sizeof(path)), "/run/x/launcher.sock") == 0);
+	CHECK(lc_socket_path("/run/a-rather-long-name", path, sizeof(path)) == NULL);
+}
+
 int main(int argc, char **argv)
 {
 	vectors = argc > 1 ? argv[1] : ".";
 	snprintf(socket_path, sizeof(socket_path), "/tmp/layercake-test.%d", getpid());
+	test_socket_path();
 	test_entering();
 	test_bad_answers();
 	test_sessions();

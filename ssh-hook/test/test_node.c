@@ -31,14 +31,6 @@ static void test_jobs_of_cgroups(void)
 	gives_job("0::/job_x/\n1::/job_/\n2::/job_12\n3::/myjob_12/x\n", 0);
 }
 
-static void test_socket_path(void)
-{
-	char path[32];
-
-	CHECK(strcmp(lc_socket_path("/run/x", path, sizeof(path)), "/run/x/launcher.sock") == 0);
-	CHECK(lc_socket_path("/run/a-rather-long-name", path, sizeof(path)) == NULL);
-}
-
 static void test_what_is_a_transfer(void)
 {
 	CHECK(lc_transfer_of("internal-sftp") == LC_SFTP);
@@ -83,7 +75,6 @@ static void test_scripts(void)
 int main(void)
 {
 	test_jobs_of_cgroups();
-	test_socket_path();
 	test_what_is_a_transfer();
 	test_scripts();
 	return summary();
