@@ -42,8 +42,18 @@ static uint32_t parse_number(const char *name, const char *text)
 	return (uint32_t)value;
 }
 
+static void add_bind(struct plan *plan, struct bind bind)
+{
+	plan->binds = reallocarray(plan->binds, plan->bind_count + 1, sizeof(*plan->binds));
+	if (plan->binds == NULL)
+		die(EXIT_INTERNAL, "out of memory");
+	bind.given = (int)plan->bind_count;
+	bind.fd = -1;
+	plan->binds[plan->bind_count++] = bind;
+}
+
 /* Paths are any bytes, but a JVM's program arguments are not: mounts come as specs have them. */
-static void add_bind(struct plan *plan, bool site, const char *text)
+static void add_mount(struct plan *plan, bool site, const char *text)
 {
 	struct lc_mount mount;
 
@@ -56,18 +66,20 @@ static void add_bind(struct plan *plan, bool site, const char *text)
 	if (mount.source[0] != '/' || mount.destination[0] != '/')
 		die(EXIT_REQUEST, "cannot mount \"%s\" on \"%s\": not absolute paths", mount.source,
 		    mount.destination);
-	plan->binds = reallocarray(plan->binds, plan->bind_count + 1, sizeof(*plan->binds));
-	if (plan->binds == NULL)
-		die(EXIT_INTERNAL, "out of memory");
-	plan->binds[plan->bind_count] = (struct bind){
-	    .source = mount.source,
-	    .destination = mount.destination,
-	    .writable = mount.writable,
-	    .site = site,
-	    .given = (int)plan->bind_count,
-	    .fd = -1,
-	};
-	plan->bind_count++;
+	add_bind(plan, (struct bind){.source = mount.source,
+				     .destination = mount.destination,
+				     .writable = mount.writable,
+				     .site = site});
+}
+
+/* The source is made when there is a stage for it. */
+static void add_scratch(struct plan *plan, const char *destination)
+{
+	if (destination[0] != '/')
+		die(EXIT_REQUEST, "cannot make \"%s\" writable: not an absolute path", destination);
+	add_bind(plan,
+		 (struct bind){
+		     .destination = destination, .writable = true, .site = true, .scratch = true});
 }
 
 static void add_hidden(struct plan *plan, const char *directory)
@@ -91,6 +103,8 @@ static void parse_arguments(int argc, char **argv, struct plan *plan, uid_t *uid
 		ROOT,
 		WRITABLE,
 		HIDE,
+		SCRATCH_SIZE,
+		SCRATCH,
 		MOUNT,
 		SITE_MOUNT
 	};
@@ -105,6 +119,8 @@ static void parse_arguments(int argc, char **argv, struct plan *plan, uid_t *uid
 	    {"root", no_argument, NULL, ROOT},
 	    {"writable", no_argument, NULL, WRITABLE},
 	    {"hide", required_argument, NULL, HIDE},
+	    {"scratch-size", required_argument, NULL, SCRATCH_SIZE},
+	    {"scratch", required_argument, NULL, SCRATCH},
 	    {"mount", required_argument, NULL, MOUNT},
 	    {"site-mount", required_argument, NULL, SITE_MOUNT},
 	    {0},
@@ -143,9 +159,15 @@ static void parse_arguments(int argc, char **argv, struct plan *plan, uid_t *uid
 		case HIDE:
 			add_hidden(plan, optarg);
 			break;
+		case SCRATCH_SIZE:
+			plan->scratch_size = optarg;
+			break;
+		case SCRATCH:
+			add_scratch(plan, optarg);
+			break;
 		case MOUNT:
 		case SITE_MOUNT:
-			add_bind(plan, option == SITE_MOUNT, optarg);
+			add_mount(plan, option == SITE_MOUNT, optarg);
 			break;
 		default:
 			exit(EXIT_REQUEST); /* getopt_long has said why */
@@ -157,7 +179,8 @@ static void parse_arguments(int argc, char **argv, struct plan *plan, uid_t *uid
 		die(EXIT_REQUEST,
 		    "usage: holder --job J --uid U --spool DIR --image MOUNT --stage DIR --pause "
 		    "PATH --ch-run PATH [--root] [--writable] [--hide DIR]... "
-		    "[--mount|--site-mount SOURCE:DESTINATION:MODE]...");
+		    "[--scratch-size SIZE] [--scratch DESTINATION]... [--mount|--site-mount "
+		    "SOURCE:DESTINATION:MODE]...");
 }
 
 /* Undoes what a daemon's life has left in the process. */

@@ -17,10 +17,11 @@ struct bind {
 	const char *source;
 	const char *destination;
 	bool writable;
-	bool site;	       /* asked for by the site: left out when it can not be had */
-	int given;	       /* its place on the command line */
-	bool is_dir;	       /* else a file, a device, … */
-	int fd;		       /* the source, opened as the user; -1 when left out */
+	bool site;    /* asked for by the site: left out when it can not be had */
+	bool scratch; /* an empty directory of ours: left out if the image has no place for it */
+	int given;    /* its place on the command line */
+	bool is_dir;  /* else a file, a device, … */
+	int fd;	      /* the source, opened as the user; -1 when left out */
 	char inside[PATH_MAX]; /* the destination without symbolic links, inside the image */
 };
 
@@ -35,6 +36,7 @@ struct plan {
 	bool writable;	   /* the image: mount points are made in it */
 	const char **hide; /* directories below which no other mount is to be seen */
 	size_t hide_count;
+	const char *scratch_size; /* of all scratch directories, as tmpfs(5) has it */
 	struct user user;
 	struct bind *binds;
 	size_t bind_count;

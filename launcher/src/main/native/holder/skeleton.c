@@ -89,16 +89,12 @@ static int make_at(int directory, const char *name, bool is_dir, mode_t mode)
 	return -1;
 }
 
-/*
- * As the user, whose own tasks may be changing the image at this moment: wherever links of theirs
- * lead, they may do no more than the user may.
- */
-static void add_within(const struct skeleton *skeleton, const char *path, bool is_dir, mode_t mode)
+void make_in_tree(int tree, const struct user *user, const char *path, bool is_dir, mode_t mode)
 {
 	char name[NAME_MAX + 1];
-	int at = openat(skeleton->image, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int at = openat(tree, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-	borrow_identity(skeleton->user);
+	borrow_identity(user);
 	while (at >= 0 && *path != '\0') {
 		size_t length = strcspn(++path, "/");
 		bool is_last = path[length] == '\0';
@@ -113,15 +109,14 @@ static void add_within(const struct skeleton *skeleton, const char *path, bool i
 	return_identity();
 	if (at < 0)
 		die(errno == ENOSPC || errno == EDQUOT ? EXIT_FULL : EXIT_INTERNAL,
-		    "cannot make a place for a mount in the image: \"%s\": %s", name,
-		    strerror(errno));
+		    "cannot make a place for a mount: \"%s\": %s", name, strerror(errno));
 	close(at);
 }
 
 bool add_to_skeleton(const struct skeleton *skeleton, const char *path, bool is_dir, mode_t mode)
 {
 	if (skeleton->writable)
-		add_within(skeleton, path, is_dir, mode);
+		make_in_tree(skeleton->image, skeleton->user, path, is_dir, mode);
 	else
 		add_beside(skeleton, path, is_dir, mode);
 	return !skeleton->writable;

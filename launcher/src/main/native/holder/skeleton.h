@@ -21,6 +21,12 @@ struct skeleton {
 	const struct user *user; /* whose it is */
 };
 
+/*
+ * Makes a file or directory and those above it where they are missing, in a tree of the user's. As
+ * the user, whose own tasks may be changing the tree at this moment: wherever links of theirs lead,
+ * they may do no more than the user may.
+ */
+void make_in_tree(int tree, const struct user *user, const char *path, bool is_dir, mode_t mode);
 /* Adds what the image lacks; returns whether anything is beside it. */
 bool add_skeleton(const struct skeleton *skeleton);
 /*

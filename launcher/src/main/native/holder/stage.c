@@ -7,6 +7,7 @@
  *   STAGE/root    what ch-run gets: an overlay of both, or the image itself if it lacks nothing.
  *                 (On the overlay the kernel enforces file modes; the bare image is all readable.)
  *   STAGE/binds/N mount sources, opened as the user, read-only where asked
+ *   STAGE/scratch/N  empty directories of a tmpfs, mount sources for what is writable in any image
  *   STAGE/empty   ch-run's storage directory. Without one of ours it would look into a directory
  *                 below /var/tmp that any user can make, and start the image found there.
  */
@@ -90,6 +91,30 @@ static const char *source_hint(int error)
 		return " (or it leads through a link of a process in /proc)";
 	default:
 		return "";
+	}
+}
+
+static void make_scratch(struct plan *plan)
+{
+	char options[64], path[64], *source;
+
+	if (plan->scratch_size == NULL)
+		return;
+	make_dir("scratch", 0711);
+	snprintf(options, sizeof(options), "mode=0711,size=%s", plan->scratch_size);
+	if (mount("layercake", "scratch", "tmpfs", MS_NOSUID | MS_NODEV, options) < 0)
+		die(EXIT_INTERNAL, "cannot mount a tmpfs of %s: %s", plan->scratch_size,
+		    strerror(errno));
+	for (size_t i = 0; i < plan->bind_count; i++) {
+		struct bind *bind = &plan->binds[i];
+		if (!bind->scratch)
+			continue;
+		snprintf(path, sizeof(path), "scratch/%zu", i);
+		make_dir(path, strcmp(bind->destination, "/var/tmp") == 0 ? 01777 : 0755);
+		give_to(&plan->user, path);
+		if (asprintf(&source, "%s/%s", plan->stage, path) < 0)
+			die(EXIT_INTERNAL, "out of memory");
+		bind->source = source;
 	}
 }
 
@@ -181,6 +206,8 @@ static bool prepare_destination(const struct plan *plan, size_t index,
 	for (size_t i = index; i > 0; i--) { /* the nearest above is the latest before */
 		struct bind *outer = &plan->binds[i - 1];
 		if (outer->fd >= 0 && (rest = below(bind->inside, outer->inside)) != NULL) {
+			if (outer->scratch)
+				make_in_tree(outer->fd, &plan->user, rest, bind->is_dir, 0755);
 			locate_in_source(plan, bind, outer->fd, rest);
 			return false;
 		}
@@ -205,6 +232,11 @@ static bool prepare_destination(const struct plan *plan, size_t index,
 	}
 	if (place.exists) {
 		require_kind(bind, &place);
+		return false;
+	}
+	if (bind->scratch) {
+		close(bind->fd);
+		bind->fd = -1;
 		return false;
 	}
 	return add_to_skeleton(skeleton, bind->inside, bind->is_dir, bind->is_dir ? 0755 : 0644);
@@ -311,6 +343,7 @@ void stage_container(struct plan *plan, int image_mount)
 	int image = open("image", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (image < 0)
 		die(EXIT_INPUT, "cannot read the image: %s", strerror(errno));
+	make_scratch(plan);
 	open_sources(plan);
 	struct skeleton skeleton = {image, plan->writable, &plan->user};
 	bool beside = add_skeleton(&skeleton);

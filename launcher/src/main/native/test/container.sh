@@ -346,6 +346,28 @@ test_writable() {
 	rmdir "$work/images/changed"
 }
 
+test_scratch() {
+	mkdir -p "$work/src/usual/var/tmp" "$work/src/usual/run/of-the-image"
+	cp -a "$work/src/full/." "$work/src/usual"
+	make_image usual
+	hold alice usual --scratch-size 1m --scratch /run --scratch /var/tmp --scratch /nowhere \
+		--site-mount "$work/proj:/run/site/deep:ro" --mount "$work/bobs/file:/run/his:ro"
+	is "scratch directories" ready "$said"
+	is "… are the user's" "2001 2001:755 2001:1777" \
+		"$(stat -c %u "/proc/$holder/root/run") $(stat -c %u:%a "/proc/$holder/root/run" "/proc/$holder/root/var/tmp" | paste -sd' ')"
+	inside alice sh -c 'echo new >/run/file && echo new >/var/tmp/file'
+	is "… can be written" new "$(inside alice cat /run/file)"
+	has "… begin empty" "No such file" "$(inside alice ls /run/of-the-image)"
+	has "… are no larger than they may be" "No space left" \
+		"$(inside alice /bin/busybox dd if=/dev/zero of=/run/large bs=64k count=32)"
+	is "… hold other mounts" "ours his" "$(inside alice cat /run/site/deep/file) $(inside alice cat /run/his)"
+	has "… are not where the image has no place" "No such file" "$(inside alice ls /nowhere)"
+	has "… leave the rest as it is" "Read-only file system" "$(inside alice touch /etc/x)"
+	end
+	hold alice full --scratch-size much --scratch /run
+	is "a size that is none" 70 "$code"
+}
+
 test_root_inside() {
 	hold alice full --root
 	is "root inside" ready "$said"
@@ -418,6 +440,7 @@ test_nested_mounts
 test_bare_image
 test_own_files
 test_writable
+test_scratch
 test_root_inside
 test_refusals
 test_dead_server

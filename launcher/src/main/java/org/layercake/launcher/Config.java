@@ -5,10 +5,12 @@ import java.io.Reader;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Properties;
 import java.util.Set;
+import java.util.regex.Pattern;
 import org.layercake.launcher.image.ImageSettings;
 import org.layercake.launcher.job.JobSettings;
 import org.layercake.launcher.job.Spec;
@@ -23,6 +25,7 @@ import org.layercake.store.StoreException;
  * @param scontrol an absolute path, or a name that is looked for in the launcher's {@code PATH}
  */
 record Config(Path runDirectory, String scontrol, ImageSettings images, JobSettings jobs) {
+  private static final Pattern PLAIN_PATH = Pattern.compile("(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+");
   private static final Set<String> KEYS =
       Set.of(
           "cache-directory",
@@ -39,6 +42,8 @@ record Config(Path runDirectory, String scontrol, ImageSettings images, JobSetti
           "containers-per-job",
           "containers-per-user",
           "mount-home",
+          "scratch-directories",
+          "scratch-size",
           "site-mounts",
           "slurm-spool-directory",
           "scontrol");
@@ -129,8 +134,22 @@ record Config(Path runDirectory, String scontrol, ImageSettings images, JobSetti
             "containers",
             10_000),
         truth("mount-home", p.getProperty("mount-home", "true")),
+        scratch(p.getProperty("scratch-directories", "/run,/var/tmp")),
+        bytes("scratch-size", p.getProperty("scratch-size", "64M")),
         siteMounts(p.getProperty("site-mounts", "")),
         Path.of(p.getProperty("slurm-spool-directory", "/var/spool/slurmd")));
+  }
+
+  private static List<String> scratch(String list) {
+    List<String> paths =
+        Arrays.stream(list.split(",", -1)).map(String::strip).filter(p -> !p.isEmpty()).toList();
+    for (String path : paths) {
+      if (!PLAIN_PATH.matcher(path).matches()) {
+        throw new IllegalArgumentException(
+            "scratch-directories \"" + path + "\" is not an absolute path of plain names");
+      }
+    }
+    return paths;
   }
 
   private static List<Spec.Mount> siteMounts(String list) {

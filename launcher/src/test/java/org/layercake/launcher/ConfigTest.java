@@ -52,6 +52,9 @@ class ConfigTest {
         "instant-start = yes",
         "mount-home = 1",
         "containers-per-job = 1001",
+        "scratch-directories = run",
+        "scratch-directories = /a/../b",
+        "scratch-size = 0",
         "site-mounts = /a:/b",
         "scontrol = bin/scontrol",
         "no-such-key = 1"

@@ -114,6 +114,10 @@ public final class Holder implements AutoCloseable {
     if (spec.isWritable()) {
       command.add("--writable");
     }
+    if (!spec.isWritable()) {
+      command.addAll(List.of("--scratch-size", Long.toString(settings.scratchBytes())));
+      settings.scratch().forEach(path -> command.addAll(List.of("--scratch", path)));
+    }
     // PMIx keeps each step's server files below Slurm's spool directory.
     String spool = settings.slurmSpoolDirectory().toString();
     add(command, "--site-mount", new Spec.Mount(spool, spool, Spec.Mount.Mode.RW));

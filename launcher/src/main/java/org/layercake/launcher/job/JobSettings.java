@@ -9,6 +9,8 @@ import java.util.List;
  * @param libraryDirectory where the native programs are
  * @param containersPerJob how many different containers one job may have on this node
  * @param containersPerUser the same of all jobs of a user
+ * @param scratch directories that are empty and writable where an image has them
+ * @param scratchBytes how much fits in all of them
  * @param siteMounts mounts of every container, skipped where the user cannot reach the source
  */
 public record JobSettings(
@@ -18,6 +20,8 @@ public record JobSettings(
     int containersPerJob,
     int containersPerUser,
     boolean mountHome,
+    List<String> scratch,
+    long scratchBytes,
     List<Spec.Mount> siteMounts,
     Path slurmSpoolDirectory) {
   /** An empty directory on which each holder mounts what it prepares, in its own namespace. */

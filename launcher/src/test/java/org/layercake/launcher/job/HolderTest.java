@@ -56,6 +56,8 @@ class HolderTest extends NodeTestCase {
             1,
             1,
             true,
+            List.of("/run"),
+            1 << 20,
             List.of(),
             settings.slurmSpoolDirectory());
     Abort abort =

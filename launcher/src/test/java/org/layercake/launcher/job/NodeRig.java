@@ -62,6 +62,8 @@ public final class NodeRig {
             containersPerJob,
             containersPerUser,
             true,
+            List.of("/run"),
+            1 << 20,
             List.of(),
             Files.createDirectory(directory.resolve("spool")));
     this.files = new JobFiles(runDirectory);
