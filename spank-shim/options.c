@@ -266,6 +266,9 @@ int options_publish(spank_t spank, spank_context_t context)
 	if (error.code == 0)
 		return 0;
 	plugin_say(error.text); /* slurm_spank_log(3) is silent with --quiet */
+	/* Nothing has been submitted. For -1 the commands exit with 1, which says nothing. */
+	if (error.code == EXIT_MISSING)
+		exit(EXIT_MISSING);
 	return -1;
 }
 

@@ -36,6 +36,13 @@ static int check_image(const char *name, struct lc_error *error)
 		return lc_fail(error, EXIT_REQUEST,
 			       "cannot use \"%.80s\" as image: a name has 1 to %d characters", name,
 			       LC_IMAGE_MAX);
+	if (strstr(name, "://") != NULL) /* as in docker://; no name has two slashes together */
+		return lc_fail(
+		    error, EXIT_MISSING,
+		    "cannot find image \"%s\": not in the store, where jobs get theirs "
+		    "from (push it there once: layercake push %s; then run it by the name "
+		    "that this prints)",
+		    name, name);
 	if (name[strspn(name, allowed)] != '\0')
 		return lc_fail(error, EXIT_REQUEST,
 			       "cannot use \"%s\" as image: \"%.1s\" is not allowed in a name "

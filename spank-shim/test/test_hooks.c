@@ -19,16 +19,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { ON_HOST = 0, INTERNAL = 70, UNREACHABLE = 69, FAILED_TO_END = 1 };
+enum { ON_HOST = 0, MISSING = 66, INTERNAL = 70, UNREACHABLE = 69, FAILED_TO_END = 1 };
 
 static char run[] = "/tmp/layercake-test.XXXXXX", contained[64], socket_argument[128];
 static const char *spec; /* of SLURM_LAYERCAKE_SPEC; NULL: not set */
 static spank_item_t missing = (spank_item_t)-1;
+static spank_context_t context = S_CTX_REMOTE;
 static char said[4096];
 
 spank_context_t spank_context(void)
 {
-	return S_CTX_REMOTE;
+	return context;
 }
 
 spank_err_t spank_option_register(spank_t spank, struct spank_option *option)
@@ -99,6 +100,7 @@ void slurm_verbose(const char *format, ...)
 }
 
 int slurm_spank_init(spank_t spank, int argc, char **argv);
+int slurm_spank_init_post_opt(spank_t spank, int argc, char **argv);
 int slurm_spank_task_init(spank_t spank, int argc, char **argv);
 int slurm_spank_job_epilog(spank_t spank, int argc, char **argv);
 
@@ -131,8 +133,8 @@ static void end_launcher(pid_t pid)
 	unlink(socket_argument + strlen("socket="));
 }
 
-/* Returns the exit code of a task that ended in the hook, ON_HOST or FAILED_TO_END. */
-static int start_task(void)
+/* Returns the exit code of what ended in the hook, ON_HOST or FAILED_TO_END. */
+static int call(int (*hook)(spank_t, int, char **))
 {
 	int pipes[2], status;
 	char *arguments[] = {socket_argument};
@@ -144,7 +146,7 @@ static int start_task(void)
 	if (pid == 0) {
 		dup2(pipes[1], STDERR_FILENO);
 		slurm_spank_init(NULL, 1, arguments);
-		_exit(slurm_spank_task_init(NULL, 1, arguments) == 0 ? ON_HOST : FAILED_TO_END);
+		_exit(hook(NULL, 1, arguments) == 0 ? ON_HOST : FAILED_TO_END);
 	}
 	close(pipes[1]);
 	memset(said, 0, sizeof(said));
@@ -153,6 +155,27 @@ static int start_task(void)
 	close(pipes[0]);
 	waitpid(pid, &status, 0);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static int start_task(void)
+{
+	return call(slurm_spank_task_init);
+}
+
+static void test_a_reference_to_a_registry_ends_the_command(void)
+{
+	static const spank_context_t commands[] = {S_CTX_LOCAL, S_CTX_ALLOCATOR};
+
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		context = commands[i];
+		setenv("SLURM_CH_IMAGE", "docker://a.b/x:1", 1);
+		CHECK(call(slurm_spank_init_post_opt) == MISSING);
+		CHECK(strstr(said, "layercake push docker://a.b/x:1;") != NULL);
+		setenv("SLURM_CH_IMAGE", "a b", 1);
+		CHECK(call(slurm_spank_init_post_opt) == FAILED_TO_END);
+		unsetenv("SLURM_CH_IMAGE");
+	}
+	context = S_CTX_REMOTE;
 }
 
 static void test_a_task_without_container_runs_on_the_host(void)
@@ -227,6 +250,7 @@ int main(void)
 		return summary();
 	snprintf(contained, sizeof(contained), "%s/contained", run);
 	snprintf(socket_argument, sizeof(socket_argument), "socket=%s/launcher.sock", run);
+	test_a_reference_to_a_registry_ends_the_command();
 	test_a_task_without_container_runs_on_the_host();
 	test_a_task_of_a_job_with_a_note_is_not_on_the_host();
 	test_a_note_that_cannot_be_looked_up_ends_the_task();

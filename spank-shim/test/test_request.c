@@ -113,6 +113,9 @@ static void test_images(void)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		CHECK(lc_request_set_image(&request, bad[i], &error) < 0);
 	CHECK(strcmp(request.image, "none:x") == 0);
+	CHECK(lc_request_set_image(&request, "docker://a.b/x:1", &error) < 0);
+	CHECK(error.code == EXIT_MISSING);
+	CHECK(strstr(error.text, "layercake push docker://a.b/x:1;") != NULL);
 	memset(name, 'x', sizeof(name));
 	name[LC_IMAGE_MAX + 1] = '\0';
 	CHECK(lc_request_set_image(&request, name, &error) < 0);

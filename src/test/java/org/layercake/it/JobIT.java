@@ -108,6 +108,16 @@ class JobIT {
   }
 
   @Test
+  void aReferenceToARegistryIsAnsweredWithTheLineToTypeBeforeAnythingIsSubmitted() {
+    String options = "--ch-image=docker://a.b/team/x:1";
+    String line = "layercake push docker://a.b/team/x:1;";
+    Cluster.as("alice", "srun " + options + " echo ran").refused(66, line);
+    Cluster.as("alice", "salloc -Q " + options + " echo ran").refused(66, line);
+    batch(options, "echo ran").refused(66, line);
+    Cluster.as("alice", "SLURM_CH_IMAGE=docker://a.b/team/x:1 srun echo ran").refused(66, line);
+  }
+
+  @Test
   void theBatchOptionIsRefusedWhereThereIsNoBatchScript() {
     Cluster.as("alice", "srun --ch-image=job-a --ch-batch echo ran").refused(1, "--ch-batch");
     Cluster.as("alice", "salloc -Q --ch-image=job-a --ch-batch echo ran").refused(1, "--ch-batch");
