@@ -12,7 +12,8 @@ PACKAGES=(
   clang libclang-rt-dev # fuzzers of the C code: libFuzzer and its sanitizers
   asciidoctor # the manual pages
   build-essential debhelper lintian rpm rpmlint # our packages
-  umoci skopeo # other tools for images, which ours are compared with
+  umoci skopeo # other tools for images, which ours are compared with; skopeo also fetches them from registries
+  docker-registry # a real one, to push from
   gnuplot-nox # charts of the benchmarks
   rbd-fuse squashfuse # other ways to an image, which ours is compared with
   attr acl # extended attributes and ACLs, for tests

@@ -76,6 +76,35 @@ class PushIT {
         .text();
   }
 
+  @Test
+  void anImageOfARegistryIsFetchedOnceAndRuns() {
+    String said =
+        Cluster.as(
+                "alice",
+                """
+                set -e
+                d=$HOME/push-it/registry; rm -rf $d; mkdir -p $d/root/bin $d/data; cd $d
+                cp /bin/busybox root/bin; ln -s busybox root/bin/cat; echo from-a-registry >root/what
+                tar -C root -cf root.tar .
+                umoci init --layout $d/oci && umoci new --image $d/oci:t
+                umoci raw add-layer --image $d/oci:t root.tar
+                printf 'version: 0.1\\nstorage: {filesystem: {rootdirectory: %s}}\\nhttp: {addr: "127.0.0.1:0"}\\n' $d/data >conf
+                docker-registry serve conf >log 2>&1 & registry=$!
+                trap 'kill $registry' EXIT
+                while ! grep -q 'listening on' log; do kill -0 $registry; sleep 0.05; done
+                at=$(sed -n 's/.*listening on \\([0-9.:]*\\).*/\\1/p' log)
+                skopeo --insecure-policy copy -q --dest-tls-verify=false oci:$d/oci:t docker://$at/team/registered:1
+                layercake push --tls-verify=false docker://$at/team/registered:1
+                layercake push --tls-verify=false docker://$at/team/registered:1 registered:2
+                layercake inspect registered:2
+                srun --ch-image=registered:2 cat /what
+                """)
+            .text();
+    assertTrue(said.contains(", 0 B new (0 %)"), said);
+    assertTrue(said.contains("source        docker://127.0.0.1:"), said);
+    assertTrue(said.endsWith("from-a-registry"), said);
+  }
+
   @ParameterizedTest
   @CsvSource({"plain, cat", "gz, gzip -c", "xz, xz -0 -c", "zst, zstd -q -c"})
   void tarsArePushedAndRun(String suffix, String compressor) {

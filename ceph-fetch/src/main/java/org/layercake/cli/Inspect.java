@@ -5,12 +5,14 @@ import java.io.IOException;
 import java.io.PrintStream;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.layercake.store.Image;
 import org.layercake.store.ImageConfig;
 import org.layercake.store.ImageName;
 import org.layercake.store.ImageStore;
 import org.layercake.store.Manifest;
+import org.layercake.store.Origin;
 import org.layercake.store.Text;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -38,10 +40,12 @@ final class Inspect extends StoreCommand implements Callable<Integer> {
     try (ImageStore store = openStore()) {
       Image image = store.resolve(name, user());
       String audience = store.audience(image).toString();
+      Optional<Origin> origin = store.origin(image);
       if (json) {
-        Json.print(session().out(), out -> write(image, audience, out));
+        Json.print(session().out(), out -> write(image, audience, origin, out));
       } else {
         print(image, audience, session().out());
+        origin.ifPresent(from -> print(from, session().out()));
       }
       return 0;
     }
@@ -69,6 +73,21 @@ final class Inspect extends StoreCommand implements Callable<Integer> {
         .forEach((name, value) -> printUnlessEmpty(out, "label         ", name + "=" + value));
   }
 
+  private static void print(Origin origin, PrintStream out) {
+    Origin.Source source = origin.source();
+    out.println("source        " + Text.clean(source.reference()) + "@" + source.digest());
+    if (!source.manifest().equals(source.digest())) {
+      out.println("manifest      " + source.manifest());
+    }
+    out.println("pushed        " + origin.pushed() + " by " + Text.clean(origin.packer()));
+    for (Origin.Layer layer : origin.layers()) {
+      out.println("layer         " + layer.digest() + " " + Sizes.human(layer.bytes()));
+    }
+    origin
+        .annotations()
+        .forEach((name, value) -> printUnlessEmpty(out, "annotation    ", name + "=" + value));
+  }
+
   private static void printUnlessEmpty(PrintStream out, String title, String value) {
     if (!value.isEmpty()) {
       out.println(title + Text.clean(value)); // of whoever made the image
@@ -83,7 +102,8 @@ final class Inspect extends StoreCommand implements Callable<Integer> {
         : place + " (a bare name: yours first, then the site's)";
   }
 
-  private static void write(Image image, String audience, JsonGenerator out) throws IOException {
+  private static void write(
+      Image image, String audience, Optional<Origin> origin, JsonGenerator out) throws IOException {
     Manifest manifest = image.manifest();
     out.writeStartObject();
     out.writeStringField("name", image.name().toString());
@@ -100,11 +120,38 @@ final class Inspect extends StoreCommand implements Callable<Integer> {
     write("entryPoint", run.entryPoint(), out);
     write("command", run.command(), out);
     out.writeStringField("user", run.user());
-    out.writeObjectFieldStart("labels");
-    for (Map.Entry<String, String> label : run.labels().entrySet()) {
-      out.writeStringField(label.getKey(), label.getValue());
+    write("labels", run.labels(), out);
+    if (origin.isPresent()) {
+      write(origin.get(), out);
     }
     out.writeEndObject();
+  }
+
+  private static void write(Origin origin, JsonGenerator out) throws IOException {
+    out.writeObjectFieldStart("source");
+    out.writeStringField("reference", origin.source().reference());
+    out.writeStringField("digest", origin.source().digest().toString());
+    out.writeStringField("manifest", origin.source().manifest().toString());
+    out.writeStringField("pushed", origin.pushed().toString());
+    out.writeStringField("packer", origin.packer());
+    out.writeArrayFieldStart("layers");
+    for (Origin.Layer layer : origin.layers()) {
+      out.writeStartObject();
+      out.writeStringField("digest", layer.digest().toString());
+      out.writeNumberField("size", layer.bytes());
+      out.writeEndObject();
+    }
+    out.writeEndArray();
+    write("annotations", origin.annotations(), out);
+    out.writeEndObject();
+  }
+
+  private static void write(String name, Map<String, String> texts, JsonGenerator out)
+      throws IOException {
+    out.writeObjectFieldStart(name);
+    for (Map.Entry<String, String> text : texts.entrySet()) {
+      out.writeStringField(text.getKey(), text.getValue());
+    }
     out.writeEndObject();
   }
 

@@ -1,15 +1,23 @@
 package org.layercake.cli;
 
+import static org.layercake.store.StoreException.Kind.BAD_SOURCE;
+import static org.layercake.store.StoreException.Kind.INVALID;
+
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.layercake.pack.Packing;
 import org.layercake.pack.Prover;
+import org.layercake.pack.Reference;
+import org.layercake.pack.Registry;
+import org.layercake.pack.RegistryPull;
 import org.layercake.pack.Scratch;
 import org.layercake.store.Existing;
 import org.layercake.store.ImageName;
 import org.layercake.store.ImagePush;
 import org.layercake.store.ImageStore;
+import org.layercake.store.Origin;
 import org.layercake.store.PushListener;
 import org.layercake.store.PushResult;
 import org.layercake.store.StoreException;
@@ -25,12 +33,18 @@ import picocli.CommandLine.Parameters;
       "",
       "Only what the store does not have yet is sent: a rebuilt image is mostly there, and an"
           + " interrupted push is resumed by running it again. Nobody sees the name move before"
-          + " the image is complete, and has been read back and compared with the source."
+          + " the image is complete, and has been read back and compared with the source.",
+      "",
+      "An image of a registry is fetched by skopeo, which takes credentials from where skopeo login,"
+          + " podman login and docker login put them, and obeys registries.conf(5) and"
+          + " policy.json(5). What the store has of it already is not fetched again: only the name"
+          + " moves."
     },
     footerHeading = "%nExamples:%n",
     footer = {
       "  layercake push debian.tar.zst deb:12",
       "  docker save pytorch | layercake push - pytorch:2",
+      "  layercake push docker://ghcr.io/team/pytorch:2.3",
       "  layercake push ./rootfs mytools",
       "  layercake push image.sqfs site/python:3.11     (with an administrator's key)"
     })
@@ -40,15 +54,19 @@ final class Push extends StoreCommand implements Callable<Integer> {
       paramLabel = "SOURCE",
       description =
           "A squashfs file, a directory, a tar file (plain, gz, xz or zst), an image in layers"
-              + " (OCI layout, or what docker save and podman save write), or - for such a file on"
-              + " the standard input.")
-  private Path source;
+              + " (OCI layout, or what docker save, podman save and skopeo copy write), or - for"
+              + " such a file on the standard input. Or an image in a registry:"
+              + " docker://REGISTRY/NAME[:TAG][@DIGEST].")
+  private String source;
 
   @Parameters(
       index = "1",
+      arity = "0..1",
       paramLabel = "[OWNER/]NAME[:TAG]",
       converter = NameConverter.class,
-      description = "The image's name; the tag is \"latest\" when left out.")
+      description =
+          "The image's name; the tag is \"latest\" when left out. For docker:// it may be left"
+              + " out: it is the reference's last part then, with its tag.")
   private ImageName name;
 
   @Option(
@@ -56,34 +74,171 @@ final class Push extends StoreCommand implements Callable<Integer> {
       description = "Also verify what the store has already, and replace what is damaged.")
   private boolean repair;
 
+  @Option(
+      names = "--arch",
+      paramLabel = "ARCH[/VARIANT]",
+      description =
+          "docker:// only: take the image for this processor (amd64, arm64, ...), not this"
+              + " machine's.")
+  private Optional<String> architecture;
+
+  @Option(
+      names = "--authfile",
+      paramLabel = "FILE",
+      description = "docker:// only: look for credentials in this file.")
+  private Optional<Path> authFile;
+
+  @Option(
+      names = "--tls-verify",
+      paramLabel = "true|false",
+      arity = "1",
+      defaultValue = "true",
+      description =
+          "docker:// only: with \"false\", take a registry without encryption, or with a certificate"
+              + " that nobody vouches for.")
+  private boolean tlsVerify;
+
   @Override
   public Integer call() throws Exception {
-    Existing existing = repair ? Existing.VERIFY : Existing.TRUST;
+    if (source.startsWith(Reference.TRANSPORT)) {
+      pushFromRegistry(Reference.parse(source));
+    } else {
+      pushFile(Transport.file(source));
+    }
+    return 0;
+  }
+
+  private void pushFile(Path file) throws StoreException, IOException {
+    if (architecture.isPresent() || authFile.isPresent() || !tlsVerify) {
+      throw new StoreException(
+          INVALID,
+          "cannot push " + source + ": --arch, --authfile and --tls-verify are for docker:// only");
+    }
+    if (name == null) {
+      throw new StoreException(
+          INVALID,
+          "cannot push " + source + ": it needs a name (layercake push SOURCE NAME[:TAG])");
+    }
     try (ImageStore store = openStore();
-        ImagePush push = store.push(name, user(), existing);
+        ImagePush push = store.push(name, user(), existing());
         Scratch scratch = new Scratch(session().environment());
         Progress progress = new Progress(session().err())) {
       Packing packing = new Packing(scratch, progress::say, push::follow);
-      Packing.Packed packed = packing.pack(source, session().in());
-      Prover prover = Prover.start(scratch, packed.image());
-      progress.begin("pushing " + name, packed.image().toFile().length());
-      PushListener listener =
-          new PushListener() {
-            @Override
-            public void pushed(long done, long fresh) {
-              progress.reach(done);
-            }
-
-            @Override
-            public void beforeVisible() throws StoreException, IOException {
-              prover.require("push " + source, packed.proof(), "make it anew");
-            }
-          };
-      PushResult result = push.complete(packed.image(), packed.config(), listener);
-      progress.end();
-      session().out().println(summary(result));
-      return 0;
+      Packing.Packed packed = packing.pack(file, session().in());
+      say(complete(push, scratch, packed, Optional.empty(), progress));
     }
+  }
+
+  /** The registry is asked first: what is known is not fetched. */
+  private void pushFromRegistry(Reference reference) throws StoreException, IOException {
+    if (name == null) {
+      name = reference.name();
+    }
+    String packer = new Version().getVersion()[0];
+    try (ImageStore store = openStore();
+        Scratch scratch = new Scratch(session().environment())) {
+      Registry registry =
+          new Registry(
+              scratch,
+              session().environment(),
+              new Registry.Options(architecture, authFile, tlsVerify));
+      Registry.Found found = registry.find(reference);
+      Optional<PushResult> known =
+          repair ? Optional.empty() : store.pushKnown(name, user(), found.source(), packer);
+      if (known.isPresent()) {
+        say(known.get());
+        return;
+      }
+      try (ImagePush push = store.push(name, user(), existing());
+          Progress progress = new Progress(session().err());
+          RegistryPull pull = registry.pull(found, watcher(progress))) {
+        Packing packing = new Packing(scratch, line -> tell(progress, line), push::follow);
+        Packing.Packed packed = packed(packing, pull, registry.architecture());
+        say(complete(push, scratch, packed, Optional.of(pull.origin(packer)), progress));
+        pull.remove();
+      }
+    }
+  }
+
+  /** What has come is of no use for the next try when it is what was wrong. */
+  private static Packing.Packed packed(Packing packing, RegistryPull pull, String architecture)
+      throws StoreException, IOException {
+    try {
+      return packing.pack(pull, architecture);
+    } catch (StoreException e) {
+      if (e.kind() == BAD_SOURCE) {
+        pull.remove();
+      }
+      throw e;
+    }
+  }
+
+  private RegistryPull.Watcher watcher(Progress progress) {
+    return new RegistryPull.Watcher() {
+      @Override
+      public void begins(int layers, long bytes, long there, Path place) {
+        progress.say(
+            "%s: %d %s, %s%s; it takes some %s in %s"
+                .formatted(
+                    source,
+                    layers,
+                    layers == 1 ? "layer" : "layers",
+                    Sizes.human(bytes),
+                    there > 0 ? ", " + Sizes.human(there) + " of it here already" : "",
+                    Sizes.human(2 * bytes),
+                    place));
+        progress.begin("fetching " + source, bytes);
+      }
+
+      @Override
+      public void reached(long bytes) {
+        progress.reach(bytes);
+      }
+
+      @Override
+      public void tells(String line) {
+        tell(progress, line);
+      }
+    };
+  }
+
+  private static void tell(Progress progress, String line) {
+    progress.end();
+    progress.say(line);
+  }
+
+  private Existing existing() {
+    return repair ? Existing.VERIFY : Existing.TRUST;
+  }
+
+  private PushResult complete(
+      ImagePush push,
+      Scratch scratch,
+      Packing.Packed packed,
+      Optional<Origin> origin,
+      Progress progress)
+      throws StoreException, IOException {
+    Prover prover = Prover.start(scratch, packed.image());
+    progress.begin("pushing " + name, packed.image().toFile().length());
+    PushListener listener =
+        new PushListener() {
+          @Override
+          public void pushed(long done, long fresh) {
+            progress.reach(done);
+          }
+
+          @Override
+          public void beforeVisible() throws StoreException, IOException {
+            prover.require("push " + source, packed.proof(), "make it anew");
+          }
+        };
+    PushResult result = push.complete(packed.image(), packed.config(), origin, listener);
+    progress.end();
+    return result;
+  }
+
+  private void say(PushResult result) {
+    session().out().println(summary(result));
   }
 
   private static String summary(PushResult result) {

@@ -29,12 +29,12 @@ final class Environment {
   }
 
   /** Of a squashfs file that somebody else has made. */
-  ImageConfig of(Path image, Path source) throws StoreException, IOException {
+  ImageConfig of(Path image, String source) throws StoreException, IOException {
     return config(cat(image, source), source, new ArrayList<>(), ImageConfig.Run.NONE, "");
   }
 
   /** Of an image without a configuration. */
-  ImageConfig of(Packer.Result packed, Path source) throws StoreException, IOException {
+  ImageConfig of(Packer.Result packed, String source) throws StoreException, IOException {
     return config(file(packed, source), source, new ArrayList<>(), ImageConfig.Run.NONE, "");
   }
 
@@ -43,7 +43,7 @@ final class Environment {
    *
    * @param document its configuration; see {@link LayeredImage#config}
    */
-  ImageConfig of(Packer.Result packed, Path source, JsonTree document)
+  ImageConfig of(Packer.Result packed, String source, JsonTree document)
       throws StoreException, IOException {
     JsonTree config = document.get("config");
     List<String> variables = new ArrayList<>();
@@ -72,7 +72,7 @@ final class Environment {
 
   /** Adds what the image's own file says to what its configuration does. */
   private ImageConfig config(
-      byte[] file, Path source, List<String> variables, ImageConfig.Run run, String architecture)
+      byte[] file, String source, List<String> variables, ImageConfig.Run run, String architecture)
       throws StoreException {
     if (file.length > MAX_BYTES) {
       throw BadSource.of(source, "its /" + FILE + " is longer than " + MAX_BYTES + " bytes");
@@ -108,7 +108,7 @@ final class Environment {
   }
 
   /** The file's bytes, none if there is no such file; it has passed when the image was packed. */
-  private byte[] file(Packer.Result packed, Path source) throws StoreException, IOException {
+  private byte[] file(Packer.Result packed, String source) throws StoreException, IOException {
     Optional<FileTree.Inode> file = packed.tree().file(FILE);
     if (file.isEmpty()) {
       return new byte[0];
@@ -119,7 +119,7 @@ final class Environment {
   }
 
   /** The same from an image, a little more than anyone may want at most. */
-  private byte[] cat(Path image, Path source) throws StoreException, IOException {
+  private byte[] cat(Path image, String source) throws StoreException, IOException {
     Program unsquashfs =
         Program.start(scratch, List.of("unsquashfs", "-cat", image.toString(), FILE));
     unsquashfs.process().getOutputStream().close();

@@ -86,4 +86,9 @@ final class JsonTree {
   String text() {
     return value instanceof String text ? text : "";
   }
+
+  /** A whole number; -1 when it is none. */
+  long number() {
+    return value instanceof Long number ? number : -1;
+  }
 }

@@ -1,24 +1,33 @@
 package org.layercake.pack;
 
+import static java.nio.charset.StandardCharsets.US_ASCII;
+
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.UnaryOperator;
 import java.util.regex.Pattern;
 import org.layercake.store.Digest;
+import org.layercake.store.Origin;
+import org.layercake.store.StoreException;
 
 /**
  * An image as others keep it, in layers: an OCI image layout, as a directory or in a tar
- * (image-layout.md of the OCI image specification), or what {@code docker save} writes. All that is
- * read is compared with its digest.
+ * (image-layout.md of the OCI image specification), what {@code docker save} writes, or a directory
+ * of skopeo's ({@code dir:}, containers-transports(5)). All that is read is compared with its
+ * digest.
  */
 final class LayeredImage {
-  private static final int MAX_JSON_BYTES = 4 << 20;
-  private static final int MAX_LAYERS = 512;
+  static final int MAX_JSON_BYTES = 4 << 20;
+  private static final long MAX_LAYER_BYTES = 1L << 50; // so many bytes of all can be added up
+  private static final int MAX_LAYERS = Origin.MAX_LAYERS;
+  private static final byte[] DIR_VERSION = "Directory Transport Version: ".getBytes(US_ASCII);
   private static final int MAX_INDEX_DEPTH = 3;
   private static final Pattern DIGEST = Pattern.compile("sha256:([0-9a-f]{64})");
   // What such archives begin with: docker save, podman save, skopeo and umoci in a tar.
@@ -49,9 +58,21 @@ final class LayeredImage {
     }
   }
 
-  static boolean isLayout(Path directory) {
-    return Files.isRegularFile(directory.resolve("oci-layout"))
-        && Files.isRegularFile(directory.resolve("index.json"));
+  /** Whether a directory is no file tree, but holds an image. */
+  static boolean isImage(Path directory) throws IOException {
+    return (Files.isRegularFile(directory.resolve("oci-layout"))
+            && Files.isRegularFile(directory.resolve("index.json")))
+        || (Files.isRegularFile(directory.resolve("manifest.json"))
+            && isDirVersion(directory.resolve("version")));
+  }
+
+  private static boolean isDirVersion(Path file) throws IOException {
+    if (!Files.isRegularFile(file)) {
+      return false;
+    }
+    try (InputStream in = Files.newInputStream(file)) {
+      return Arrays.equals(in.readNBytes(DIR_VERSION.length), DIR_VERSION);
+    }
   }
 
   /**
@@ -83,25 +104,63 @@ final class LayeredImage {
 
   private static LayeredImage readLayout(ImageFiles files, Decompressor decompressor)
       throws IOException {
-    JsonTree manifest = choose(files, json(files, "index.json"), 0);
-    JsonTree config = blobJson(files, manifest.get("config"));
-    List<JsonTree> described = manifest.get("layers").items();
-    requireCount(described.size());
-    List<Layer> layers = new ArrayList<>();
-    for (JsonTree layer : described) {
-      String digest = digest(layer);
-      String name = blobName(digest);
-      files.require(name);
-      layers.add(new Layer(files, decompressor, name, Optional.of(digest), Optional.empty()));
+    return described(
+        files, decompressor, choose(files, json(files, "index.json"), 0), LayeredImage::blobName);
+  }
+
+  /** What a manifest describes, whose files have the names that their digests are made to. */
+  private static LayeredImage described(
+      ImageFiles files, Decompressor decompressor, JsonTree manifest, UnaryOperator<String> name)
+      throws IOException {
+    JsonTree config = blobJson(files, manifest.get("config"), name);
+    List<Layer> layers = layers(files, decompressor, manifest, name);
+    for (Layer layer : layers) {
+      files.require(layer.name);
     }
     return new LayeredImage(config, layers);
+  }
+
+  private static List<Layer> layers(
+      ImageFiles files, Decompressor decompressor, JsonTree manifest, UnaryOperator<String> name)
+      throws IOException {
+    List<Layer> layers = new ArrayList<>();
+    for (Origin.Layer layer : describedLayers(manifest)) {
+      String digest = layer.digest().toString();
+      layers.add(
+          new Layer(
+              files, decompressor, name.apply(digest), Optional.of(digest), Optional.empty()));
+    }
+    return layers;
+  }
+
+  /** The layers of a manifest whose files are there, or will be, as in a layout. */
+  static List<Layer> arriving(ImageFiles files, Decompressor decompressor, JsonTree manifest)
+      throws IOException {
+    return layers(files, decompressor, manifest, LayeredImage::blobName);
+  }
+
+  /** What a manifest says of its layers, the lowest first. */
+  static List<Origin.Layer> describedLayers(JsonTree manifest) throws IOException {
+    List<JsonTree> described = manifest.get("layers").items();
+    requireCount(described.size());
+    List<Origin.Layer> layers = new ArrayList<>();
+    for (JsonTree layer : described) {
+      layers.add(
+          new Origin.Layer(
+              parsedDigest(layer),
+              Math.min(Math.max(0, layer.get("size").number()), MAX_LAYER_BYTES)));
+    }
+    return layers;
   }
 
   /** One image of an index, which may be one of indexes: that of this machine's architecture. */
   private static JsonTree choose(ImageFiles files, JsonTree index, int depth) throws IOException {
     List<JsonTree> all = index.get("manifests").items();
     List<JsonTree> fitting =
-        all.stream().filter(LayeredImage::isImage).filter(LayeredImage::fitsThisMachine).toList();
+        all.stream()
+            .filter(LayeredImage::isNoStatement)
+            .filter(LayeredImage::fitsThisMachine)
+            .toList();
     if (fitting.size() != 1 || depth > MAX_INDEX_DEPTH) {
       throw new IOException(
           all.isEmpty()
@@ -113,13 +172,13 @@ final class LayeredImage {
                   + (fitting.isEmpty() ? "" : ": " + names(fitting))
                   + " (take out one, with skopeo copy)");
     }
-    JsonTree chosen = blobJson(files, fitting.get(0));
+    JsonTree chosen = blobJson(files, fitting.get(0), LayeredImage::blobName);
     boolean isIndex = !chosen.get("manifests").items().isEmpty();
     return isIndex ? choose(files, chosen, depth + 1) : chosen;
   }
 
   /** Build tools put statements about an image beside it, as if they were images. */
-  private static boolean isImage(JsonTree described) {
+  static boolean isNoStatement(JsonTree described) {
     return !described.get("platform").get("architecture").text().equals("unknown");
   }
 
@@ -140,9 +199,13 @@ final class LayeredImage {
             .toList());
   }
 
-  /** As OCI says it: Go's names. */
+  /** This machine's, as OCI says it: Go's names. */
   static String architecture() {
-    String arch = System.getProperty("os.arch");
+    return architecture(System.getProperty("os.arch"));
+  }
+
+  /** The same from a name of the kernel's, or from one of Go's. */
+  static String architecture(String arch) {
     return switch (arch) {
       case "aarch64" -> "arm64";
       case "x86_64" -> "amd64";
@@ -152,7 +215,14 @@ final class LayeredImage {
 
   private static LayeredImage readSaved(ImageFiles files, Decompressor decompressor)
       throws IOException {
-    List<JsonTree> images = json(files, "manifest.json").items();
+    JsonTree saved = json(files, "manifest.json");
+    if (!saved.get("layers").items().isEmpty()) { // skopeo's: an image's own manifest
+      return described(files, decompressor, saved, LayeredImage::hex);
+    }
+    if (!saved.get("manifests").items().isEmpty()) {
+      throw new IOException("it holds a list of images (make it without --all)");
+    }
+    List<JsonTree> images = saved.items();
     if (images.size() != 1) {
       throw new IOException(
           "it holds " + images.size() + " images (save one: docker save NAME, or skopeo copy)");
@@ -185,30 +255,37 @@ final class LayeredImage {
     }
   }
 
-  private static String digest(JsonTree described) throws IOException {
+  static Digest parsedDigest(JsonTree described) throws IOException {
     String digest = described.get("digest").text();
-    if (!DIGEST.matcher(digest).matches()) {
-      throw new IOException("\"" + digest + "\" is no sha256 digest");
+    try {
+      return Digest.parse(digest);
+    } catch (StoreException e) {
+      throw new IOException("\"" + digest + "\" is no sha256 digest", e);
     }
-    return digest;
+  }
+
+  private static String hex(String digest) {
+    return digest.substring("sha256:".length());
   }
 
   private static String blobName(String digest) {
-    return "blobs/sha256/" + digest.substring("sha256:".length());
+    return "blobs/sha256/" + hex(digest);
   }
 
-  private static JsonTree blobJson(ImageFiles files, JsonTree described) throws IOException {
-    String digest = digest(described);
-    byte[] bytes = bytes(files, blobName(digest));
-    ImageStream.requireDigest(blobName(digest), digest, Digest.of(bytes));
-    return parse(blobName(digest), bytes);
+  private static JsonTree blobJson(
+      ImageFiles files, JsonTree described, UnaryOperator<String> fileName) throws IOException {
+    String digest = parsedDigest(described).toString();
+    String name = fileName.apply(digest);
+    byte[] bytes = bytes(files, name);
+    ImageStream.requireDigest(name, digest, Digest.of(bytes));
+    return parse(name, bytes);
   }
 
   private static JsonTree json(ImageFiles files, String name) throws IOException {
     return parse(name, bytes(files, name));
   }
 
-  private static JsonTree parse(String name, byte[] bytes) throws IOException {
+  static JsonTree parse(String name, byte[] bytes) throws IOException {
     try {
       return JsonTree.parse(bytes);
     } catch (IOException e) {

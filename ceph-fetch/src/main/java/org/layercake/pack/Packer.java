@@ -43,7 +43,7 @@ final class Packer {
    * @param source for messages
    * @throws IOException when the tree cannot be had, with the reason for people
    */
-  Result pack(Tree tree, Path source) throws StoreException, IOException {
+  Result pack(Tree tree, String source) throws StoreException, IOException {
     Path image = scratch.file("image.sqfs");
     growing.accept(image);
     Program pack = Program.ours(scratch, "pack", List.of(image.toString()));
@@ -66,7 +66,7 @@ final class Packer {
     }
   }
 
-  private void requirePacked(Program pack, Path source) throws StoreException {
+  private void requirePacked(Program pack, String source) throws StoreException {
     Program.End end = pack.await();
     if (end.isGood()) {
       return;

@@ -26,7 +26,7 @@ import org.layercake.store.StoreException;
  * directory has none of its own, so that the same tree makes the same image.
  */
 public final class Packing {
-  private static final Path STANDARD_INPUT = Path.of("the standard input");
+  private static final String STANDARD_INPUT = "the standard input";
   private static final int HEADER_BYTES = 1 << 16;
   private static final int SQUASHFS_MAGIC = 0x73717368;
   private static final int SQUASHFS_SUPERBLOCK_BYTES = 96;
@@ -65,13 +65,52 @@ public final class Packing {
    * @param source a file or directory; "-" for {@code stdin}
    */
   public Packed pack(Path source, InputStream stdin) throws StoreException, IOException {
-    boolean isStdin = source.toString().equals("-");
-    Path name = isStdin ? STANDARD_INPUT : source;
+    if (source.toString().equals("-")) {
+      return explained(STANDARD_INPUT, () -> packStream(stdin, Optional.empty(), STANDARD_INPUT));
+    }
+    return explained(
+        source.toString(),
+        () -> Files.isDirectory(source) ? packDirectory(source) : packFile(source));
+  }
+
+  /**
+   * Of an image that is being fetched: its layers are read while they come.
+   *
+   * @param architecture that it must be for, in Go's words
+   */
+  public Packed pack(RegistryPull pull, String architecture) throws StoreException, IOException {
+    String name = pull.name();
+    return explained(
+        name,
+        () -> {
+          Layers merged = Layers.read(pull.layers(decompressor));
+          LayeredImage image = pull.complete(decompressor);
+          String its = image.config().get("architecture").text();
+          if (!its.isEmpty() && !its.equals(architecture)) {
+            throw BadSource.of(
+                name,
+                "it is for "
+                    + its
+                    + ", not "
+                    + architecture
+                    + " (if so wanted: --arch="
+                    + its
+                    + ")");
+          }
+          tell.accept("packing " + name + " (" + image.layers().size() + " layers)");
+          Packer.Result result = packer.pack(merged::pack, name);
+          return packed(result, environment.of(result, name, image.config()));
+        });
+  }
+
+  private interface Act {
+    Packed run() throws StoreException, IOException;
+  }
+
+  /** Says what of a source is wrong. */
+  private Packed explained(String name, Act act) throws StoreException, IOException {
     try {
-      if (isStdin) {
-        return packStream(stdin, Optional.empty(), name);
-      }
-      return Files.isDirectory(source) ? packDirectory(source) : packFile(source);
+      return act.run();
     } catch (AccessDeniedException e) {
       throw new StoreException(
           DENIED,
@@ -95,20 +134,20 @@ public final class Packing {
   }
 
   private Packed packDirectory(Path source) throws StoreException, IOException {
-    if (!LayeredImage.isLayout(source)) {
+    if (!LayeredImage.isImage(source)) {
       tell.accept("packing " + source);
-      return tree(out -> DirectoryTree.pack(source, scratch.directory(), out), source);
+      return tree(out -> DirectoryTree.pack(source, scratch.directory(), out), source.toString());
     }
     Optional<LayeredImage> layered = LayeredImage.read(source, decompressor);
     return packLayers(
-        layered.orElseThrow(() -> new IOException("its oci-layout or index.json leads out of it")),
-        source);
+        layered.orElseThrow(() -> new IOException("its index or manifest leads out of it")),
+        source.toString());
   }
 
   private Packed packFile(Path source) throws StoreException, IOException {
     requireFile(source);
     try (InputStream in = Files.newInputStream(source)) {
-      return packStream(in, Optional.of(source), source);
+      return packStream(in, Optional.of(source), source.toString());
     }
   }
 
@@ -117,7 +156,7 @@ public final class Packing {
    *
    * @param file what the stream is from, if that can be read again
    */
-  private Packed packStream(InputStream stream, Optional<Path> file, Path name)
+  private Packed packStream(InputStream stream, Optional<Path> file, String name)
       throws StoreException, IOException {
     BufferedInputStream in = new BufferedInputStream(stream, HEADER_BYTES);
     byte[] header = peek(in);
@@ -141,7 +180,7 @@ public final class Packing {
   }
 
   /** A tar that begins like one of layers. */
-  private Packed packArchive(Path tar, Path name) throws StoreException, IOException {
+  private Packed packArchive(Path tar, String name) throws StoreException, IOException {
     Optional<LayeredImage> layered = LayeredImage.read(tar, decompressor);
     if (layered.isPresent()) {
       return packLayers(layered.get(), name);
@@ -151,19 +190,19 @@ public final class Packing {
     }
   }
 
-  private Packed packPlainTar(InputStream tar, Path name) throws StoreException, IOException {
+  private Packed packPlainTar(InputStream tar, String name) throws StoreException, IOException {
     tell.accept("packing " + name);
     return tree(out -> PlainTar.pack(tar, out), name);
   }
 
-  private Packed packLayers(LayeredImage layered, Path name) throws StoreException, IOException {
+  private Packed packLayers(LayeredImage layered, String name) throws StoreException, IOException {
     tell.accept("packing " + name + " (" + layered.layers().size() + " layers)");
     Layers merged = Layers.read(layered.layers());
     Packer.Result result = packer.pack(merged::pack, name);
     return packed(result, environment.of(result, name, layered.config()));
   }
 
-  private Packed tree(Packer.Tree tree, Path name) throws StoreException, IOException {
+  private Packed tree(Packer.Tree tree, String name) throws StoreException, IOException {
     Packer.Result result = packer.pack(tree, name);
     return packed(result, environment.of(result, name));
   }
@@ -191,7 +230,7 @@ public final class Packing {
           NOT_FOUND, "cannot push " + source + ": no such file or directory (check the path)");
     }
     if (!Files.isRegularFile(source)) {
-      throw BadSource.of(source, "neither a file nor a directory");
+      throw BadSource.of(source.toString(), "neither a file nor a directory");
     }
   }
 
@@ -200,7 +239,7 @@ public final class Packing {
         && littleEndian(header).getInt(0) == SQUASHFS_MAGIC;
   }
 
-  private static void checkComplete(Path source, Path name, byte[] header)
+  private static void checkComplete(Path source, String name, byte[] header)
       throws StoreException, IOException {
     ByteBuffer superblock = littleEndian(header);
     long size = superblock.getLong(SQUASHFS_SIZE_OFFSET);

@@ -10,13 +10,14 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import org.layercake.store.StoreException;
 
 /** A program under way, with pipes to its stdin and from its stdout, and what it complains of. */
 record Program(String name, Process process, CompletableFuture<String> complaint) {
-  private static final int MAX_COMPLAINT_BYTES = 4096;
+  private static final int MAX_COMPLAINT_BYTES = 16 << 10;
   private static final int CODE_OF_SIGNAL = 128; // Process.exitValue() adds the signal to it
   private static final int CANNOT_RUN = 127; // as a shell and ld.so say it
 
@@ -61,17 +62,30 @@ record Program(String name, Process process, CompletableFuture<String> complaint
     Path program = scratch.library().resolve(name);
     List<String> command = new ArrayList<>(List.of(program.toString()));
     command.addAll(arguments);
-    return start(scratch, name, command, "reinstall LayerCake");
+    return start(scratch, name, command, Map.of(), "reinstall LayerCake");
   }
 
   /** A program of the system. It ends with this one at the latest. */
   static Program start(Scratch scratch, List<String> command) throws StoreException, IOException {
-    return start(scratch, command.get(0), command, "install squashfs-tools, gzip, xz and zstd");
+    return start(
+        scratch, command.get(0), command, Map.of(), "install squashfs-tools, gzip, xz and zstd");
   }
 
-  private static Program start(Scratch scratch, String name, List<String> command, String remedy)
+  /**
+   * Any program. It ends with this one at the latest.
+   *
+   * @param environment beside what this program has
+   * @param remedy for who has not got the program
+   */
+  static Program start(
+      Scratch scratch,
+      String name,
+      List<String> command,
+      Map<String, String> environment,
+      String remedy)
       throws StoreException, IOException {
     ProcessBuilder builder = new ProcessBuilder(command);
+    builder.environment().putAll(environment);
     builder.environment().put("LC_ALL", "C");
     try {
       Process process = scratch.watched(builder.start());
@@ -100,17 +114,19 @@ record Program(String name, Process process, CompletableFuture<String> complaint
   }
 
   /**
-   * The first line on its stderr, without its own name. A file could not be had where all is full.
+   * The first line on its stderr, without its own name, or the one by which a program that warns
+   * says why it ends. A file could not be had where all is full.
    */
   private static String complaint(String name, Process process) {
     try (InputStream in = process.getErrorStream()) {
       String beginning =
           new String(in.readNBytes(MAX_COMPLAINT_BYTES), StandardCharsets.ISO_8859_1);
       in.transferTo(OutputStream.nullOutputStream());
-      return beginning
-          .lines()
-          .filter(line -> !line.isBlank())
+      List<String> lines = beginning.lines().filter(line -> !line.isBlank()).toList();
+      return lines.stream()
+          .filter(line -> line.contains("level=fatal"))
           .findFirst()
+          .or(() -> lines.stream().findFirst())
           .map(line -> line.startsWith(name + ": ") ? line.substring(name.length() + 2) : line)
           .map(String::strip)
           .orElse(name + " failed without a message");

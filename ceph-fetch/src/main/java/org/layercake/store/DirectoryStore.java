@@ -3,6 +3,8 @@ package org.layercake.store;
 import static java.nio.file.LinkOption.NOFOLLOW_LINKS;
 import static org.layercake.store.ObjectNames.Kind.CHUNK;
 import static org.layercake.store.ObjectNames.Kind.MANIFEST;
+import static org.layercake.store.ObjectNames.Kind.ORIGIN;
+import static org.layercake.store.ObjectNames.Kind.PACKED;
 import static org.layercake.store.ObjectNames.TAGS;
 import static org.layercake.store.StoreException.Kind.CORRUPT;
 import static org.layercake.store.StoreException.Kind.DENIED;
@@ -242,7 +244,7 @@ final class DirectoryStore implements ObjectStore {
                 + owner
                 + " (run this as that user)");
       }
-      for (ObjectNames.Kind kind : List.of(CHUNK, MANIFEST)) {
+      for (ObjectNames.Kind kind : List.of(CHUNK, MANIFEST, ORIGIN, PACKED)) {
         listFiles(domain.get(), directory.path(kind.folder()), each);
       }
     } catch (IOException e) {

@@ -66,9 +66,20 @@ final class GarbageCollector {
 
   /** The objects of a domain by kind. */
   private record Listed(
-      Set<Digest> manifests, Set<Digest> chunks, Set<Digest> profiles, Set<Digest> records) {
+      Set<Digest> manifests,
+      Set<Digest> chunks,
+      Set<Digest> profiles,
+      Set<Digest> records,
+      Set<Digest> origins,
+      Set<Digest> packed) {
     Listed() {
-      this(new HashSet<>(), new HashSet<>(), new HashSet<>(), new HashSet<>());
+      this(
+          new HashSet<>(),
+          new HashSet<>(),
+          new HashSet<>(),
+          new HashSet<>(),
+          new HashSet<>(),
+          new HashSet<>());
     }
 
     void add(ObjectNames.Named object) {
@@ -78,6 +89,8 @@ final class GarbageCollector {
             case MANIFEST -> manifests;
             case PROFILE -> profiles;
             case RECORD -> records;
+            case ORIGIN -> origins;
+            case PACKED -> packed;
           };
       kind.add(object.digest());
     }
@@ -149,6 +162,7 @@ final class GarbageCollector {
         tally.addWaiting(needed.add(manifest, ""));
       }
     }
+    collectOrigins(domain, listed, tally, sweeper);
     needed.settle(jobs);
     List<Callable<Swept>> tasks = new ArrayList<>();
     for (Digest chunk : listed.chunks()) {
@@ -157,6 +171,29 @@ final class GarbageCollector {
       }
     }
     sweeper.all(tasks, tally);
+  }
+
+  /** Of images that the domain has not: with their manifests they were stored, or later. */
+  private void collectOrigins(String domain, Listed listed, Tally tally, Sweeper sweeper)
+      throws StoreException {
+    List<Callable<Swept>> tasks = new ArrayList<>();
+    for (Digest image : listed.origins()) {
+      if (!listed.manifests().contains(image)) {
+        tasks.add(() -> sweeper.sweep(domain, ObjectNames.origin(image), before));
+      }
+    }
+    for (Digest key : listed.packed()) {
+      tasks.add(() -> sweepPacked(domain, ObjectNames.Kind.PACKED.object(key), listed, sweeper));
+    }
+    sweeper.all(tasks, tally);
+  }
+
+  private Swept sweepPacked(String domain, String object, Listed listed, Sweeper sweeper)
+      throws StoreException {
+    Optional<Digest> image = new Origins(store).packed(domain, object);
+    return image.filter(listed.manifests()::contains).isPresent()
+        ? Swept.KEPT
+        : sweeper.sweep(domain, object, before);
   }
 
   /** Whether it is gone. */

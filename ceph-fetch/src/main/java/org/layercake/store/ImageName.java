@@ -1,6 +1,7 @@
 package org.layercake.store;
 
 import static org.layercake.store.StoreException.Kind.INVALID;
+import static org.layercake.store.StoreException.Kind.NOT_FOUND;
 
 import java.util.Optional;
 import java.util.regex.Pattern;
@@ -21,6 +22,10 @@ public record ImageName(Optional<String> owner, String name, String tag, Optiona
   public static final String DEFAULT_TAG = "latest";
 
   private static final int MAX_LENGTH = 512;
+
+  /** What registries' names begin with elsewhere. No name of ours has two slashes together. */
+  private static final Pattern ELSEWHERE = Pattern.compile("[a-z][a-z0-9-]{0,31}://");
+
   private static final String ALPHABET =
       "letters, digits, '.', '_', '-', and must begin with a letter or digit";
   private static final Pattern OWNER = Pattern.compile("[A-Za-z0-9_][A-Za-z0-9._-]{0,63}");
@@ -35,8 +40,21 @@ public record ImageName(Optional<String> owner, String name, String tag, Optiona
     }
   }
 
-  /** Parses a name as typed; the message of the exception names the part that is wrong. */
+  /**
+   * Parses a name as typed; the message of the exception names the part that is wrong.
+   *
+   * @throws StoreException of kind NOT_FOUND when it names an image elsewhere
+   */
   public static ImageName parse(String text) throws StoreException {
+    if (ELSEWHERE.matcher(text).lookingAt()) {
+      throw new StoreException(
+          NOT_FOUND,
+          "cannot use \""
+              + text
+              + "\" as image: it is not in the store (layercake push "
+              + text
+              + " brings it there, and says its name)");
+    }
     if (text.length() > MAX_LENGTH) {
       throw new StoreException(
           INVALID, "cannot use image name of " + text.length() + " bytes: at most " + MAX_LENGTH);

@@ -25,6 +25,7 @@ public final class ImagePush implements AutoCloseable {
   record Means(
       ObjectStore store,
       Tags tags,
+      Origins origins,
       BufferPool buffers,
       ChunkWriter.Cutter cutter,
       InstantSource clock) {}
@@ -64,12 +65,20 @@ public final class ImagePush implements AutoCloseable {
     ahead.follow(growing);
   }
 
+  /** As below, of an image that comes from no registry. */
+  public PushResult complete(Path squashfs, ImageConfig config, PushListener listener)
+      throws StoreException, IOException {
+    return complete(squashfs, config, Optional.empty(), listener);
+  }
+
   /**
    * Stores the finished file, and points the name at it.
    *
+   * @param origin where the image came from
    * @throws IOException if the file can not be read
    */
-  public PushResult complete(Path squashfs, ImageConfig config, PushListener listener)
+  public PushResult complete(
+      Path squashfs, ImageConfig config, Optional<Origin> origin, PushListener listener)
       throws StoreException, IOException {
     Optional<byte[]> before = means.tags().seen(name);
     ChunkWriter writer = writer(listener);
@@ -83,6 +92,9 @@ public final class ImagePush implements AutoCloseable {
     Digest digest = store(manifest);
     if (Duration.between(begun, means.clock().instant()).compareTo(MAX_UNPUBLISHED) > 0) {
       requireKept(chunks);
+    }
+    if (origin.isPresent()) {
+      means.origins().save(domain, digest, origin.get());
     }
     means.tags().move(name, before, new Tag(digest, manifest.size()));
     return new PushResult(domain, name, digest, manifest.size(), writer.bytesNew());

@@ -5,7 +5,9 @@ import static org.layercake.store.StoreException.Kind.INVALID;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.time.Duration;
+import java.time.Instant;
 import java.time.InstantSource;
+import java.time.temporal.ChronoUnit;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.ExecutorService;
@@ -37,6 +39,7 @@ public final class ImageStore implements AutoCloseable {
   private final Resolver resolver;
   private final ImagePush.Means pushing;
   private final StartProfiles profiles;
+  private final Origins origins;
 
   ImageStore(ObjectStore store, InstantSource clock, ChunkWriter.Cutter cutter) {
     this.store = store;
@@ -47,7 +50,8 @@ public final class ImageStore implements AutoCloseable {
     this.tags = new Tags(store);
     this.records = new JobRecords(store, clock);
     this.resolver = new Resolver(store, tags, records);
-    this.pushing = new ImagePush.Means(store, tags, buffers, cutter, clock);
+    this.origins = new Origins(store);
+    this.pushing = new ImagePush.Means(store, tags, origins, buffers, cutter, clock);
     this.profiles = new StartProfiles(store);
   }
 
@@ -205,6 +209,38 @@ public final class ImageStore implements AutoCloseable {
    */
   public ImagePush push(ImageName name, String user, Existing existing) throws StoreException {
     return new ImagePush(pushing, Ownership.writable(name, user, "push"), existing);
+  }
+
+  /**
+   * Points a name at the image that was packed of the same source by the same packer, if its owner
+   * still has that.
+   *
+   * @return empty when there is none: the source must be packed
+   */
+  public Optional<PushResult> pushKnown(
+      ImageName name, String user, Origin.Source source, String packer) throws StoreException {
+    ImageName wanted = Ownership.writable(name, user, "push");
+    Optional<byte[]> before = tags.seen(wanted);
+    String domain = ObjectNames.domain(wanted.owner().orElseThrow());
+    Optional<Digest> packed = origins.packed(domain, source, packer);
+    if (packed.isEmpty()) {
+      return Optional.empty();
+    }
+    Optional<Image> image = resolver.usable(wanted, packed.get());
+    Optional<Origin> origin = origins.of(domain, packed.get());
+    if (image.isEmpty() || origin.isEmpty()) {
+      return Optional.empty();
+    }
+    long size = image.get().manifest().size();
+    Instant now = clock.instant().truncatedTo(ChronoUnit.SECONDS);
+    origins.save(domain, packed.get(), origin.get().again(source, now));
+    tags.move(wanted, before, new Tag(packed.get(), size));
+    return Optional.of(new PushResult(domain, wanted, packed.get(), size, 0));
+  }
+
+  /** From which registry an image was last pushed, as far as that is known. */
+  public Optional<Origin> origin(Image image) throws StoreException {
+    return origins.of(image.domain(), image.digest());
   }
 
   /** The user's own images, then the site's. */

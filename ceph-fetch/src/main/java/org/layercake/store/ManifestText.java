@@ -17,7 +17,6 @@ import java.security.MessageDigest;
 import java.util.List;
 import java.util.Map;
 import java.util.SortedMap;
-import java.util.TreeMap;
 
 /** The one encoding of a {@link Manifest}, written, and read from hostile bytes. */
 final class ManifestText {
@@ -221,12 +220,7 @@ final class ManifestText {
     json.field("user");
     String user = json.string(room);
     json.field("labels");
-    json.expect(JsonToken.START_OBJECT);
-    SortedMap<String, String> labels = new TreeMap<>();
-    while (json.next() == JsonToken.FIELD_NAME) {
-      labels.put(room.take(json.currentName()), json.string(room));
-    }
-    json.expectCurrent(JsonToken.END_OBJECT);
+    SortedMap<String, String> labels = json.texts(room);
     json.expect(JsonToken.END_OBJECT);
     return new ImageConfig.Run(directory, entryPoint, command, user, labels);
   }

@@ -30,7 +30,11 @@ final class ObjectNames {
     /** A start profile, by the digest of its image. */
     PROFILE("s"),
     /** What a job runs. */
-    RECORD("j");
+    RECORD("j"),
+    /** Where an image came from, by its digest. */
+    ORIGIN("o"),
+    /** Which image a source was packed into. */
+    PACKED("p");
 
     private final String folder;
 
@@ -87,6 +91,17 @@ final class ObjectNames {
   static String record(JobRef job, ImageName asked) {
     String text = job.job() + " " + job.uid() + " " + asked + " " + job.cluster();
     return Kind.RECORD.object(Digest.of(text.getBytes(UTF_8)));
+  }
+
+  /** Where an image came from. */
+  static String origin(Digest image) {
+    return Kind.ORIGIN.object(image);
+  }
+
+  /** Which image a source was packed into: another packer may make another of it. */
+  static String packed(Origin.Source source, String packer) {
+    String text = source.manifest() + " " + source.architecture() + " " + packer;
+    return Kind.PACKED.object(Digest.of(text.getBytes(UTF_8)));
   }
 
   /** Empty for what is no name of ours: others may have written it. */

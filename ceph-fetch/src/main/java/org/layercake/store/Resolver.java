@@ -176,6 +176,18 @@ final class Resolver {
     return image;
   }
 
+  /** The image of that digest in the name's domain; empty also when its manifest is damaged. */
+  Optional<Image> usable(ImageName name, Digest digest) throws StoreException {
+    try {
+      return load(name, digest);
+    } catch (StoreException e) {
+      if (e.kind() == CORRUPT) {
+        return Optional.empty();
+      }
+      throw e;
+    }
+  }
+
   private Optional<Image> load(ImageName name, Digest digest) throws StoreException {
     String domain = ObjectNames.domain(name.owner().orElseThrow());
     return manifests

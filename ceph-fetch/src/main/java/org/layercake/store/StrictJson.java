@@ -5,6 +5,8 @@ import com.fasterxml.jackson.core.JsonToken;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.SortedMap;
+import java.util.TreeMap;
 
 /** A parser in which the next thing is always known, so that anything else is an error. */
 record StrictJson(JsonParser json) {
@@ -69,6 +71,17 @@ record StrictJson(JsonParser json) {
       strings.add(room.take(currentString()));
     }
     return strings;
+  }
+
+  /** An object of texts, up to its end. */
+  SortedMap<String, String> texts(Room room) throws IOException {
+    SortedMap<String, String> texts = new TreeMap<>();
+    expect(JsonToken.START_OBJECT);
+    while (next() == JsonToken.FIELD_NAME) {
+      texts.put(room.take(currentName()), string(room));
+    }
+    expectCurrent(JsonToken.END_OBJECT);
+    return texts;
   }
 
   long number() throws IOException {

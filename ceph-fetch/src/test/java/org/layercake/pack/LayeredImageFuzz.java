@@ -16,7 +16,7 @@ import org.layercake.store.StoreException;
  * input is a script, see {@link ArchiveScript}, or itself a tar.
  */
 public final class LayeredImageFuzz {
-  private static final Path SOURCE = Path.of("image.tar");
+  private static final String SOURCE = "image.tar";
 
   private final Scratch scratch;
   private final Path tar;

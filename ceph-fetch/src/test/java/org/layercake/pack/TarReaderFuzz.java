@@ -8,7 +8,6 @@ import static org.layercake.store.Oracle.requireLine;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.OutputStream;
-import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 
@@ -17,7 +16,7 @@ import java.util.List;
  * would guess.
  */
 public final class TarReaderFuzz {
-  private static final Path SOURCE = Path.of("image.tar");
+  private static final String SOURCE = "image.tar";
   private static final byte[] MAGIC = "ustar".getBytes(US_ASCII);
   private static final int MAGIC_OFFSET = 257;
 

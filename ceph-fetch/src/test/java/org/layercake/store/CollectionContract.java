@@ -56,6 +56,31 @@ public abstract class CollectionContract extends StoreContract {
   }
 
   @Test
+  void originsGoAfterTheirImages() throws Exception {
+    AtomicLong hours = new AtomicLong(500_000);
+    InstantSource clock = () -> Instant.ofEpochSecond(hours.get() * 3600);
+    try (ImageStore timed = new ImageStore(connect(clock), clock, Chunker::cut)) {
+      Origin origin = origin("docker://a.b/x:1", "one", "p");
+      Digest image = push(timed, file("image", random(1 << 20, 29)), "deb:12", origin);
+      push(timed, file("other", random(1 << 20, 30)), "kept", origin("docker://y", "two", "p"));
+      hours.addAndGet(1000);
+      assertEquals(0, collect(timed, false).objects(), "the images have tags");
+      timed.remove(ImageName.parse("deb:12"), user);
+      hours.addAndGet(25);
+      assertTrue(collect(timed, true).objects() > 0);
+      assertEquals(1, collect(timed, false).images());
+      collect(timed, false);
+      assertEquals(Optional.empty(), objects.trace(domain, ObjectNames.origin(image)));
+      String packed = ObjectNames.packed(origin.source(), "p");
+      assertEquals(Optional.empty(), objects.trace(domain, packed));
+      assertTrue(
+          timed
+              .pushKnown(ImageName.parse("k"), user, origin("z", "two", "p").source(), "p")
+              .isPresent());
+    }
+  }
+
+  @Test
   void unreadableManifestKeepsTheChunksOfItsDomainAndIsNamedWithItsImage() throws Exception {
     AtomicLong hours = new AtomicLong(500_000);
     InstantSource clock = () -> Instant.ofEpochSecond(hours.get() * 3600);

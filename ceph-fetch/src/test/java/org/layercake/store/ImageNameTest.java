@@ -89,4 +89,11 @@ class ImageNameTest {
     assertFalse(ImageName.isUser("../x"));
     assertFalse(ImageName.isUser(""));
   }
+
+  @Test
+  void aReferenceToARegistryIsAnsweredWithTheLineToType() {
+    StoreException e =
+        assertKind(StoreException.Kind.NOT_FOUND, () -> ImageName.parse("docker://a.b/team/x:1"));
+    assertTrue(e.getMessage().contains("(layercake push docker://a.b/team/x:1 "), e.getMessage());
+  }
 }

@@ -141,6 +141,67 @@ public abstract class PushContract extends StoreContract {
     assertTrue(before.get(0) >= 10, "some of it was stored ahead");
   }
 
+  @Test
+  void whatWasPackedOfTheSameSourceIsFoundByItsOwnerAlone() throws Exception {
+    Origin origin = origin("docker://a.b/x:1", "one", "packer 1");
+    assertEquals(
+        Optional.empty(),
+        images.pushKnown(ImageName.parse("deb:13"), user, origin.source(), "packer 1"));
+    Digest digest = push(images, file("image", random(1 << 20, 40)), "deb:12", origin);
+    Origin.Source again =
+        new Origin.Source("docker://c.d/y:2", digest("list"), origin.source().manifest(), "amd64");
+    PushResult known =
+        images.pushKnown(ImageName.parse("deb:13"), user, again, "packer 1").orElseThrow();
+    assertEquals(digest, known.digest());
+    assertEquals(0, known.newBytes());
+    Image image = images.resolve(ImageName.parse("deb:13"), user);
+    assertEquals(digest, image.digest());
+    Origin kept = images.origin(image).orElseThrow();
+    assertEquals(again, kept.source(), "the last push counts");
+    assertEquals(origin.layers(), kept.layers());
+    assertEquals(origin.annotations(), kept.annotations());
+    ImageName other = ImageName.parse("deb:14");
+    for (Optional<PushResult> result :
+        List.of(
+            images.pushKnown(other, user, again, "packer 2"),
+            images.pushKnown(other, user, origin("docker://x", "two", "p").source(), "packer 1"),
+            images.pushKnown(
+                other,
+                user,
+                new Origin.Source("x", digest("one"), digest("one"), "arm64"),
+                "packer 1"),
+            images.pushKnown(other, user + "x", again, "packer 1"))) {
+      assertEquals(Optional.empty(), result);
+    }
+    assertKind(StoreException.Kind.NOT_FOUND, () -> images.resolve(other, user));
+    assertKind(
+        StoreException.Kind.DENIED,
+        () -> images.pushKnown(ImageName.parse("bob/x"), user, again, "packer 1"));
+  }
+
+  @Test
+  void anOriginThatIsNoneIsAsIfNothingWereKnown() throws Exception {
+    Origin origin = origin("docker://a.b/x:1", "one", "packer 1");
+    Digest digest = push(images, file("image", random(1 << 20, 41)), "deb:12", origin);
+    Image image = images.resolve(ImageName.parse("deb:12"), user);
+    String packed = ObjectNames.packed(origin.source(), "packer 1");
+    ImageName other = ImageName.parse("deb:13");
+    for (String hostile : new String[] {"", "{}", "rubbish", "x".repeat(1 << 20), digest + ""}) {
+      objects.overwrite(domain, packed, direct(hostile));
+      assertEquals(
+          Optional.empty(), images.pushKnown(other, user, origin.source(), "packer 1"), hostile);
+    }
+    objects.overwrite(domain, packed, direct(digest("none") + "\n"));
+    assertEquals(Optional.empty(), images.pushKnown(other, user, origin.source(), "packer 1"));
+    objects.overwrite(domain, packed, direct(digest + "\n"));
+    for (String hostile : new String[] {"", "{}", "rubbish", "x".repeat(1 << 20)}) {
+      objects.overwrite(domain, ObjectNames.origin(digest), direct(hostile));
+      assertEquals(Optional.empty(), images.origin(image), hostile);
+      assertEquals(
+          Optional.empty(), images.pushKnown(other, user, origin.source(), "packer 1"), hostile);
+    }
+  }
+
   private long countObjects() {
     AtomicLong count = new AtomicLong();
     try {

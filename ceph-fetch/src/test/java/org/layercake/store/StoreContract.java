@@ -10,10 +10,14 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 import java.util.Random;
+import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -75,6 +79,27 @@ public abstract class StoreContract {
     try (ImagePush push = images.push(ImageName.parse(name), user, Existing.TRUST)) {
       return push.complete(source, CONFIG, (done, fresh) -> {});
     }
+  }
+
+  /** Pushes what has come from a registry; gives its digest. */
+  Digest push(ImageStore store, Path source, String name, Origin origin) throws Exception {
+    try (ImagePush push = store.push(ImageName.parse(name), user, Existing.TRUST)) {
+      return push.complete(source, CONFIG, Optional.of(origin), (done, fresh) -> {}).digest();
+    }
+  }
+
+  /** Of an image whose manifest has the digest of a text. */
+  static Origin origin(String reference, String manifest, String packer) {
+    return new Origin(
+        new Origin.Source(reference, digest(manifest), digest(manifest), "amd64"),
+        packer,
+        Instant.parse("2026-01-31T23:59:59Z"),
+        List.of(new Origin.Layer(digest("layer"), 7)),
+        new TreeMap<>(Map.of("a", "b")));
+  }
+
+  static Digest digest(String text) {
+    return Digest.of(bytes(text));
   }
 
   Path fetch(Image image) throws Exception {
