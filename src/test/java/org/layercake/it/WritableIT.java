@@ -137,6 +137,41 @@ class WritableIT {
     assertEquals("changed", result.text());
   }
 
+  @Test
+  void aSavedContainerIsAnImageThatOtherJobsRun() {
+    String said =
+        Cluster.salloc(
+                "alice",
+                "-w n1 --ch-image=own --ch-writable",
+                """
+                srun sh -c 'echo changed >/etc/changed; mkdir /made; echo new >/made/file; rm /closed/file'
+                srun --ch-image=none layercake save own:saved
+                """)
+            .text();
+    assertTrue(said.startsWith("on n1: pushed alice/own:saved@sha256:"), said);
+    String look = "sh -c 'cat /etc/changed /made/file; ls /closed $HOME; stat -c %u /made'";
+    String uid = Cluster.as("alice", "id -u").text();
+    Cluster.as("alice", "mkdir -p $HOME/of-the-node").text();
+    String found = Cluster.as("alice", "srun --ch-image=own:saved " + look).text();
+    assertTrue(found.startsWith("changed\nnew\n"), found);
+    assertTrue(found.endsWith("\n" + uid), found);
+    assertEquals(
+        "of the image", Cluster.as("alice", "srun --ch-image=own cat /etc/changed").text());
+    String inspected = Cluster.as("alice", "layercake inspect own:saved").text();
+    assertTrue(inspected.contains("alice/own@" + Images.digest("alice", "own")), inspected);
+    Cluster.as("alice", "layercake rm own:saved; rmdir $HOME/of-the-node").text();
+  }
+
+  @Test
+  void whatCannotHaveChangedIsNotSaved() {
+    String save = "layercake save own:none";
+    Cluster.as("alice", save).refused(64, "not in a job", "srun --ch-image=none");
+    Cluster.as("alice", "srun -Q -w n1 " + save).refused(66, "no container on this node");
+    Cluster.salloc("alice", "-w n1 --ch-image=own", "srun true; srun -Q --ch-image=none " + save)
+        .refused(64, "--ch-writable");
+    Cluster.as("alice", "layercake inspect own:none").refused(66, "own:none");
+  }
+
   private static boolean is(String path) {
     return Cluster.as("alice", "test -e " + path).exit() == 0;
   }

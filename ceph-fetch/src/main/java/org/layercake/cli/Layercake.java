@@ -39,6 +39,7 @@ import picocli.CommandLine.ParameterException;
     synopsisSubcommandLabel = "COMMAND",
     subcommands = {
       Push.class,
+      Save.class,
       Pull.class,
       Ls.class,
       Inspect.class,

@@ -8,7 +8,6 @@ import java.nio.file.Path;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.layercake.pack.Packing;
-import org.layercake.pack.Prover;
 import org.layercake.pack.Reference;
 import org.layercake.pack.Registry;
 import org.layercake.pack.RegistryPull;
@@ -18,7 +17,6 @@ import org.layercake.store.ImageName;
 import org.layercake.store.ImagePush;
 import org.layercake.store.ImageStore;
 import org.layercake.store.Origin;
-import org.layercake.store.PushListener;
 import org.layercake.store.PushResult;
 import org.layercake.store.StoreException;
 import picocli.CommandLine.Command;
@@ -218,37 +216,10 @@ final class Push extends StoreCommand implements Callable<Integer> {
       Optional<Origin> origin,
       Progress progress)
       throws StoreException, IOException {
-    Prover prover = Prover.start(scratch, packed.image());
-    progress.begin("pushing " + name, packed.image().toFile().length());
-    PushListener listener =
-        new PushListener() {
-          @Override
-          public void pushed(long done, long fresh) {
-            progress.reach(done);
-          }
-
-          @Override
-          public void beforeVisible() throws StoreException, IOException {
-            prover.require("push " + source, packed.proof(), "make it anew");
-          }
-        };
-    PushResult result = push.complete(packed.image(), packed.config(), origin, listener);
-    progress.end();
-    return result;
+    return new Sending(scratch, progress, "push " + source, name).send(push, packed, origin);
   }
 
   private void say(PushResult result) {
-    session().out().println(summary(result));
-  }
-
-  private static String summary(PushResult result) {
-    long percent = Math.round(100.0 * result.newBytes() / result.size());
-    return "pushed %s@%s %s, %s new (%d %%)"
-        .formatted(
-            result.name(),
-            result.digest(),
-            Sizes.human(result.size()),
-            Sizes.human(result.newBytes()),
-            percent);
+    session().out().println(Sending.summary(result));
   }
 }

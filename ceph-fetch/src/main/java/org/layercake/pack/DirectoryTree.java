@@ -22,6 +22,7 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 
 /**
@@ -46,9 +47,9 @@ final class DirectoryTree {
   private final ByteBuffer buffer = ByteBuffer.allocate(COPY_BYTES);
   private final PackStream out;
   private final String root; // its path, as bytes
-  private final Path leftOut;
+  private final Optional<Path> leftOut;
 
-  private DirectoryTree(PackStream out, Path root, Path leftOut) {
+  private DirectoryTree(PackStream out, Path root, Optional<Path> leftOut) {
     this.out = out;
     this.root = allBytes(root);
     this.leftOut = leftOut;
@@ -63,15 +64,27 @@ final class DirectoryTree {
    *     people
    */
   static FileTree pack(Path directory, Path leftOut, PackStream out) throws IOException {
-    Path root = directory.toRealPath();
-    DirectoryTree reading = new DirectoryTree(out, root, leftOut.toRealPath());
+    return pack(directory.toRealPath(), Optional.of(leftOut.toRealPath()), out);
+  }
+
+  /**
+   * The same of a directory that another process has open: a link of /proc, which leads there
+   * whatever its text says; proc(5).
+   */
+  static FileTree packOpen(Path link, PackStream out) throws IOException {
+    return pack(link, Optional.empty(), out);
+  }
+
+  private static FileTree pack(Path root, Optional<Path> leftOut, PackStream out)
+      throws IOException {
+    DirectoryTree reading = new DirectoryTree(out, root, leftOut);
     reading.readDirectory(root, "");
     return reading.tree;
   }
 
   private void readDirectory(Path directory, String path) throws IOException {
     for (Name name : names(directory)) {
-      if (name.path().equals(leftOut)) {
+      if (leftOut.isPresent() && name.path().equals(leftOut.get())) {
         continue;
       }
       try {

@@ -103,6 +103,21 @@ public final class Packing {
         });
   }
 
+  /**
+   * Of a container, without what is mounted there.
+   *
+   * @param config of the image that comes of it
+   */
+  public Packed pack(ContainerRoot root, ImageConfig config) throws StoreException, IOException {
+    String name = "the container";
+    return explained(
+        name,
+        () -> {
+          tell.accept("packing " + name);
+          return packed(packer.pack(out -> DirectoryTree.packOpen(root.path(), out), name), config);
+        });
+  }
+
   private interface Act {
     Packed run() throws StoreException, IOException;
   }
