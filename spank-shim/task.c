@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "task.h"
+#include "directory.h"
 #include "plugin.h"
 #include "request.h"
 #include "shared/ask.h"
@@ -72,12 +73,13 @@ static void enter_container(struct task *task, const char *spec)
 						   task->spank};
 	struct lc_container container;
 	struct lc_error error;
-	char home[4096];
+	char home[PATH_MAX], directory[PATH_MAX];
 	bool has_home = get_variable(task->spank, "HOME", home, sizeof(home));
 
-	if (lc_ask_to_enter(plugin_socket_path(), task->job, task->step, spec, show_progress, task,
+	if (lc_find_directory(has_home ? home : NULL, directory, &error) < 0 ||
+	    lc_ask_to_enter(plugin_socket_path(), task->job, task->step, spec, show_progress, task,
 			    &container, &error) < 0 ||
-	    lc_enter(&container, has_home ? home : NULL, &error) < 0)
+	    lc_enter(&container, &error) < 0 || lc_start_in(directory, &error) < 0)
 		end_task(task, &error);
 	lc_apply_environment(&container, &environment);
 	lc_container_clear(&container);

@@ -79,12 +79,22 @@ _Noreturn static void refuse_host(void)
 	refuse(&error);
 }
 
+/* A session whose home is not in the container stays in "/". */
+static void go_home(void)
+{
+	const char *home = getenv("HOME");
+
+	if (home == NULL || chdir(home) < 0)
+		return;
+}
+
 static void enter(struct lc_container *container)
 {
 	struct lc_error error;
 
-	if (lc_enter(container, getenv("HOME"), &error) < 0)
+	if (lc_enter(container, &error) < 0)
 		refuse(&error);
+	go_home();
 	lc_apply_environment(container, &lc_own_environment);
 	lc_container_clear(container);
 }

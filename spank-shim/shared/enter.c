@@ -11,24 +11,27 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int lc_enter(const struct lc_container *container, const char *home, struct lc_error *error)
+int lc_enter(const struct lc_container *container, struct lc_error *error)
 {
-	char directory[PATH_MAX];
-	bool has_directory = getcwd(directory, sizeof(directory)) != NULL;
-
 	/* The user namespace first: it grants what joining the other one takes, setns(2). */
 	if (setns(container->user_namespace, CLONE_NEWUSER) < 0 ||
 	    setns(container->mount_namespace, CLONE_NEWNS) < 0)
 		return lc_fail(error, EXIT_INTERNAL, "cannot enter the container: %s (try again)",
 			       strerror(errno));
-	if ((!has_directory || chdir(directory) < 0) && (home == NULL || chdir(home) < 0) &&
-	    chdir("/") < 0)
-		return lc_fail(error, EXIT_INTERNAL, "cannot enter the container's \"/\": %s",
-			       strerror(errno));
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return lc_fail(error, EXIT_INTERNAL, "cannot set no_new_privs: %s",
 			       strerror(errno));
 	return 0;
+}
+
+int lc_start_in(const char *directory, struct lc_error *error)
+{
+	if (chdir(directory) == 0)
+		return 0;
+	return lc_fail(error, EXIT_REQUEST,
+		       "cannot start in \"%.1000s\", which is not in the container: %s (start "
+		       "elsewhere, or show it there with --ch-mount)",
+		       directory, strerror(errno));
 }
 
 bool lc_image_may_set(const char *name)

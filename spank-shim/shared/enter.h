@@ -10,11 +10,13 @@
 
 /*
  * Joins the container. The calling process must be single-threaded and have become the user, groups
- * included. Its directory stays what it was if the container has it, else it is the user's home,
- * else "/"; no_new_privs is set. After a failure the process is in no defined place and must exit.
- * home may be NULL.
+ * included. It is then in the container's "/"; no_new_privs is set. After a failure the process is
+ * in no defined place and must exit.
  */
-int lc_enter(const struct lc_container *container, const char *home, struct lc_error *error);
+int lc_enter(const struct lc_container *container, struct lc_error *error);
+
+/* Changes to the directory of a step, which starts there or not at all. */
+int lc_start_in(const char *directory, struct lc_error *error);
 
 /* Somebody's environment. */
 struct lc_environment {

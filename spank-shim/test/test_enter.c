@@ -76,8 +76,21 @@ static void test_pwd(void)
 	CHECK(is("PWD", "/usr"));
 }
 
+static void test_a_step_starts_in_its_directory_or_not_at_all(void)
+{
+	struct lc_error error = {0};
+	char directory[16];
+
+	CHECK(lc_start_in("/usr", &error) == 0);
+	CHECK(lc_start_in("/nonexistent/w", &error) < 0 && error.code == EXIT_REQUEST);
+	CHECK(strstr(error.text, "\"/nonexistent/w\"") != NULL);
+	CHECK(strstr(error.text, "No such file") != NULL);
+	CHECK(getcwd(directory, sizeof(directory)) != NULL && strcmp(directory, "/usr") == 0);
+}
+
 int main(void)
 {
+	test_a_step_starts_in_its_directory_or_not_at_all();
 	test_what_an_image_may_set();
 	test_environment();
 	test_path();

@@ -52,11 +52,17 @@ class EnvironmentIT {
   }
 
   @Test
-  void theWorkingDirectoryIsTheSubmitDirectoryElseHomeElseTheRoot() {
+  void aStepIsInTheDirectoryItIsStartedFrom() {
     assertEquals("/home/alice", pwd("cd $HOME"));
     assertEquals("/etc", pwd("cd /etc"));
-    assertEquals("/home/alice", pwd("cd /scratch"));
     assertEquals("/scratch", pwd("cd /scratch; set -- --ch-mount=/scratch"));
+    assertEquals("/scratch", pwd("set -- --ch-mount=/scratch --chdir=/scratch"));
+  }
+
+  @Test
+  void aStepWhoseDirectoryIsNotInsideDoesNotStart() {
+    Cluster.as("alice", "cd /scratch; srun --ch-image=environment echo ran")
+        .refused(64, "\"/scratch\"", "--ch-mount");
   }
 
   @Test
