@@ -9,7 +9,14 @@
 
 #define NO_IMAGE "none" /* --ch-image=none: run on the host */
 
-enum option_value { OPTION_IMAGE, OPTION_MOUNT, OPTION_ROOT, OPTION_WRITABLE, OPTION_BATCH };
+enum option_value {
+	OPTION_IMAGE,
+	OPTION_MOUNT,
+	OPTION_ROOT,
+	OPTION_WRITABLE,
+	OPTION_BATCH,
+	OPTION_TEXT
+};
 
 /* In the commands: what their options say, and what the allocation they run in has said. */
 static struct lc_request asked, allocation;
@@ -32,6 +39,10 @@ static int read_option(int value, const char *argument, int remote)
 	}
 	if (error->code != 0) /* one is enough */
 		return 0;
+	if (value >= OPTION_TEXT) {
+		lc_request_set_text(&asked, (enum lc_text)(value - OPTION_TEXT), argument, error);
+		return 0;
+	}
 	switch ((enum option_value)value) {
 	case OPTION_IMAGE:
 		asked_for_host = strcmp(argument, NO_IMAGE) == 0;
@@ -50,6 +61,8 @@ static int read_option(int value, const char *argument, int remote)
 	case OPTION_BATCH:
 		asked_for_batch = true;
 		break;
+	case OPTION_TEXT:
+		break;
 	}
 	return 0; /* init_post_opt refuses: from here srun would exit with 255 */
 }
@@ -67,6 +80,15 @@ static struct spank_option options[] = {
      OPTION_WRITABLE, read_option},
     {"ch-batch", NULL, "sbatch: run the batch script in the container, too", 0, OPTION_BATCH,
      read_option},
+    {"ch-workdir", "PATH|image", "start in this directory of the container, or in the image's own",
+     1, OPTION_TEXT + LC_WORKDIR, read_option},
+};
+
+/* What says them in place of an option, and names them in errors. */
+static const struct {
+	const char *option, *variable;
+} texts[LC_TEXTS] = {
+    [LC_WORKDIR] = {"--ch-workdir", "SLURM_CH_WORKDIR"},
 };
 
 #define INHERITED(option) "SLURM_SPANK__SLURM_SPANK_OPTION_layercake_" option
@@ -80,7 +102,7 @@ static void forget_inherited_options(void)
 {
 	static const char *const variables[] = {INHERITED("ch_image"), INHERITED("ch_mount"),
 						INHERITED("ch_root"), INHERITED("ch_writable"),
-						INHERITED("ch_batch")};
+						INHERITED("ch_batch"), INHERITED("ch_workdir")};
 
 	for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
 		unsetenv(variables[i]);
@@ -152,6 +174,12 @@ static int read_defaults(spank_context_t context, struct lc_request *request,
 		return -1;
 	if (!asked.writable && read_writable(request, error) < 0)
 		return -1;
+	for (size_t i = 0; i < LC_TEXTS; i++) {
+		const char *value = getenv(texts[i].variable);
+		if (value != NULL && value[0] != '\0' && asked.texts[i] == NULL &&
+		    lc_request_set_text(request, (enum lc_text)i, value, error) < 0)
+			return -1;
+	}
 	if (mounts != NULL && mounts[0] != '\0' && asked.mount_count == 0)
 		return lc_request_add_mounts(request, mounts, error);
 	return 0;
@@ -166,6 +194,9 @@ static const char *lone_option(const struct lc_request *request)
 		return "--ch-root";
 	if (request->writable)
 		return "--ch-writable";
+	for (size_t i = 0; i < LC_TEXTS; i++)
+		if (request->texts[i] != NULL)
+			return texts[i].option;
 	return asked_for_batch ? "--ch-batch" : NULL;
 }
 

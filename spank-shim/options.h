@@ -1,5 +1,5 @@
 /*
- * --ch-image, --ch-mount, --ch-root and --ch-batch: in srun, sbatch and salloc they come to one
+ * --ch-image, --ch-mount and their kin: in srun, sbatch and salloc they come to one
  * spec, together with what the environment and the allocation say.
  */
 #ifndef LAYERCAKE_OPTIONS_H

@@ -20,6 +20,8 @@ static int out_of_memory(struct lc_error *error)
 void lc_request_clear(struct lc_request *request)
 {
 	free(request->image);
+	for (size_t i = 0; i < LC_TEXTS; i++)
+		free(request->texts[i]);
 	for (size_t i = 0; i < request->mount_count; i++)
 		lc_mount_clear(&request->mounts[i]);
 	*request = (struct lc_request){0};
@@ -92,6 +94,45 @@ static void tidy_path(char *path)
 		*to++ = '/';
 	*to = '\0';
 }
+
+/* --- texts --- */
+
+static const char *check_workdir(const char *value)
+{
+	if (strcmp(value, LC_WORKDIR_OF_IMAGE) == 0)
+		return NULL;
+	return value[0] != '/' ? "neither an absolute path nor \"" LC_WORKDIR_OF_IMAGE "\""
+			       : check_path(value);
+}
+
+static const struct {
+	const char *key; /* in a spec */
+	const char *use; /* as errors say it */
+	/* What is wrong with a value, or NULL. */
+	const char *(*check)(const char *value);
+} texts[LC_TEXTS] = {
+    [LC_WORKDIR] = {"workdir", "working directory", check_workdir},
+};
+
+int lc_request_set_text(struct lc_request *request, enum lc_text which, const char *value,
+			struct lc_error *error)
+{
+	const char *problem = texts[which].check(value);
+
+	if (problem != NULL)
+		return lc_fail(error, EXIT_REQUEST, "cannot use \"%.200s\" as %s: %s", value,
+			       texts[which].use, problem);
+	char *copy = strdup(value);
+	if (copy == NULL)
+		return out_of_memory(error);
+	if (copy[0] == '/')
+		tidy_path(copy);
+	free(request->texts[which]);
+	request->texts[which] = copy;
+	return 0;
+}
+
+/* --- mounts --- */
 
 /* Takes the mount over when it succeeds. `item` is what the user wrote. */
 static int add_mount(struct lc_request *request, struct lc_mount *added, const char *item,
@@ -257,6 +298,10 @@ int lc_request_merge(struct lc_request *request, const struct lc_request *other,
 		request->writable = true;
 		request->writable_bytes = other->writable_bytes;
 	}
+	for (size_t i = 0; i < LC_TEXTS; i++)
+		if (other->texts[i] != NULL &&
+		    lc_request_set_text(request, (enum lc_text)i, other->texts[i], error) < 0)
+			return -1;
 	return 0;
 }
 
@@ -288,10 +333,18 @@ int lc_request_format(const struct lc_request *request, char spec[LC_SPEC_MAX + 
 		lc_spec_put(&text, ";root=1");
 	if (request->writable)
 		put_writable(&text, request->writable_bytes);
+	for (size_t i = 0; i < LC_TEXTS; i++) {
+		if (request->texts[i] == NULL)
+			continue;
+		lc_spec_put(&text, ";");
+		lc_spec_put(&text, texts[i].key);
+		lc_spec_put(&text, "=");
+		lc_spec_put_value(&text, request->texts[i]);
+	}
 	*text.at = '\0';
 	if (text.full)
 		return lc_fail(error, EXIT_REQUEST,
-			       "cannot use these mounts: together they are longer than %d bytes",
+			       "cannot use these mounts: what is asked for is longer than %d bytes",
 			       LC_SPEC_MAX);
 	return 0;
 }
@@ -334,6 +387,24 @@ static int parse_writable(struct lc_request *request, const char *value, size_t 
 	return 0;
 }
 
+/* Returns 1 when the item is no text. */
+static int parse_text(struct lc_request *request, const char *item, size_t length,
+		      struct lc_error *error)
+{
+	for (size_t i = 0; i < LC_TEXTS; i++) {
+		size_t key = strlen(texts[i].key);
+		if (length <= key || strncmp(item, texts[i].key, key) != 0 || item[key] != '=')
+			continue;
+		char *value = lc_spec_parse_value(item + key + 1, length - key - 1);
+		int result = value == NULL || request->texts[i] != NULL
+				 ? malformed(error, item, length)
+				 : lc_request_set_text(request, (enum lc_text)i, value, error);
+		free(value);
+		return result;
+	}
+	return 1;
+}
+
 int lc_request_parse(struct lc_request *request, const char *spec, struct lc_error *error)
 {
 	if (strlen(spec) > LC_SPEC_MAX)
@@ -359,7 +430,9 @@ int lc_request_parse(struct lc_request *request, const char *spec, struct lc_err
 			if (parse_writable(request, item + 9, length - 9) < 0)
 				return malformed(error, item, length);
 		} else {
-			return malformed(error, item, length);
+			int result = item == spec ? 1 : parse_text(request, item, length, error);
+			if (result != 0)
+				return result > 0 ? malformed(error, item, length) : -1;
 		}
 		item += length;
 		if (*item == '\0')

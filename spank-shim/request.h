@@ -1,6 +1,6 @@
 /*
- * What a user asks for: the options --ch-image, --ch-mount, --ch-root and --ch-writable, and the
- * spec, their canonical form in one line (docs/protocol.md).
+ * What a user asks for: the options --ch-image, --ch-mount and their kin, and the spec, their
+ * canonical form in one line (docs/protocol.md).
  */
 #ifndef LAYERCAKE_REQUEST_H
 #define LAYERCAKE_REQUEST_H
@@ -17,9 +17,18 @@ enum {
 	LC_MOUNTS_MAX = 64,
 };
 
+/* Items of a spec that have one value and come once. */
+enum lc_text {
+	LC_WORKDIR, /* where a step starts: a path, or LC_WORKDIR_OF_IMAGE */
+	LC_TEXTS,
+};
+
+#define LC_WORKDIR_OF_IMAGE "image"
+
 /* All zero: nothing asked for. */
 struct lc_request {
-	char *image; /* NULL: none */
+	char *image;	       /* NULL: none */
+	char *texts[LC_TEXTS]; /* NULL: not asked for */
 	struct lc_mount mounts[LC_MOUNTS_MAX];
 	size_t mount_count;
 	bool root; /* uid 0 inside */
@@ -32,6 +41,10 @@ struct lc_request {
 /* Replaces the image by what --ch-image said. */
 int lc_request_set_image(struct lc_request *request, const char *name, struct lc_error *error);
 
+/* Replaces one of the texts. */
+int lc_request_set_text(struct lc_request *request, enum lc_text which, const char *value,
+			struct lc_error *error);
+
 /*
  * Adds what --ch-mount said, SOURCE[:DESTINATION][:ro|rw][,...]; a backslash takes the special
  * meaning from a comma, colon or backslash. A mount replaces an earlier one on its destination.
@@ -41,7 +54,7 @@ int lc_request_add_mounts(struct lc_request *request, const char *list, struct l
 /* Takes what --ch-writable said: a size such as 4G, or NULL for what the site says. */
 int lc_request_set_writable(struct lc_request *request, const char *size, struct lc_error *error);
 
-/* Adds everything of another request; its image, if it has one, replaces ours. */
+/* Adds everything of another request; its image and texts, where it has them, replace ours. */
 int lc_request_merge(struct lc_request *request, const struct lc_request *other,
 		     struct lc_error *error);
 

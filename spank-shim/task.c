@@ -67,22 +67,66 @@ static void unset_variable(void *context, const char *name)
 	spank_unsetenv(context, name);
 }
 
+/* What launchers add to an image's environment. */
+static const char *working_directory_of(const struct lc_container *container)
+{
+	static const char name[] = "LAYERCAKE_WORKDIR=";
+
+	for (char **entry = container->environment; *entry != NULL; entry++)
+		if (strncmp(*entry, name, strlen(name)) == 0)
+			return *entry + strlen(name);
+	return NULL;
+}
+
+/* Where the user wants the step to start; NULL with an error when that is nowhere. */
+static const char *choose_directory(const struct lc_request *request,
+				    const struct lc_container *container, const char *current,
+				    struct lc_error *error)
+{
+	const char *wanted = request->texts[LC_WORKDIR];
+
+	if (wanted == NULL)
+		return current;
+	if (strcmp(wanted, LC_WORKDIR_OF_IMAGE) != 0)
+		return wanted;
+	wanted = working_directory_of(container);
+	if (wanted == NULL)
+		lc_fail(error, EXIT_REQUEST,
+			"cannot start in the image's working directory: no step can (choose "
+			"another: --ch-workdir=PATH)");
+	return wanted;
+}
+
+/* What the spec says of the task alone; a step from elsewhere, without one, says nothing. */
+static void read_request(const struct task *task, const char *spec, struct lc_request *request)
+{
+	struct lc_error error;
+
+	if (spec[0] != '\0' && lc_request_parse(request, spec, &error) < 0)
+		end_task(task, &error);
+}
+
 static void enter_container(struct task *task, const char *spec)
 {
 	const struct lc_environment environment = {get_variable, set_variable, unset_variable,
 						   task->spank};
+	struct lc_request request = {0};
 	struct lc_container container;
 	struct lc_error error;
-	char home[PATH_MAX], directory[PATH_MAX];
+	char home[PATH_MAX], current[PATH_MAX];
+	const char *directory;
 	bool has_home = get_variable(task->spank, "HOME", home, sizeof(home));
 
-	if (lc_find_directory(has_home ? home : NULL, directory, &error) < 0 ||
+	read_request(task, spec, &request);
+	if (lc_find_directory(has_home ? home : NULL, current, &error) < 0 ||
 	    lc_ask_to_enter(plugin_socket_path(), task->job, task->step, spec, show_progress, task,
 			    &container, &error) < 0 ||
+	    (directory = choose_directory(&request, &container, current, &error)) == NULL ||
 	    lc_enter(&container, &error) < 0 || lc_start_in(directory, &error) < 0)
 		end_task(task, &error);
 	lc_apply_environment(&container, &environment);
 	lc_container_clear(&container);
+	lc_request_clear(&request);
 }
 
 /* Whose task this is. */

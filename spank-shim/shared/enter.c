@@ -29,8 +29,8 @@ int lc_start_in(const char *directory, struct lc_error *error)
 	if (chdir(directory) == 0)
 		return 0;
 	return lc_fail(error, EXIT_REQUEST,
-		       "cannot start in \"%.1000s\", which is not in the container: %s (start "
-		       "elsewhere, or show it there with --ch-mount)",
+		       "cannot start in \"%.1000s\" in the container: %s (--ch-mount=PATH shows it "
+		       "there, --ch-workdir=PATH or =image starts elsewhere)",
 		       directory, strerror(errno));
 }
 

@@ -19,6 +19,10 @@ static bool same(const struct lc_request *one, const struct lc_request *other)
 	if (strcmp(one->image, other->image) != 0 || one->root != other->root ||
 	    one->mount_count != other->mount_count)
 		return false;
+	for (size_t i = 0; i < LC_TEXTS; i++)
+		if ((one->texts[i] == NULL) != (other->texts[i] == NULL) ||
+		    (one->texts[i] != NULL && strcmp(one->texts[i], other->texts[i]) != 0))
+			return false;
 	for (size_t i = 0; i < one->mount_count; i++)
 		if (!same_mount(&one->mounts[i], &other->mounts[i]))
 			return false;
@@ -54,6 +58,9 @@ static void check_request(const struct lc_request *request)
 			INSIST(strcmp(request->mounts[i].destination,
 				      request->mounts[j].destination) != 0);
 	}
+	if (request->texts[LC_WORKDIR] != NULL &&
+	    strcmp(request->texts[LC_WORKDIR], LC_WORKDIR_OF_IMAGE) != 0)
+		check_path(request->texts[LC_WORKDIR]);
 	if (request->image != NULL && lc_request_format(request, spec, &error) == 0) {
 		INSIST(strlen(spec) <= LC_SPEC_MAX && strpbrk(spec, " \n\t") == NULL);
 		INSIST(lc_request_parse(&copy, spec, &error) == 0 && same(request, &copy));
@@ -78,6 +85,9 @@ static void read_options(struct input *input, struct lc_request *request)
 		char *text = take_text(input);
 		check_refusal(lc_request_set_image(request, text, &error), &error);
 		check_refusal(lc_request_add_mounts(request, text, &error), &error);
+		for (size_t i = 0; i < LC_TEXTS; i++)
+			check_refusal(lc_request_set_text(request, (enum lc_text)i, text, &error),
+				      &error);
 		free(text);
 	}
 	if (request->image == NULL)

@@ -177,6 +177,25 @@ static void test_writable(void)
 	}
 }
 
+static void test_texts(void)
+{
+	struct lc_request allocation = {0}, step = {0};
+	struct lc_error error;
+	char spec[LC_SPEC_MAX + 1];
+
+	CHECK(lc_request_parse(&allocation, "image=a;workdir=/x", &error) == 0);
+	CHECK(lc_request_merge(&allocation, &step, &error) == 0);
+	CHECK(strcmp(allocation.texts[LC_WORKDIR], "/x") == 0);
+	CHECK(lc_request_set_text(&step, LC_WORKDIR, "//y//z/", &error) == 0);
+	CHECK(lc_request_set_text(&step, LC_WORKDIR, "y", &error) < 0 &&
+	      error.code == EXIT_REQUEST && strstr(error.text, "\"y\" as working directory"));
+	CHECK(lc_request_merge(&allocation, &step, &error) == 0);
+	CHECK(lc_request_format(&allocation, spec, &error) == 0);
+	CHECK(strcmp(spec, "image=a;workdir=/y/z") == 0);
+	lc_request_clear(&allocation);
+	lc_request_clear(&step);
+}
+
 static void test_parse(void)
 {
 	static const char *const good[] = {
@@ -185,6 +204,8 @@ static void test_parse(void)
 	    "image=a;root=1;writable=default",
 	    "image=a;writable=1048576",
 	    "image=a;mount=/a%3Ab:/c:ro;mount=/%25%3B%20:/d:rw;root=1",
+	    "image=a;workdir=image",
+	    "image=a;root=1;workdir=/a:%20b",
 	};
 	static const char *const bad[] = {
 	    "",
@@ -217,6 +238,11 @@ static void test_parse(void)
 	    "image=a;mount=/a%3:/b:ro",
 	    "image=a;mount=/a%:/b:ro",
 	    "image=a;mount=/a b:/b:ro",
+	    "image=a;workdir=",
+	    "image=a;workdir",
+	    "image=a;workdir=a",
+	    "image=a;workdir=/a;workdir=/a",
+	    "workdir=/a",
 	    "image=a\n",
 	    "image=a%3",
 	};
@@ -253,6 +279,7 @@ int main(void)
 	test_images();
 	test_merge();
 	test_writable();
+	test_texts();
 	test_parse();
 	return summary();
 }

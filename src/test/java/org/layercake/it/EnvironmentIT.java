@@ -66,6 +66,33 @@ class EnvironmentIT {
   }
 
   @Test
+  void aStepStartsInTheDirectoryThatItIsToldTo() {
+    assertEquals("/opt/tool", pwd("cd /scratch; set -- --ch-workdir=/opt//tool/"));
+    assertEquals("/", pwd("set -- --ch-workdir=image"));
+    assertEquals("/opt", pwd("export SLURM_CH_WORKDIR=/opt"));
+    assertEquals("/", pwd("export SLURM_CH_WORKDIR=/opt; set -- --ch-workdir=/"));
+    Cluster.as("alice", "srun --ch-image=environment --ch-workdir=/none echo ran")
+        .refused(64, "\"/none\"");
+    Cluster.as("alice", "srun --ch-image=environment --ch-workdir=tool echo ran")
+        .refused(1, "\"tool\"");
+    Cluster.as("alice", "srun --ch-workdir=/opt echo ran")
+        .refused(1, "--ch-workdir needs an image");
+  }
+
+  @Test
+  void stepsThatStartInDifferentDirectoriesShareTheContainer() {
+    String step = "sh -c 'pwd; readlink /proc/self/ns/mnt'";
+    List<String> lines =
+        Cluster.salloc(
+                "alice",
+                "-w n1 --ch-image=environment --ch-workdir=/opt",
+                "srun " + step + "; srun --ch-workdir=/etc " + step)
+            .lines();
+    assertEquals(List.of("/opt", "/etc"), List.of(lines.get(0), lines.get(2)));
+    assertEquals(lines.get(1), lines.get(3));
+  }
+
+  @Test
   void homeIsTheUsersOwn() {
     Cluster.as("alice", "echo secret >$HOME/home-file").text();
     assertEquals(

@@ -84,6 +84,7 @@ class WireTest {
         new ArrayList<>(Collections.nCopies(ImageConfig.MAX_STRINGS, "V=" + "x".repeat(bytes - 2)));
     assertEquals(environment, new ImageConfig(environment, "x86_64").environment());
     environment.add("LAYERCAKE_IMAGE=" + "x".repeat(512));
+    environment.add("LAYERCAKE_WORKDIR=/" + "x".repeat(4094));
     Wire.frame(new Reply.Entered(environment));
   }
 

@@ -1,5 +1,7 @@
 package org.layercake.launcher.image;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -8,6 +10,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
+import java.util.stream.Collectors;
 import org.layercake.launcher.node.Abort;
 import org.layercake.store.Image;
 import org.layercake.store.ImageName;
@@ -20,6 +23,8 @@ import org.layercake.store.StoreException;
  * user's images; it is {@link ImageStore#resolve} that refuses what the user may not run.
  */
 public final class Images implements AutoCloseable {
+  private static final int MAX_PATH_BYTES = 4095; // no step can start in a longer one
+
   private final ImageSettings settings;
   private final ImageCache cache;
   private final ImageMounts mounts;
@@ -149,10 +154,21 @@ public final class Images implements AutoCloseable {
     cache.open();
   }
 
-  /** The image's own, and which image it is: for a job's log, and to run the same again. */
+  /**
+   * The image's own; which image it is, for a job's log and to run the same again; and its working
+   * directory, for steps that want to start there.
+   */
   private static List<String> environment(Image image) {
-    List<String> environment = new ArrayList<>(image.manifest().config().environment());
+    List<String> environment =
+        image.manifest().config().environment().stream()
+            .filter(variable -> !variable.startsWith("LAYERCAKE_"))
+            .collect(Collectors.toCollection(ArrayList::new));
     environment.add("LAYERCAKE_IMAGE=" + image.pinned());
+    String directory = image.manifest().config().run().directory();
+    String absolute = directory.startsWith("/") ? directory : "/" + directory;
+    if (absolute.getBytes(UTF_8).length <= MAX_PATH_BYTES && absolute.indexOf('\0') < 0) {
+      environment.add("LAYERCAKE_WORKDIR=" + absolute);
+    }
     return environment;
   }
 

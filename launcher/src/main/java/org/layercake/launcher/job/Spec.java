@@ -5,7 +5,9 @@ import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import java.io.ByteArrayOutputStream;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.regex.Pattern;
 import org.layercake.launcher.node.Abort;
 import org.layercake.store.ExitCode;
@@ -13,12 +15,13 @@ import org.layercake.store.ImageName;
 import org.layercake.store.StoreException;
 
 /**
- * What a user asked for: an image, mounts, whether to be root inside and to change files.
+ * The container that a user asked for: an image, mounts, whether to be root inside and to change
+ * files.
  *
  * <p>The format is docs/protocol.md, "Spec". Two specs are the same container when their {@link
  * #text} is equal.
  *
- * @param text the line as it came, bytes as ISO 8859-1
+ * @param text the line as it came, bytes as ISO 8859-1, without what it says of steps alone
  * @param writableBytes how much changes to the image's files may take; 0: none can be made, {@link
  *     #DEFAULT_BYTES}: what the node's memory is good for
  */
@@ -31,6 +34,8 @@ public record Spec(
   private static final int MAX_MOUNTS = 64;
   private static final int MAX_IMAGE_BYTES = 512;
   private static final int MAX_PATH_BYTES = 4095;
+  // The task's own business, which does not make another container.
+  private static final Set<String> STEP_KEYS = Set.of("workdir");
 
   /**
    * A bind mount; the paths are absolute and hold no {@code .} or {@code ..}.
@@ -60,6 +65,8 @@ public record Spec(
     List<Mount> mounts = new ArrayList<>();
     boolean root = false;
     long writableBytes = 0;
+    List<String> ofContainer = new ArrayList<>();
+    Set<String> ofSteps = new HashSet<>();
     for (String item : text.split(";", -1)) {
       int equals = item.indexOf('=');
       String key = equals < 0 ? item : item.substring(0, equals);
@@ -67,6 +74,14 @@ public record Spec(
       if ((image == null) != key.equals("image")) {
         throw refused(item, "image must be the first item, and only there");
       }
+      if (STEP_KEYS.contains(key)) {
+        decode(item, value);
+        if (!ofSteps.add(key)) {
+          throw refused(item, "given twice");
+        }
+        continue;
+      }
+      ofContainer.add(item);
       switch (key) {
         case "image" -> image = image(item, value);
         case "mount" -> mounts.add(mount(item, value));
@@ -88,7 +103,7 @@ public record Spec(
         throw refused(item, "more than " + MAX_MOUNTS + " mounts");
       }
     }
-    return new Spec(text, image, List.copyOf(mounts), root, writableBytes);
+    return new Spec(String.join(";", ofContainer), image, List.copyOf(mounts), root, writableBytes);
   }
 
   private static long writableBytes(String item, String value) throws Abort {

@@ -1,21 +1,26 @@
 package org.layercake.launcher.image;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Collections;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.layercake.launcher.node.Abort;
 import org.layercake.store.ExitCode;
 import org.layercake.store.Image;
+import org.layercake.store.ImageConfig;
 import org.layercake.store.ImageName;
 
 /** With a program that mounts nothing in the place of the image server. */
@@ -74,9 +79,22 @@ class ImagesTest {
     }
   }
 
+  private Image pushWithDirectory(String said) throws Exception {
+    ImageConfig.Run run =
+        new ImageConfig.Run(said, List.of(), List.of(), "", Collections.emptySortedMap());
+    return store.push(
+        USER,
+        "one",
+        packed(),
+        new ImageConfig(List.of("LAYERCAKE_WORKDIR=/of/environment"), "x86_64", run));
+  }
+
   private Image push(String... environment) throws Exception {
-    Path packed = Files.writeString(directory.resolve("packed"), "not much");
-    return store.push(USER, "one", packed, environment);
+    return store.push(USER, "one", packed(), environment);
+  }
+
+  private Path packed() throws Exception {
+    return Files.writeString(directory.resolve("packed"), "not much");
   }
 
   private Images.Mounted mount(Image image) throws Exception {
@@ -100,7 +118,26 @@ class ImagesTest {
     Image image = push("GREETING=hello");
     try (Images.Mounted mounted = mount(image)) {
       assertEquals(
-          List.of("GREETING=hello", "LAYERCAKE_IMAGE=" + image.pinned()), mounted.environment());
+          List.of("GREETING=hello", "LAYERCAKE_IMAGE=" + image.pinned(), "LAYERCAKE_WORKDIR=/"),
+          mounted.environment());
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"/opt/app, LAYERCAKE_WORKDIR=/opt/app", "app, LAYERCAKE_WORKDIR=/app"})
+  void theEnvironmentNamesTheImagesWorkingDirectory(String said, String variable) throws Exception {
+    try (Images.Mounted mounted = mount(pushWithDirectory(said))) {
+      assertTrue(mounted.environment().contains(variable), mounted.environment().toString());
+      assertFalse(mounted.environment().contains("LAYERCAKE_WORKDIR=/of/environment"));
+    }
+  }
+
+  @Test
+  void aDirectoryInWhichNoStepCanStartIsNotNamed() throws Exception {
+    for (String said : List.of("/a\0b", "/" + "x".repeat(4095))) {
+      try (Images.Mounted mounted = mount(pushWithDirectory(said))) {
+        assertEquals(1, mounted.environment().size(), mounted.environment().toString());
+      }
     }
   }
 

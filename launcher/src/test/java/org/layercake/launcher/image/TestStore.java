@@ -43,9 +43,13 @@ public final class TestStore implements AutoCloseable {
 
   /** Pushes an image whose config has these variables, as a user. */
   public Image push(String user, String name, Path packed, String... environment) throws Exception {
+    return push(user, name, packed, new ImageConfig(List.of(environment), "x86_64"));
+  }
+
+  /** Pushes an image as a user. */
+  Image push(String user, String name, Path packed, ImageConfig config) throws Exception {
     ImageName image = ImageName.parse(name);
     try (ImagePush push = store.push(image, user, Existing.TRUST)) {
-      ImageConfig config = new ImageConfig(List.of(environment), "x86_64");
       push.complete(packed, config, (done, fresh) -> {});
     }
     return store.resolve(image, user);

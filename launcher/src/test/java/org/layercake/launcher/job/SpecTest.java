@@ -38,6 +38,13 @@ class SpecTest {
     assertEquals(List.of(mount), Spec.parse("image=a;mount=" + mount.text()).mounts());
   }
 
+  @Test
+  void whereAStepStartsMakesNoOtherContainer() throws Abort {
+    Spec spec = Spec.parse("image=a;mount=/a:/a:rw");
+    assertEquals(spec, Spec.parse("image=a;mount=/a:/a:rw;workdir=/x%20y"));
+    assertEquals(spec, Spec.parse("image=a;workdir=image;mount=/a:/a:rw"));
+  }
+
   @ParameterizedTest
   @ValueSource(
       strings = {
@@ -64,6 +71,9 @@ class SpecTest {
         "image=a;writable=9999999999999999",
         "image=a;writable=1;writable=1",
         "image=a;volume=/a:/b:ro",
+        "image=a;workdir=/a;workdir=/a",
+        "image=a;workdir=/a b",
+        "workdir=/a",
         "image=a;",
         "image=../../etc"
       })
