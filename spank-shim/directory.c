@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 bool lc_is_in(const char *path, const char *directory)
@@ -15,6 +16,25 @@ bool lc_is_in(const char *path, const char *directory)
 		return true;
 	return strncmp(path, directory, length) == 0 &&
 	       (path[length] == '/' || path[length] == '\0');
+}
+
+bool lc_find_mount_point(const char *directory, char top[PATH_MAX])
+{
+	char above[PATH_MAX];
+	struct stat here, there;
+
+	if (strlen(directory) >= PATH_MAX || stat(directory, &here) < 0)
+		return false;
+	strcpy(top, directory);
+	for (;;) {
+		char *name = strrchr(strcpy(above, top), '/');
+		if (name == NULL || above[1] == '\0')
+			return false;
+		name[name == above ? 1 : 0] = '\0';
+		if (stat(above, &there) < 0 || there.st_dev != here.st_dev)
+			return true;
+		strcpy(top, above);
+	}
 }
 
 static void name_by_home(const char *home, char directory[PATH_MAX])

@@ -1,11 +1,14 @@
 #define _GNU_SOURCE
 #include "options.h"
+#include "directory.h"
 #include "plugin.h"
 #include "request.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define NO_IMAGE "none" /* --ch-image=none: run on the host */
 
@@ -84,10 +87,11 @@ static struct spank_option options[] = {
      1, OPTION_TEXT + LC_WORKDIR, read_option},
 };
 
-/* What says them in place of an option, and names them in errors. */
+/* What says them in place of an option, and names them in errors; NULL: nobody says it. */
 static const struct {
 	const char *option, *variable;
 } texts[LC_TEXTS] = {
+    [LC_CWD] = {NULL, NULL},
     [LC_WORKDIR] = {"--ch-workdir", "SLURM_CH_WORKDIR"},
 };
 
@@ -175,7 +179,7 @@ static int read_defaults(spank_context_t context, struct lc_request *request,
 	if (!asked.writable && read_writable(request, error) < 0)
 		return -1;
 	for (size_t i = 0; i < LC_TEXTS; i++) {
-		const char *value = getenv(texts[i].variable);
+		const char *value = texts[i].variable != NULL ? getenv(texts[i].variable) : NULL;
 		if (value != NULL && value[0] != '\0' && asked.texts[i] == NULL &&
 		    lc_request_set_text(request, (enum lc_text)i, value, error) < 0)
 			return -1;
@@ -195,7 +199,7 @@ static const char *lone_option(const struct lc_request *request)
 	if (request->writable)
 		return "--ch-writable";
 	for (size_t i = 0; i < LC_TEXTS; i++)
-		if (request->texts[i] != NULL)
+		if (request->texts[i] != NULL && texts[i].option != NULL)
 			return texts[i].option;
 	return asked_for_batch ? "--ch-batch" : NULL;
 }
@@ -248,6 +252,19 @@ static int require_one_container(const char *spec, struct lc_error *error)
 	return 0;
 }
 
+/* What is wrong with the directory the step itself will say, on its node. */
+static void show_directory(struct lc_request *request)
+{
+	const struct passwd *user = getpwuid(getuid());
+	const char *home = user != NULL ? user->pw_dir : getenv("HOME");
+	char directory[PATH_MAX], top[PATH_MAX];
+	struct lc_error error;
+
+	if (request->image != NULL && lc_find_directory(home, directory, &error) == 0)
+		lc_request_show(request, directory,
+				lc_find_mount_point(directory, top) ? top : NULL, home);
+}
+
 static int publish_request(spank_t spank, const struct lc_request *request, struct lc_error *error)
 {
 	char spec[LC_SPEC_MAX + 1] = "";
@@ -291,8 +308,10 @@ int options_publish(spank_t spank, spank_context_t context)
 	struct lc_error error = option_error;
 	struct lc_request request = {0};
 
-	if (error.code == 0 && compose_request(context, &request, &error) == 0)
+	if (error.code == 0 && compose_request(context, &request, &error) == 0) {
+		show_directory(&request);
 		publish_request(spank, &request, &error);
+	}
 	lc_request_clear(&request);
 	if (error.code == 0)
 		return 0;

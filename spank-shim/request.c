@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "request.h"
+#include "directory.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -111,6 +112,7 @@ static const struct {
 	/* What is wrong with a value, or NULL. */
 	const char *(*check)(const char *value);
 } texts[LC_TEXTS] = {
+    [LC_CWD] = {"cwd", "directory", check_path},
     [LC_WORKDIR] = {"workdir", "working directory", check_workdir},
 };
 
@@ -275,6 +277,43 @@ int lc_request_set_writable(struct lc_request *request, const char *size, struct
 	request->writable = true;
 	request->writable_bytes = bytes;
 	return 0;
+}
+
+/* --- the directory that a step starts in --- */
+
+static bool is_shown(const struct lc_request *request, const char *directory, const char *home)
+{
+	/* Every container has these of the node. */
+	static const char *const always[] = {"/dev", "/proc", "/sys", "/tmp"};
+
+	for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
+		if (lc_is_in(directory, always[i]))
+			return true;
+	for (size_t i = 0; i < request->mount_count; i++)
+		if (lc_is_in(directory, request->mounts[i].destination))
+			return true;
+	return strcmp(directory, "/") == 0 || (home != NULL && lc_is_in(directory, home)) ||
+	       (request->texts[LC_CWD] != NULL && lc_is_in(directory, request->texts[LC_CWD]));
+}
+
+static bool may_show_all(const struct lc_request *request, const char *top, const char *home)
+{
+	for (size_t i = 0; i < request->mount_count; i++)
+		if (lc_is_in(request->mounts[i].destination, top))
+			return false;
+	return home == NULL || !lc_is_in(home, top);
+}
+
+bool lc_request_show(struct lc_request *request, const char *directory, const char *top,
+		     const char *home)
+{
+	struct lc_error error; /* without it a step says what is missing */
+
+	if (is_shown(request, directory, home))
+		return false;
+	if (top != NULL && may_show_all(request, top, home))
+		directory = top;
+	return lc_request_set_text(request, LC_CWD, directory, &error) == 0;
 }
 
 int lc_request_merge(struct lc_request *request, const struct lc_request *other,

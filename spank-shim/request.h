@@ -19,6 +19,7 @@ enum {
 
 /* Items of a spec that have one value and come once. */
 enum lc_text {
+	LC_CWD,	    /* a directory to be shown where it is, if nothing else is there */
 	LC_WORKDIR, /* where a step starts: a path, or LC_WORKDIR_OF_IMAGE */
 	LC_TEXTS,
 };
@@ -53,6 +54,16 @@ int lc_request_add_mounts(struct lc_request *request, const char *list, struct l
 
 /* Takes what --ch-writable said: a size such as 4G, or NULL for what the site says. */
 int lc_request_set_writable(struct lc_request *request, const char *size, struct lc_error *error);
+
+/*
+ * Adds the directory that a step starts in, unless it is visible anyway: in `home`, NULL for none,
+ * in a mount, or in what was added before. What is added is all of its file system, whose top is
+ * `top`, so that steps in other directories of that ask for the same container. Where there is no
+ * top (NULL), and where that would show the home or hide where a mount is to go, it is the
+ * directory alone. Returns whether anything was added.
+ */
+bool lc_request_show(struct lc_request *request, const char *directory, const char *top,
+		     const char *home);
 
 /* Adds everything of another request; its image and texts, where it has them, replace ours. */
 int lc_request_merge(struct lc_request *request, const struct lc_request *other,

@@ -97,6 +97,24 @@ static const char *choose_directory(const struct lc_request *request,
 	return wanted;
 }
 
+/*
+ * srun knows where it is itself, but not what --chdir says. Fills `own` and returns it when the
+ * task's directory asks for another spec.
+ */
+static const char *show_directory(struct lc_request *request, const char *spec, const char *current,
+				  const char *home, char own[LC_SPEC_MAX + 1])
+{
+	char top[PATH_MAX];
+	struct lc_error error;
+
+	if (request->image == NULL ||
+	    !lc_request_show(request, current, lc_find_mount_point(current, top) ? top : NULL,
+			     home) ||
+	    lc_request_format(request, own, &error) < 0)
+		return spec;
+	return own;
+}
+
 /* What the spec says of the task alone; a step from elsewhere, without one, says nothing. */
 static void read_request(const struct task *task, const char *spec, struct lc_request *request)
 {
@@ -113,13 +131,16 @@ static void enter_container(struct task *task, const char *spec)
 	struct lc_request request = {0};
 	struct lc_container container;
 	struct lc_error error;
-	char home[PATH_MAX], current[PATH_MAX];
-	const char *directory;
-	bool has_home = get_variable(task->spank, "HOME", home, sizeof(home));
+	char home_value[PATH_MAX], current[PATH_MAX], own[LC_SPEC_MAX + 1];
+	const char *directory, *home = NULL;
 
+	if (get_variable(task->spank, "HOME", home_value, sizeof(home_value)))
+		home = home_value;
 	read_request(task, spec, &request);
-	if (lc_find_directory(has_home ? home : NULL, current, &error) < 0 ||
-	    lc_ask_to_enter(plugin_socket_path(), task->job, task->step, spec, show_progress, task,
+	if (lc_find_directory(home, current, &error) < 0)
+		end_task(task, &error);
+	spec = show_directory(&request, spec, current, home, own);
+	if (lc_ask_to_enter(plugin_socket_path(), task->job, task->step, spec, show_progress, task,
 			    &container, &error) < 0 ||
 	    (directory = choose_directory(&request, &container, current, &error)) == NULL ||
 	    lc_enter(&container, &error) < 0 || lc_start_in(directory, &error) < 0)

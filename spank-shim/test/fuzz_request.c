@@ -58,6 +58,8 @@ static void check_request(const struct lc_request *request)
 			INSIST(strcmp(request->mounts[i].destination,
 				      request->mounts[j].destination) != 0);
 	}
+	if (request->texts[LC_CWD] != NULL)
+		check_path(request->texts[LC_CWD]);
 	if (request->texts[LC_WORKDIR] != NULL &&
 	    strcmp(request->texts[LC_WORKDIR], LC_WORKDIR_OF_IMAGE) != 0)
 		check_path(request->texts[LC_WORKDIR]);

@@ -13,6 +13,15 @@ static void test_is_in(void)
 	CHECK(!lc_is_in("/ab", "/a") && !lc_is_in("/", "/a") && !lc_is_in("/b/a", "/a"));
 }
 
+static void test_mount_point(void)
+{
+	char top[PATH_MAX];
+
+	CHECK(lc_find_mount_point("/proc/self/task", top) && strcmp(top, "/proc") == 0);
+	CHECK(lc_find_mount_point("/proc", top) && strcmp(top, "/proc") == 0);
+	CHECK(!lc_find_mount_point("/", top) && !lc_find_mount_point("/nonexistent", top));
+}
+
 static void is_called(const char *home, const char *expected)
 {
 	char directory[PATH_MAX];
@@ -65,6 +74,7 @@ static void test_a_directory_that_is_gone_has_no_name(void)
 int main(void)
 {
 	test_is_in();
+	test_mount_point();
 	test_a_home_behind_a_link_is_called_by_its_name();
 	test_a_directory_that_is_gone_has_no_name();
 	return summary();

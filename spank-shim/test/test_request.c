@@ -196,6 +196,48 @@ static void test_texts(void)
 	lc_request_clear(&step);
 }
 
+/* What of a directory a request adds; "" for nothing. */
+static void shows(const char *spec, const char *directory, const char *top, const char *home,
+		  const char *expected)
+{
+	struct lc_request request = {0};
+	struct lc_error error;
+
+	CHECK(lc_request_parse(&request, spec, &error) == 0);
+	bool added = lc_request_show(&request, directory, top, home);
+	const char *shown = added ? request.texts[LC_CWD] : "";
+	if (!CHECK(shown != NULL && strcmp(shown, expected) == 0))
+		printf("  %s in %s gave \"%s\"\n", directory, spec, shown);
+	lc_request_clear(&request);
+}
+
+static void test_the_directory_is_shown_where_nothing_else_does(void)
+{
+	shows("image=a", "/none/w", NULL, "/home/me", "/none/w");
+	shows("image=a", "/none/w", NULL, NULL, "/none/w");
+	shows("image=a;cwd=/x", "/none/w", NULL, "/home/me", "/none/w");
+	shows("image=a;mount=/none/w/x:/none/w/x:rw", "/none/w", NULL, "/home/me", "/none/w");
+	shows("image=a", "/", NULL, "/home/me", "");
+	shows("image=a", "/home/me", NULL, "/home/me", "");
+	shows("image=a", "/home/me/x", NULL, "/home/me", "");
+	shows("image=a", "/home/meg", NULL, "/home/me", "/home/meg");
+	shows("image=a", "/tmp/x", NULL, "/home/me", "");
+	shows("image=a", "/proc", NULL, "/home/me", "");
+	shows("image=a;mount=/x:/none:ro", "/none/w", NULL, "/home/me", "");
+	shows("image=a;cwd=/none", "/none/w", NULL, "/home/me", "");
+	shows("image=a", "/home/me/x", "/home", "/home/me", "");
+}
+
+static void test_all_of_a_file_system_is_shown_where_that_does_no_harm(void)
+{
+	shows("image=a", "/s/w/x", "/s", "/home/me", "/s");
+	shows("image=a;cwd=/s/w", "/s/v", "/s", "/home/me", "/s");
+	shows("image=a;mount=/a:/s/data:rw", "/s/w", "/s", "/home/me", "/s/w");
+	shows("image=a;mount=/a:/sx:rw", "/s/w", "/s", "/home/me", "/s");
+	shows("image=a", "/home/you/x", "/home", "/home/me", "/home/you/x");
+	shows("image=a", "/home/you/x", "/home", NULL, "/home");
+}
+
 static void test_parse(void)
 {
 	static const char *const good[] = {
@@ -205,6 +247,7 @@ static void test_parse(void)
 	    "image=a;writable=1048576",
 	    "image=a;mount=/a%3Ab:/c:ro;mount=/%25%3B%20:/d:rw;root=1",
 	    "image=a;workdir=image",
+	    "image=a;cwd=/a;workdir=image",
 	    "image=a;root=1;workdir=/a:%20b",
 	};
 	static const char *const bad[] = {
@@ -241,6 +284,9 @@ static void test_parse(void)
 	    "image=a;workdir=",
 	    "image=a;workdir",
 	    "image=a;workdir=a",
+	    "image=a;cwd=a",
+	    "image=a;cwd=/a/../b",
+	    "image=a;cwd=/a;cwd=/a",
 	    "image=a;workdir=/a;workdir=/a",
 	    "workdir=/a",
 	    "image=a\n",
@@ -280,6 +326,8 @@ int main(void)
 	test_merge();
 	test_writable();
 	test_texts();
+	test_the_directory_is_shown_where_nothing_else_does();
+	test_all_of_a_file_system_is_shown_where_that_does_no_harm();
 	test_parse();
 	return summary();
 }

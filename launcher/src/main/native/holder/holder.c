@@ -106,7 +106,8 @@ static void parse_arguments(int argc, char **argv, struct plan *plan, uid_t *uid
 		SCRATCH_SIZE,
 		SCRATCH,
 		MOUNT,
-		SITE_MOUNT
+		SITE_MOUNT,
+		DIRECTORY
 	};
 	static const struct option options[] = {
 	    {"job", required_argument, NULL, JOB},
@@ -123,6 +124,7 @@ static void parse_arguments(int argc, char **argv, struct plan *plan, uid_t *uid
 	    {"scratch", required_argument, NULL, SCRATCH},
 	    {"mount", required_argument, NULL, MOUNT},
 	    {"site-mount", required_argument, NULL, SITE_MOUNT},
+	    {"directory", required_argument, NULL, DIRECTORY},
 	    {0},
 	};
 	int option;
@@ -169,6 +171,10 @@ static void parse_arguments(int argc, char **argv, struct plan *plan, uid_t *uid
 		case SITE_MOUNT:
 			add_mount(plan, option == SITE_MOUNT, optarg);
 			break;
+		case DIRECTORY:
+			add_mount(plan, true, optarg);
+			plan->binds[plan->bind_count - 1].yields = true;
+			break;
 		default:
 			exit(EXIT_REQUEST); /* getopt_long has said why */
 		}
@@ -179,7 +185,8 @@ static void parse_arguments(int argc, char **argv, struct plan *plan, uid_t *uid
 		die(EXIT_REQUEST,
 		    "usage: holder --job J --uid U --spool DIR --image MOUNT --stage DIR --pause "
 		    "PATH --ch-run PATH [--root] [--writable] [--hide DIR]... "
-		    "[--scratch-size SIZE] [--scratch DESTINATION]... [--mount|--site-mount "
+		    "[--scratch-size SIZE] [--scratch DESTINATION]... "
+		    "[--mount|--site-mount|--directory "
 		    "SOURCE:DESTINATION:MODE]...");
 }
 

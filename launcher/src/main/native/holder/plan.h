@@ -12,12 +12,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* One `--mount` or `--site-mount`. */
+/* One `--mount`, `--site-mount` or `--directory`. */
 struct bind {
 	const char *source;
 	const char *destination;
 	bool writable;
 	bool site;    /* asked for by the site: left out when it can not be had */
+	bool yields;  /* as is what has nothing to add to what is there anyway */
 	bool scratch; /* an empty directory of ours: left out if the image has no place for it */
 	int given;    /* its place on the command line */
 	bool is_dir;  /* else a file, a device, … */

@@ -19,6 +19,7 @@
 #include "source.h"
 #include "tree.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -32,15 +33,20 @@
  */
 static const char *const host_trees[] = {"/dev", "/sys", "/tmp"};
 
+static void leave_out(struct bind *bind)
+{
+	if (bind->fd >= 0)
+		close(bind->fd);
+	bind->fd = -1;
+}
+
 /* A site's mount that can not be had is left out; a user's is an error. */
 static void refuse(struct bind *bind, int code, const char *act, const char *thing,
 		   const char *cause, const char *hint)
 {
 	if (!bind->site)
 		die(code, "cannot %s \"%s\": %s%s", act, thing, cause, hint);
-	if (bind->fd >= 0)
-		close(bind->fd);
-	bind->fd = -1;
+	leave_out(bind);
 }
 
 static int source_code(int error)
@@ -139,10 +145,15 @@ static const char *below(const char *path, const char *directory)
 	return strncmp(path, directory, length) == 0 && path[length] == '/' ? path + length : NULL;
 }
 
+static bool is_at_or_below(const char *path, const char *directory)
+{
+	return strcmp(path, directory) == 0 || below(path, directory) != NULL;
+}
+
 /* ch-run executes what /proc/self/fd has, which must be ours. */
 static bool is_in_proc(const char *path)
 {
-	return strcmp(path, "/proc") == 0 || below(path, "/proc") != NULL;
+	return is_at_or_below(path, "/proc");
 }
 
 /* Follows the destination inside the image, where it may be missing. */
@@ -195,6 +206,48 @@ static void locate_in_source(const struct plan *plan, struct bind *bind, int tre
 		strcpy(bind->inside + prefix, place.path);
 }
 
+/* Whether anything but an empty directory is at a path, in which links are not followed. */
+static bool has_content(int tree, const char *path)
+{
+	int fd = openat(tree, path + 1, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	if (directory == NULL) {
+		int error = errno;
+		if (fd >= 0)
+			close(fd);
+		return error != ENOENT;
+	}
+	do
+		entry = readdir(directory);
+	while (entry != NULL &&
+	       (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0));
+	closedir(directory);
+	return entry != NULL;
+}
+
+/*
+ * Whether a bind that yields would be there without it, or hide what an image has. An empty
+ * directory of an image is where something is to be mounted.
+ */
+static bool must_yield(const struct plan *plan, size_t index, int image)
+{
+	const struct bind *bind = &plan->binds[index];
+
+	for (size_t i = 0; i < plan->bind_count; i++)
+		if (i != index && plan->binds[i].fd >= 0 && !plan->binds[i].scratch &&
+		    is_at_or_below(bind->inside, plan->binds[i].inside))
+			return true;
+	for (size_t i = 0; i < sizeof(host_trees) / sizeof(host_trees[0]); i++)
+		if (is_at_or_below(bind->inside, host_trees[i]))
+			return true;
+	int skeleton_tree = open("skel", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	bool made = faccessat(skeleton_tree, bind->inside + 1, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	close(skeleton_tree);
+	return made || has_content(image, bind->inside);
+}
+
 /* Finds or makes where a mount is to go. Returns whether anything is beside the image. */
 static bool prepare_destination(const struct plan *plan, size_t index,
 				const struct skeleton *skeleton)
@@ -203,6 +256,10 @@ static bool prepare_destination(const struct plan *plan, size_t index,
 	struct place place;
 	const char *rest;
 
+	if (bind->yields && must_yield(plan, index, skeleton->image)) {
+		leave_out(bind);
+		return false;
+	}
 	for (size_t i = index; i > 0; i--) { /* the nearest above is the latest before */
 		struct bind *outer = &plan->binds[i - 1];
 		if (outer->fd >= 0 && (rest = below(bind->inside, outer->inside)) != NULL) {

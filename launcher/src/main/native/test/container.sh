@@ -271,6 +271,52 @@ test_nested_mounts() {
 	end
 }
 
+# The sources are given another place, so that it shows what is mounted.
+test_directory() {
+	hold alice full --directory "$work/proj:/new/dir:rw"
+	is "a directory that the image lacks" ready "$said"
+	is "… is mounted" ours "$(inside alice cat /new/dir/file)"
+	inside alice touch /new/dir/made
+	is "… read-write" 0 $?
+	end
+	hold alice full --directory "$work/proj:/data:rw"
+	is "… over an empty directory" ours "$(inside alice cat /data/file)"
+	end
+	hold alice full --directory "$work/proj:/etc:rw"
+	is "… not over one with something in it" ready "$said"
+	is "… which stays" 1 "$(inside alice ls /etc | grep -c '^shadow$')"
+	end
+	for image in bare full; do
+		hold alice "$image" --directory "$work/proj:/dev:rw"
+		is "… nor over what containers have of the node" ready "$said"
+		has "… which stays" null "$(inside alice ls /dev)"
+		end
+	done
+	hold alice empty --directory "$work/proj:/etc:rw"
+	is "… nor over what is made for an image without it" ready "$said"
+	end
+	hold alice full --directory "$work/proj:/bin/busybox:rw"
+	is "… nor over a file" ready "$said"
+	is "… which stays" 2001 "$(inside alice id -u)"
+	end
+	hold alice full --mount "$work/bobs:/data:ro" --directory "$work/proj:/data/sub:rw"
+	is "… nor in a mount" ready "$said"
+	is "… that shows what it shows" his "$(inside alice cat /data/file)"
+	end
+	hold alice full --directory "$work/proj:/data:rw" --mount "$work/bobs:/data:ro"
+	is "… nor where a mount is" his "$(inside alice cat /data/file)"
+	end
+	hold alice full --directory "$work/proj:/data:rw" --mount "$work/proj/file:/data/file:ro"
+	has "a mount in it goes there" "Read-only file system" "$(inside alice touch /data/file)"
+	end
+	for source in "$work/nothing" "$work/home/bob"; do
+		hold alice full --directory "$source:/new/dir:rw"
+		is "a directory that cannot be had is left out" ready "$said"
+		has "… without a trace" "No such file" "$(inside alice ls /new)"
+		end
+	done
+}
+
 test_bare_image() {
 	hold alice bare --mount "$work/proj:/out/dir:rw" --mount "$work/proj:$work/proj:rw"
 	is "image without mount points" ready "$said"
@@ -437,6 +483,7 @@ test_image_server
 test_plain_container
 test_mounts
 test_nested_mounts
+test_directory
 test_bare_image
 test_own_files
 test_writable

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
+import java.util.Set;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
@@ -16,7 +17,7 @@ class EnvironmentIT {
         "alice",
         "environment",
         """
-        mkdir "$d/ch" "$d/opt"
+        mkdir "$d/ch" "$d/opt" "$d/proj"
         cat >"$d/ch/environment" <<'END'
         FROM_IMAGE=image
         BOTH=image
@@ -61,8 +62,52 @@ class EnvironmentIT {
 
   @Test
   void aStepWhoseDirectoryIsNotInsideDoesNotStart() {
-    Cluster.as("alice", "cd /scratch; srun --ch-image=environment echo ran")
-        .refused(64, "\"/scratch\"", "--ch-mount");
+    Cluster.as("alice", "cd /usr/share; srun --ch-image=environment echo ran")
+        .refused(64, "\"/usr/share\"", "--ch-mount");
+    Cluster.as("alice", "srun --chdir=/usr/share --ch-image=environment echo ran")
+        .refused(64, "\"/usr/share\"", "--ch-workdir");
+  }
+
+  @Test
+  void theDirectoryThatAStepIsStartedFromIsMounted() {
+    String write = "sh -c 'pwd; echo written >file'; cat file; rm file; cd; rmdir $OLDPWD";
+    String make = "mkdir -p /scratch/environment-it; cd /scratch/environment-it; ";
+    assertEquals(
+        "/scratch/environment-it\nwritten",
+        Cluster.as("alice", make + "srun --ch-image=environment " + write).text());
+    assertEquals(
+        "/scratch/environment-it\nwritten",
+        Cluster.as("alice", make + "srun --chdir=$PWD --ch-image=environment " + write).text());
+  }
+
+  @Test
+  void anEmptyDirectoryOfTheImageIsMountedOverAndNoOther() {
+    assertEquals("a", Cluster.as("alice", "cd /proj; srun --ch-image=environment ls").text());
+    assertEquals("tool", Cluster.as("alice", "cd /opt; srun --ch-image=environment ls").text());
+    assertEquals(
+        "ID=layercake-environment",
+        Cluster.as("alice", "cd /etc; srun --ch-image=environment cat os-release").text());
+  }
+
+  @Test
+  void stepsInDirectoriesOfOneFileSystemShareTheContainerAndTheSessions() {
+    String step = "srun readlink /proc/self/ns/mnt; ";
+    List<String> lines =
+        Cluster.as(
+                "alice",
+                "mkdir -p /scratch/environment-it/a; cd /scratch/environment-it; salloc -Q -w n1"
+                    + " --ch-image=environment sh -c '"
+                    + step
+                    + "cd a; "
+                    + step
+                    + "cd /scratch; "
+                    + step
+                    + "cd; "
+                    + step
+                    + "ssh n1 readlink /proc/self/ns/mnt'; rm -r /scratch/environment-it")
+            .lines();
+    assertEquals(5, lines.size(), lines.toString());
+    assertEquals(1, Set.copyOf(lines).size(), lines.toString());
   }
 
   @Test

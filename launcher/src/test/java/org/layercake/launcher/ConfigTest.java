@@ -51,6 +51,7 @@ class ConfigTest {
         "read-timeout = 86401",
         "instant-start = yes",
         "mount-home = 1",
+        "mount-cwd = no",
         "containers-per-job = 1001",
         "scratch-directories = run",
         "scratch-directories = /a/../b",

@@ -126,6 +126,10 @@ public final class Holder implements AutoCloseable {
     }
     settings.siteMounts().forEach(mount -> add(command, "--site-mount", mount));
     spec.mounts().forEach(mount -> add(command, "--mount", mount));
+    String directory = spec.directory();
+    if (directory != null) {
+      add(command, "--directory", new Spec.Mount(directory, directory, Spec.Mount.Mode.RW));
+    }
     return command;
   }
 

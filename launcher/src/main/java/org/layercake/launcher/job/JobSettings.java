@@ -9,6 +9,7 @@ import java.util.List;
  * @param libraryDirectory where the native programs are
  * @param containersPerJob how many different containers one job may have on this node
  * @param containersPerUser the same of all jobs of a user
+ * @param mountCwd whether containers show the directory that their steps start in
  * @param scratch directories that are empty and writable where an image has them
  * @param scratchBytes how much fits in all of them
  * @param siteMounts mounts of every container, skipped where the user cannot reach the source
@@ -20,10 +21,20 @@ public record JobSettings(
     int containersPerJob,
     int containersPerUser,
     boolean mountHome,
+    boolean mountCwd,
     List<String> scratch,
     long scratchBytes,
     List<Spec.Mount> siteMounts,
     Path slurmSpoolDirectory) {
+  /** What of a spec counts here: a directory that makes no difference makes no other container. */
+  Spec relevant(Spec spec) {
+    String directory = spec.directory();
+    boolean counts =
+        directory == null
+            || (mountCwd && siteMounts.stream().noneMatch(mount -> mount.shows(directory)));
+    return counts ? spec : spec.withoutDirectory();
+  }
+
   /** An empty directory on which each holder mounts what it prepares, in its own namespace. */
   Path stage() {
     return runDirectory.resolve("stage");

@@ -67,7 +67,7 @@ public final class Jobs {
    * @param arrival of the request: nothing happens when the job was released or registered since
    */
   public void register(JobKey key, String specText, long arrival) throws Abort {
-    Spec spec = Spec.parse(specText);
+    Spec spec = settings.relevant(Spec.parse(specText));
     refuseRoot(key);
     releaseEndedJobs();
     boolean registered =
@@ -117,7 +117,7 @@ public final class Jobs {
     if (wanted.isEmpty()) {
       throw new Abort(ExitCode.MISSING, "job " + key.job() + " has no container on this node");
     }
-    Spec spec = Spec.parse(wanted);
+    Spec spec = settings.relevant(Spec.parse(wanted));
     Container container =
         jobs.with(
             key,

@@ -9,6 +9,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import org.layercake.launcher.node.Abort;
 import org.layercake.store.ExitCode;
 import org.layercake.store.ImageName;
@@ -24,9 +25,15 @@ import org.layercake.store.StoreException;
  * @param text the line as it came, bytes as ISO 8859-1, without what it says of steps alone
  * @param writableBytes how much changes to the image's files may take; 0: none can be made, {@link
  *     #DEFAULT_BYTES}: what the node's memory is good for
+ * @param directory to be shown where it is, unless something else is there; null for none
  */
 public record Spec(
-    String text, ImageName image, List<Mount> mounts, boolean root, long writableBytes) {
+    String text,
+    ImageName image,
+    List<Mount> mounts,
+    boolean root,
+    long writableBytes,
+    String directory) {
   static final long DEFAULT_BYTES = -1;
 
   private static final long MAX_WRITABLE_BYTES = 1L << 50;
@@ -49,6 +56,16 @@ public record Spec(
       RW
     }
 
+    /** Whether a path is its destination or lies in it. */
+    boolean shows(String path) {
+      return withoutSpareSlashes(path).startsWith(withoutSpareSlashes(destination));
+    }
+
+    // No java.nio.file.Path: these are bytes, which need not be text in the JVM's encoding.
+    private static String withoutSpareSlashes(String path) {
+      return (path + "/").replaceAll("/+", "/");
+    }
+
     /** The mount as it stands in a spec. */
     String text() {
       return encode(source) + ":" + encode(destination) + (mode == Mode.RO ? ":ro" : ":rw");
@@ -65,6 +82,7 @@ public record Spec(
     List<Mount> mounts = new ArrayList<>();
     boolean root = false;
     long writableBytes = 0;
+    String directory = null;
     List<String> ofContainer = new ArrayList<>();
     Set<String> ofSteps = new HashSet<>();
     for (String item : text.split(";", -1)) {
@@ -97,13 +115,22 @@ public record Spec(
           }
           writableBytes = writableBytes(item, value);
         }
+        case "cwd" -> {
+          if (directory != null) {
+            throw refused(item, "given twice");
+          }
+          directory = path(item, decode(item, value));
+          if (isRoot(directory)) {
+            throw refused(item, "every container has its own /");
+          }
+        }
         default -> throw refused(item, "no such key");
       }
       if (mounts.size() > MAX_MOUNTS) {
         throw refused(item, "more than " + MAX_MOUNTS + " mounts");
       }
     }
-    return new Spec(String.join(";", ofContainer), image, List.copyOf(mounts), root, writableBytes);
+    return new Spec(String.join(";", ofContainer), image, List.copyOf(mounts), root, writableBytes, directory);
   }
 
   private static long writableBytes(String item, String value) throws Abort {
@@ -122,6 +149,15 @@ public record Spec(
   /** Whether the image's files can be changed. */
   boolean isWritable() {
     return writableBytes != 0;
+  }
+
+  /** The same without a directory: another container, unless it had none. */
+  Spec withoutDirectory() {
+    String shorter =
+        Arrays.stream(text.split(";"))
+            .filter(item -> !item.startsWith("cwd="))
+            .collect(Collectors.joining(";"));
+    return new Spec(shorter, image, mounts, root, writableBytes, null);
   }
 
   /**
@@ -163,10 +199,14 @@ public record Spec(
           default -> throw refused(item, "mode is ro or rw");
         };
     String destination = path(item, decode(item, fields[1]));
-    if (destination.chars().allMatch(c -> c == '/')) {
+    if (isRoot(destination)) {
       throw refused(item, "a mount can not replace the container's /");
     }
     return new Mount(path(item, decode(item, fields[0])), destination, mode);
+  }
+
+  private static boolean isRoot(String path) {
+    return path.chars().allMatch(c -> c == '/');
   }
 
   private static String path(String item, String path) throws Abort {

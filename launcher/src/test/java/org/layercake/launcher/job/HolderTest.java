@@ -56,6 +56,7 @@ class HolderTest extends NodeTestCase {
             1,
             1,
             true,
+            true,
             List.of("/run"),
             1 << 20,
             List.of(),
@@ -75,13 +76,15 @@ class HolderTest extends NodeTestCase {
     node.script(
         node.library.resolve("holder"),
         "echo \"$*\" >" + words + "; echo ready; read kept && exec sleep 1000");
-    start(NodeRig.SPEC + ";mount=/a%20b:/c%C3%A9:ro;mount=/d:/e:rw;root=1").close();
+    start(NodeRig.SPEC + ";mount=/a%20b:/c%C3%A9:ro;mount=/d:/e:rw;root=1;cwd=/w%C3%A9").close();
     String given = Files.readString(words);
     String spool = node.settings().slurmSpoolDirectory().toString();
     assertTrue(given.contains("--job 42 --uid 65534 "), given);
     assertTrue(given.contains(" --root --site-mount " + spool + ":" + spool + ":rw "), given);
     assertTrue(given.contains(" --site-mount /home/m%E9:/home/m%E9:rw "), given);
-    assertTrue(given.endsWith(" --mount /a%20b:/c%C3%A9:ro --mount /d:/e:rw\n"), given);
+    String directory = " --directory /w%C3%A9:/w%C3%A9:rw";
+    assertTrue(
+        given.endsWith(" --mount /a%20b:/c%C3%A9:ro --mount /d:/e:rw" + directory + "\n"), given);
   }
 
   @Test

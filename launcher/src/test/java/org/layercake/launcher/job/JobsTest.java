@@ -2,6 +2,7 @@ package org.layercake.launcher.job;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotSame;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -130,6 +131,16 @@ class JobsTest {
     jobs.register(JOB, "image=site/small;root=1", jobs.arrival());
     jobs.register(JOB, NodeRig.SPEC, early);
     assertTrue(jobs.enter(JOB, "", jobs.arrival()).spec().root());
+  }
+
+  @Test
+  void aDirectoryThatASiteMountShowsMakesNoOtherContainer() throws Exception {
+    Jobs jobs = node.launcher().jobs;
+    node.externStep(42, true);
+    Container container = jobs.enter(JOB, NodeRig.SPEC, jobs.arrival());
+    assertSame(container, jobs.enter(JOB, NodeRig.SPEC + ";cwd=/site/w", jobs.arrival()));
+    assertSame(container, jobs.enter(JOB, NodeRig.SPEC + ";workdir=/x", jobs.arrival()));
+    assertNotSame(container, jobs.enter(JOB, NodeRig.SPEC + ";cwd=/sites", jobs.arrival()));
   }
 
   @Test

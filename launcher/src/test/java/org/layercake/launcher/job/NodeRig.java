@@ -62,9 +62,10 @@ public final class NodeRig {
             containersPerJob,
             containersPerUser,
             true,
+            true,
             List.of("/run"),
             1 << 20,
-            List.of(),
+            Spec.mounts("/site:/site:rw"),
             Files.createDirectory(directory.resolve("spool")));
     this.files = new JobFiles(runDirectory);
     files.prepare();

@@ -38,11 +38,18 @@ public final class SpecFuzz {
             + spec.image()
             + spec.mounts().stream().map(m -> ";mount=" + m.text()).collect(Collectors.joining())
             + (spec.root() ? ";root=1" : "")
-            + writable(spec.writableBytes());
+            + writable(spec.writableBytes())
+            + (spec.directory() == null ? "" : ";cwd=" + written(spec.directory()));
     Spec again = Spec.parse(written);
     assertTrue(
         again.equals(
-            new Spec(written, spec.image(), spec.mounts(), spec.root(), spec.writableBytes())),
+            new Spec(
+                written,
+                spec.image(),
+                spec.mounts(),
+                spec.root(),
+                spec.writableBytes(),
+                spec.directory())),
         written);
   }
 
@@ -51,6 +58,12 @@ public final class SpecFuzz {
       return "";
     }
     return ";writable=" + (bytes == Spec.DEFAULT_BYTES ? "default" : Long.toString(bytes));
+  }
+
+  /** A path as a spec has it. */
+  private static String written(String path) {
+    String mount = new Spec.Mount(path, "/", Spec.Mount.Mode.RO).text();
+    return mount.substring(0, mount.indexOf(':'));
   }
 
   private static void siteMounts(String text) throws Abort {

@@ -1,9 +1,11 @@
 package org.layercake.launcher.job;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -36,6 +38,36 @@ class SpecTest {
     String path = "/\u00e9\u0001 %;:x";
     Spec.Mount mount = new Spec.Mount(path, "/x:y", Spec.Mount.Mode.RO);
     assertEquals(List.of(mount), Spec.parse("image=a;mount=" + mount.text()).mounts());
+  }
+
+  @Test
+  void aDirectoryMakesAnotherContainer() throws Abort {
+    Spec spec = Spec.parse("image=a;cwd=/w%20x;root=1;workdir=/y");
+    assertEquals("/w x", spec.directory());
+    assertEquals("image=a;cwd=/w%20x;root=1", spec.text());
+    assertEquals(Spec.parse("image=a;root=1"), spec.withoutDirectory());
+  }
+
+  @Test
+  void aDirectoryCountsWhereTheSiteMountsItAndDoesNotHaveItAnyway() throws Abort {
+    Spec spec = Spec.parse("image=a;cwd=/w/x");
+    assertEquals(spec, settings(true, "/w/x/y:/w/x/y:rw").relevant(spec));
+    assertEquals(spec.withoutDirectory(), settings(true, "/w:/w:rw").relevant(spec));
+    assertEquals(spec.withoutDirectory(), settings(false, "").relevant(spec));
+    Spec without = Spec.parse("image=a");
+    assertEquals(without, settings(false, "").relevant(without));
+  }
+
+  private static JobSettings settings(boolean mountCwd, String siteMounts) throws Abort {
+    Path none = Path.of("/none");
+    return new JobSettings(none, none, none, 1, 1, true, mountCwd, List.of(), 1, Spec.mounts(siteMounts), none);
+  }
+
+  @Test
+  void aMountShowsItsDestinationAndWhatIsInIt() {
+    Spec.Mount mount = new Spec.Mount("/x", "/a//b/", Spec.Mount.Mode.RO);
+    assertTrue(mount.shows("/a/b") && mount.shows("//a/b/c"));
+    assertFalse(mount.shows("/a/bc") || mount.shows("/a") || mount.shows("/x"));
   }
 
   @Test
@@ -74,6 +106,10 @@ class SpecTest {
         "image=a;workdir=/a;workdir=/a",
         "image=a;workdir=/a b",
         "workdir=/a",
+        "image=a;cwd=a",
+        "image=a;cwd=/",
+        "image=a;cwd=/a/..",
+        "image=a;cwd=/a;cwd=/a",
         "image=a;",
         "image=../../etc"
       })
