@@ -31,6 +31,46 @@ static struct lc_error option_error, allocation_error;
 /* In slurmstepd: an option has arrived that the spec must answer. */
 static bool container_expected;
 
+struct caller {
+	char *home, *user; /* NULL: unknown */
+	char directory[PATH_MAX];
+	bool has_directory;
+};
+
+/* Who calls the command, and where. Not asked for what has no container. */
+static const struct caller *find_caller(void)
+{
+	static struct caller found;
+	static bool asked_before;
+	const struct passwd *user;
+	struct lc_error error;
+
+	if (asked_before)
+		return &found;
+	asked_before = true;
+	user = getpwuid(getuid());
+	found.home = user != NULL ? strdup(user->pw_dir) : NULL;
+	found.user = user != NULL ? strdup(user->pw_name) : NULL;
+	found.has_directory = lc_find_directory(found.home, found.directory, &error) == 0;
+	return &found;
+}
+
+static const struct lc_words *find_words(void)
+{
+	static struct lc_words words;
+	const struct caller *caller = find_caller();
+	const char *home = getenv("HOME"), *submit_directory = getenv("SLURM_SUBMIT_DIR");
+
+	words.home = home != NULL ? home : caller->home;
+	words.user = caller->user;
+	words.directory = caller->has_directory ? caller->directory : NULL;
+	/* sbatch and salloc make a new job, whatever job they are called from. */
+	words.submit_directory = spank_context() == S_CTX_LOCAL && submit_directory != NULL
+				     ? submit_directory
+				     : words.directory;
+	return &words;
+}
+
 static int read_option(int value, const char *argument, int remote)
 {
 	struct lc_error *error = &option_error;
@@ -53,7 +93,7 @@ static int read_option(int value, const char *argument, int remote)
 			lc_request_set_image(&asked, argument, error);
 		break;
 	case OPTION_MOUNT:
-		lc_request_add_mounts(&asked, argument, error);
+		lc_request_add_mounts(&asked, argument, find_words(), error);
 		break;
 	case OPTION_ROOT:
 		asked.root = true;
@@ -185,7 +225,7 @@ static int read_defaults(spank_context_t context, struct lc_request *request,
 			return -1;
 	}
 	if (mounts != NULL && mounts[0] != '\0' && asked.mount_count == 0)
-		return lc_request_add_mounts(request, mounts, error);
+		return lc_request_add_mounts(request, mounts, find_words(), error);
 	return 0;
 }
 
@@ -252,17 +292,19 @@ static int require_one_container(const char *spec, struct lc_error *error)
 	return 0;
 }
 
-/* What is wrong with the directory the step itself will say, on its node. */
+/* Where it cannot be, the step says so on its node. */
 static void show_directory(struct lc_request *request)
 {
-	const struct passwd *user = getpwuid(getuid());
-	const char *home = user != NULL ? user->pw_dir : getenv("HOME");
-	char directory[PATH_MAX], top[PATH_MAX];
-	struct lc_error error;
+	const struct caller *caller;
+	char top[PATH_MAX];
 
-	if (request->image != NULL && lc_find_directory(home, directory, &error) == 0)
-		lc_request_show(request, directory,
-				lc_find_mount_point(directory, top) ? top : NULL, home);
+	if (request->image == NULL)
+		return;
+	caller = find_caller();
+	if (caller->has_directory)
+		lc_request_show(request, caller->directory,
+				lc_find_mount_point(caller->directory, top) ? top : NULL,
+				caller->home);
 }
 
 static int publish_request(spank_t spank, const struct lc_request *request, struct lc_error *error)

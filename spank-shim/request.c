@@ -172,38 +172,23 @@ static int add_mount(struct lc_request *request, struct lc_mount *added, const c
 	return 0;
 }
 
-/* Copies up to the first unescaped one of `ends` (or the end) without the backslashes. */
-static char *take_field(const char **text, const char *ends)
-{
-	char *field = malloc(strlen(*text) + 1), *to = field;
-
-	if (field == NULL)
-		return NULL;
-	while (**text != '\0' && strchr(ends, **text) == NULL) {
-		if (**text == '\\' && (*text)[1] != '\0' && strchr(",:\\", (*text)[1]) != NULL)
-			(*text)++;
-		*to++ = *(*text)++;
-	}
-	*to = '\0';
-	return field;
-}
-
 static bool is_mode(const char *text)
 {
 	return strcmp(text, "ro") == 0 || strcmp(text, "rw") == 0;
 }
 
 /* Adds the item of a --ch-mount list that *list points to, and moves *list behind it. */
-static int add_item(struct lc_request *request, const char **list, struct lc_error *error)
+static int add_item(struct lc_request *request, const char **list, const struct lc_words *words,
+		    struct lc_error *error)
 {
 	char *fields[3] = {NULL}, *item = NULL;
 	struct lc_mount mount = {0};
-	const char *start = *list;
+	const char *start = *list, *problem = NULL;
 	size_t count = 0;
 	int result = -1;
 
 	for (;;) {
-		fields[count] = take_field(list, ",:");
+		fields[count] = lc_take_field(list, ",:", words, &problem);
 		if (fields[count++] == NULL || **list != ':' || count == 3)
 			break;
 		(*list)++;
@@ -213,10 +198,13 @@ static int add_item(struct lc_request *request, const char **list, struct lc_err
 	size_t paths = has_mode ? count - 1 : count;
 	item = strndup(start, (size_t)(*list - start));
 	if (fields[count - 1] != NULL && paths <= 2) {
-		mount.source = strdup(fields[0]);
-		mount.destination = strdup(fields[paths - 1]);
+		mount.source = lc_make_absolute(fields[0], words);
+		mount.destination =
+		    paths == 2 ? strdup(fields[1]) : lc_make_absolute(fields[0], words);
 	}
-	if (paths > 2 || **list == ':')
+	if (problem != NULL)
+		lc_fail(error, EXIT_REQUEST, "cannot mount \"%.200s\": %s", start, problem);
+	else if (paths > 2 || **list == ':')
 		lc_fail(
 		    error, EXIT_REQUEST,
 		    "cannot mount \"%.200s\": not SOURCE[:DESTINATION][:ro|rw] (write a colon in "
@@ -233,14 +221,15 @@ static int add_item(struct lc_request *request, const char **list, struct lc_err
 	return result;
 }
 
-int lc_request_add_mounts(struct lc_request *request, const char *list, struct lc_error *error)
+int lc_request_add_mounts(struct lc_request *request, const char *list,
+			  const struct lc_words *words, struct lc_error *error)
 {
 	for (;;) {
 		if (*list == '\0' || *list == ',')
 			return lc_fail(error, EXIT_REQUEST,
 				       "cannot mount \"\": the list of mounts has an empty item "
 				       "(write a comma in a name as \\,)");
-		if (add_item(request, &list, error) < 0)
+		if (add_item(request, &list, words, error) < 0)
 			return -1;
 		if (*list == '\0')
 			return 0;

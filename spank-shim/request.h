@@ -5,6 +5,7 @@
 #ifndef LAYERCAKE_REQUEST_H
 #define LAYERCAKE_REQUEST_H
 
+#include "field.h"
 #include "shared/error.h"
 #include "shared/spec.h"
 
@@ -47,10 +48,11 @@ int lc_request_set_text(struct lc_request *request, enum lc_text which, const ch
 			struct lc_error *error);
 
 /*
- * Adds what --ch-mount said, SOURCE[:DESTINATION][:ro|rw][,...]; a backslash takes the special
- * meaning from a comma, colon or backslash. A mount replaces an earlier one on its destination.
+ * Adds what --ch-mount said, SOURCE[:DESTINATION][:ro|rw][,...], written as field.h has it. Sources
+ * may be relative. A mount replaces an earlier one on its destination.
  */
-int lc_request_add_mounts(struct lc_request *request, const char *list, struct lc_error *error);
+int lc_request_add_mounts(struct lc_request *request, const char *list,
+			  const struct lc_words *words, struct lc_error *error);
 
 /* Takes what --ch-writable said: a size such as 4G, or NULL for what the site says. */
 int lc_request_set_writable(struct lc_request *request, const char *size, struct lc_error *error);

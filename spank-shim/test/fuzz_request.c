@@ -79,6 +79,8 @@ static void check_refusal(int result, const struct lc_error *error)
 			       strchr(error->text, '\n') == NULL));
 }
 
+static const struct lc_words words = {"/home/me", "/w", "/submit", "me"};
+
 static void read_options(struct input *input, struct lc_request *request)
 {
 	struct lc_error error;
@@ -86,7 +88,7 @@ static void read_options(struct input *input, struct lc_request *request)
 	while (input->left > 0) {
 		char *text = take_text(input);
 		check_refusal(lc_request_set_image(request, text, &error), &error);
-		check_refusal(lc_request_add_mounts(request, text, &error), &error);
+		check_refusal(lc_request_add_mounts(request, text, &words, &error), &error);
 		for (size_t i = 0; i < LC_TEXTS; i++)
 			check_refusal(lc_request_set_text(request, (enum lc_text)i, text, &error),
 				      &error);

@@ -4,13 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const struct lc_words words = {"/home/me", "/w/x", "/submit", "me"};
+
 /* What --ch-image=deb:12 and this --ch-mount come to, or NULL with an error. */
 static const char *spec_of(const char *mounts, struct lc_error *error)
 {
 	static char spec[LC_SPEC_MAX + 1];
 	struct lc_request request = {0};
 	bool good = lc_request_set_image(&request, "deb:12", error) == 0 &&
-		    lc_request_add_mounts(&request, mounts, error) == 0 &&
+		    lc_request_add_mounts(&request, mounts, &words, error) == 0 &&
 		    lc_request_format(&request, spec, error) == 0;
 
 	lc_request_clear(&request);
@@ -52,12 +54,38 @@ static void test_mounts(void)
 	gives("/..a/...", "image=deb:12;mount=/..a/...:/..a/...:rw");
 }
 
+static void test_words(void)
+{
+	gives(".", "image=deb:12;mount=/w/x:/w/x:rw");
+	gives("./", "image=deb:12;mount=/w/x:/w/x:rw");
+	gives("./a/./b:/c:ro", "image=deb:12;mount=/w/x/a/b:/c:ro");
+	gives("a", "image=deb:12;mount=/w/x/a:/w/x/a:rw");
+	gives("..", "image=deb:12;mount=/w:/w:rw");
+	gives("../../../b", "image=deb:12;mount=/b:/b:rw");
+	gives("..a/...", "image=deb:12;mount=/w/x/..a/...:/w/x/..a/...:rw");
+	gives("~,~/a:/b", "image=deb:12;mount=/home/me:/home/me:rw;mount=/home/me/a:/b:rw");
+	gives("$HOME/a", "image=deb:12;mount=/home/me/a:/home/me/a:rw");
+	gives("$PWD:${HOME}2:ro", "image=deb:12;mount=/w/x:/home/me2:ro");
+	gives("/s/$USER:~/s", "image=deb:12;mount=/s/me:/home/me/s:rw");
+	gives("${SLURM_SUBMIT_DIR}/a", "image=deb:12;mount=/submit/a:/submit/a:rw");
+	gives("/a\\$HOME,\\~", "image=deb:12;mount=/a$HOME:/a$HOME:rw;mount=/w/x/~:/w/x/~:rw");
+	gives("/a~", "image=deb:12;mount=/a~:/a~:rw");
+	refused("$SCRATCH/a", "cannot mount \"$SCRATCH/a\": only ~, $HOME, $PWD");
+	refused("/ok,/$HOMES", "only ~, $HOME");
+	refused("/$", "only ~, $HOME");
+	refused("/${HOME", "only ~, $HOME");
+	refused("/${HOME:-x}", "only ~, $HOME");
+	refused("~you/a", "only ~, $HOME");
+	refused("a/../b", "\".\" and \"..\"");
+	refused("/a:.", "\".\": not an absolute path");
+	refused("../..", "root directory");
+}
+
 static void test_refused_mounts(void)
 {
 	refused("", "empty item");
 	refused("/a,", "empty item");
 	refused(",/a", "empty item");
-	refused("a", "\"a\": not an absolute path");
 	refused("/a:b", "\"b\": not an absolute path");
 	refused("/a:", "\"\": not an absolute path");
 	refused("/ok,/a/../b", "\"/a/../b\": \".\" and \"..\"");
@@ -72,6 +100,7 @@ static void test_refused_mounts(void)
 	refused("/a:/b:rx", "\"/a:/b:rx\": not SOURCE");
 	refused("/a:/b:ro:rw", "not SOURCE");
 	refused("/a:/b:/c", "not SOURCE");
+	refused(":/a", "\"\": not an absolute path");
 	refused("/a:ro:ro", "\"ro\": not an absolute path");
 	refused("/a\033[2J:b", "/a?[2J");
 }
@@ -133,7 +162,7 @@ static void test_merge(void)
 
 	CHECK(lc_request_parse(&allocation, "image=a;mount=/s:/d:rw;mount=/t:/e:ro", &error) == 0);
 	CHECK(lc_request_set_image(&step, "b", &error) == 0);
-	CHECK(lc_request_add_mounts(&step, "/u:/d,/v", &error) == 0);
+	CHECK(lc_request_add_mounts(&step, "/u:/d,/v", &words, &error) == 0);
 	step.root = true;
 	CHECK(lc_request_merge(&allocation, &step, &error) == 0);
 	CHECK(lc_request_format(&allocation, spec, &error) == 0);
@@ -320,6 +349,7 @@ static void test_parse(void)
 int main(void)
 {
 	test_mounts();
+	test_words();
 	test_refused_mounts();
 	test_limits();
 	test_images();

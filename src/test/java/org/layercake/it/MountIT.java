@@ -98,13 +98,49 @@ class MountIT {
     "/scratch:x, x",
     "/scratch:/x/../y, ..",
     "/scratch:/x:rx, rx",
-    "scratch:/x, scratch",
+    "\\$SCRATCH/a:/x, $SLURM_SUBMIT_DIR",
+    "\\~bob:/x, ~bob",
+    "a/../b:/x, ..",
     "/scratch:/, /"
   })
   void aMountOfTheWrongFormIsRefusedBeforeSubmission(String mount, String word) {
     Cluster.Result result = srun(mount, "echo ran");
     result.refused(1, word);
     assertTrue(!result.err().contains("queued"), result.err());
+  }
+
+  @Test
+  void noShellIsNeededToSayWhereASourceIs() {
+    Cluster.Result result =
+        Cluster.as(
+            "alice",
+            """
+            cd /scratch/mount-it/open
+            cat >$HOME/mount-it.sh <<'END'
+            #!/bin/sh
+            #SBATCH --ch-image=mount --ch-mount=.:/a,../other:/b,$PWD/file:/c
+            #SBATCH --ch-mount=~:/d,/proj/a:$HOME/proj-of-$USER,$SLURM_SUBMIT_DIR:/e
+            srun cat /a/file /b/file /c /e/file
+            srun test -e /d/mount-it.sh && srun test -d $HOME/proj-of-alice && echo there
+            END
+            mkdir $HOME/proj-of-alice
+            sbatch -Q -W -o $HOME/mount-it.out $HOME/mount-it.sh
+            rmdir $HOME/proj-of-alice
+            grep -v ^layercake: $HOME/mount-it.out
+            rm $HOME/mount-it.*
+            """);
+    assertEquals("open\nother\nopen\nopen\nthere", result.text());
+  }
+
+  @Test
+  void aRelativeSourceIsWhereTheCommandIsCalled() {
+    assertEquals(
+        "other",
+        Cluster.as(
+                "alice",
+                "cd /scratch/mount-it/open; srun --ch-image=mount --ch-mount=../other:/x cat"
+                    + " /x/file")
+            .text());
   }
 
   @Test
