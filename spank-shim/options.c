@@ -71,6 +71,16 @@ static const struct lc_words *find_words(void)
 	return &words;
 }
 
+static int read_text(struct lc_request *request, enum lc_text which, const char *argument,
+		     struct lc_error *error)
+{
+	if (which == LC_HOME)
+		return lc_request_set_home(request, argument, find_words(), error);
+	if (which == LC_ENV)
+		return lc_request_add_variables(request, argument, error);
+	return lc_request_set_text(request, which, argument, error);
+}
+
 static int read_option(int value, const char *argument, int remote)
 {
 	struct lc_error *error = &option_error;
@@ -83,7 +93,7 @@ static int read_option(int value, const char *argument, int remote)
 	if (error->code != 0) /* one is enough */
 		return 0;
 	if (value >= OPTION_TEXT) {
-		lc_request_set_text(&asked, (enum lc_text)(value - OPTION_TEXT), argument, error);
+		read_text(&asked, (enum lc_text)(value - OPTION_TEXT), argument, error);
 		return 0;
 	}
 	switch ((enum option_value)value) {
@@ -125,6 +135,10 @@ static struct spank_option options[] = {
      read_option},
     {"ch-workdir", "PATH|image", "start in this directory of the container, or in the image's own",
      1, OPTION_TEXT + LC_WORKDIR, read_option},
+    {"ch-home", "PATH|no", "show this directory as your home in the container, or none", 1,
+     OPTION_TEXT + LC_HOME, read_option},
+    {"ch-env", "NAME[,...]", "keep your values of these variables, whatever the image says", 1,
+     OPTION_TEXT + LC_ENV, read_option},
 };
 
 /* What says them in place of an option, and names them in errors; NULL: nobody says it. */
@@ -132,7 +146,9 @@ static const struct {
 	const char *option, *variable;
 } texts[LC_TEXTS] = {
     [LC_CWD] = {NULL, NULL},
+    [LC_HOME] = {"--ch-home", "SLURM_CH_HOME"},
     [LC_WORKDIR] = {"--ch-workdir", "SLURM_CH_WORKDIR"},
+    [LC_ENV] = {"--ch-env", "SLURM_CH_ENV"},
 };
 
 #define INHERITED(option) "SLURM_SPANK__SLURM_SPANK_OPTION_layercake_" option
@@ -146,7 +162,8 @@ static void forget_inherited_options(void)
 {
 	static const char *const variables[] = {INHERITED("ch_image"), INHERITED("ch_mount"),
 						INHERITED("ch_root"), INHERITED("ch_writable"),
-						INHERITED("ch_batch"), INHERITED("ch_workdir")};
+						INHERITED("ch_batch"), INHERITED("ch_workdir"),
+						INHERITED("ch_home"), INHERITED("ch_env")};
 
 	for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
 		unsetenv(variables[i]);
@@ -221,7 +238,7 @@ static int read_defaults(spank_context_t context, struct lc_request *request,
 	for (size_t i = 0; i < LC_TEXTS; i++) {
 		const char *value = texts[i].variable != NULL ? getenv(texts[i].variable) : NULL;
 		if (value != NULL && value[0] != '\0' && asked.texts[i] == NULL &&
-		    lc_request_set_text(request, (enum lc_text)i, value, error) < 0)
+		    read_text(request, (enum lc_text)i, value, error) < 0)
 			return -1;
 	}
 	if (mounts != NULL && mounts[0] != '\0' && asked.mount_count == 0)

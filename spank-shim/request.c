@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "request.h"
 #include "directory.h"
+#include "shared/enter.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -106,6 +107,44 @@ static const char *check_workdir(const char *value)
 			       : check_path(value);
 }
 
+static const char *check_home(const char *value)
+{
+	if (strcmp(value, LC_HOME_NONE) == 0)
+		return NULL;
+	if (value[0] == '/' && value[strspn(value, "/")] == '\0')
+		return "the root directory is nobody's home";
+	return check_path(value);
+}
+
+static const char *check_variable(const char *name, size_t length)
+{
+	static const char characters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+					 "abcdefghijklmnopqrstuvwxyz_0123456789";
+	char copy[LC_VARIABLE_MAX + 1];
+
+	if (length > LC_VARIABLE_MAX)
+		return "a name is too long";
+	memcpy(copy, name, length);
+	copy[length] = '\0';
+	if (length == 0 || strspn(copy, characters) != length || (copy[0] >= '0' && copy[0] <= '9'))
+		return "not NAME[,NAME...], names of variables without values";
+	return lc_image_may_set(copy) ? NULL
+				      : "one of them is yours anyway, since no image may set it";
+}
+
+static const char *check_variables(const char *list)
+{
+	const char *problem = NULL;
+
+	for (;; list++) {
+		size_t length = strcspn(list, ",");
+		problem = check_variable(list, length);
+		list += length;
+		if (problem != NULL || *list == '\0')
+			return problem;
+	}
+}
+
 static const struct {
 	const char *key; /* in a spec */
 	const char *use; /* as errors say it */
@@ -113,7 +152,9 @@ static const struct {
 	const char *(*check)(const char *value);
 } texts[LC_TEXTS] = {
     [LC_CWD] = {"cwd", "directory", check_path},
+    [LC_HOME] = {"home", "home", check_home},
     [LC_WORKDIR] = {"workdir", "working directory", check_workdir},
+    [LC_ENV] = {"env", "variables to keep", check_variables},
 };
 
 int lc_request_set_text(struct lc_request *request, enum lc_text which, const char *value,
@@ -132,6 +173,40 @@ int lc_request_set_text(struct lc_request *request, enum lc_text which, const ch
 	free(request->texts[which]);
 	request->texts[which] = copy;
 	return 0;
+}
+
+int lc_request_add_variables(struct lc_request *request, const char *list, struct lc_error *error)
+{
+	const char *before = request->texts[LC_ENV];
+	char *both = NULL;
+	int result;
+
+	if (before == NULL)
+		return lc_request_set_text(request, LC_ENV, list, error);
+	if (asprintf(&both, "%s,%s", before, list) < 0)
+		return out_of_memory(error);
+	result = lc_request_set_text(request, LC_ENV, both, error);
+	free(both);
+	return result;
+}
+
+int lc_request_set_home(struct lc_request *request, const char *value, const struct lc_words *words,
+			struct lc_error *error)
+{
+	const char *rest = value, *problem = NULL;
+
+	if (strcmp(value, LC_HOME_NONE) == 0)
+		return lc_request_set_text(request, LC_HOME, value, error);
+	char *field = lc_take_field(&rest, "", words, &problem);
+	char *path = field != NULL ? lc_make_absolute(field, words) : NULL;
+	int result =
+	    path != NULL ? lc_request_set_text(request, LC_HOME, path, error)
+	    : problem != NULL
+		? lc_fail(error, EXIT_REQUEST, "cannot use \"%.200s\" as home: %s", value, problem)
+		: out_of_memory(error);
+	free(field);
+	free(path);
+	return result;
 }
 
 /* --- mounts --- */
@@ -270,6 +345,13 @@ int lc_request_set_writable(struct lc_request *request, const char *size, struct
 
 /* --- the directory that a step starts in --- */
 
+static bool has_no_home(const struct lc_request *request)
+{
+	const char *home = request->texts[LC_HOME];
+
+	return home != NULL && strcmp(home, LC_HOME_NONE) == 0;
+}
+
 static bool is_shown(const struct lc_request *request, const char *directory, const char *home)
 {
 	/* Every container has these of the node. */
@@ -281,7 +363,8 @@ static bool is_shown(const struct lc_request *request, const char *directory, co
 	for (size_t i = 0; i < request->mount_count; i++)
 		if (lc_is_in(directory, request->mounts[i].destination))
 			return true;
-	return strcmp(directory, "/") == 0 || (home != NULL && lc_is_in(directory, home)) ||
+	return strcmp(directory, "/") == 0 ||
+	       (home != NULL && lc_is_in(directory, home) && !has_no_home(request)) ||
 	       (request->texts[LC_CWD] != NULL && lc_is_in(directory, request->texts[LC_CWD]));
 }
 
@@ -299,6 +382,8 @@ bool lc_request_show(struct lc_request *request, const char *directory, const ch
 	struct lc_error error; /* without it a step says what is missing */
 
 	if (is_shown(request, directory, home))
+		return false;
+	if (has_no_home(request) && home != NULL && lc_is_in(home, directory))
 		return false;
 	if (top != NULL && may_show_all(request, top, home))
 		directory = top;

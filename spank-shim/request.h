@@ -16,14 +16,19 @@
 enum {
 	LC_IMAGE_MAX = 512,
 	LC_MOUNTS_MAX = 64,
+	LC_VARIABLE_MAX = 255,
 };
 
 /* Items of a spec that have one value and come once. */
 enum lc_text {
 	LC_CWD,	    /* a directory to be shown where it is, if nothing else is there */
+	LC_HOME,    /* what is shown as the home: a path, or LC_HOME_NONE */
 	LC_WORKDIR, /* where a step starts: a path, or LC_WORKDIR_OF_IMAGE */
+	LC_ENV,	    /* variables whose values are the user's, not the image's: NAME[,...] */
 	LC_TEXTS,
 };
+
+#define LC_HOME_NONE "no"
 
 #define LC_WORKDIR_OF_IMAGE "image"
 
@@ -56,6 +61,13 @@ int lc_request_add_mounts(struct lc_request *request, const char *list,
 
 /* Takes what --ch-writable said: a size such as 4G, or NULL for what the site says. */
 int lc_request_set_writable(struct lc_request *request, const char *size, struct lc_error *error);
+
+/* Adds to the variables that are the user's. */
+int lc_request_add_variables(struct lc_request *request, const char *list, struct lc_error *error);
+
+/* Replaces the home by what --ch-home said, a path as a mount's source or LC_HOME_NONE. */
+int lc_request_set_home(struct lc_request *request, const char *value, const struct lc_words *words,
+			struct lc_error *error);
 
 /*
  * Adds the directory that a step starts in, unless it is visible anyway: in `home`, NULL for none,

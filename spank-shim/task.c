@@ -145,7 +145,7 @@ static void enter_container(struct task *task, const char *spec)
 	    (directory = choose_directory(&request, &container, current, &error)) == NULL ||
 	    lc_enter(&container, &error) < 0 || lc_start_in(directory, &error) < 0)
 		end_task(task, &error);
-	lc_apply_environment(&container, &environment);
+	lc_apply_environment(&container, &environment, request.texts[LC_ENV]);
 	lc_container_clear(&container);
 	lc_request_clear(&request);
 }

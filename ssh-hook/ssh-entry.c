@@ -95,7 +95,7 @@ static void enter(struct lc_container *container)
 	if (lc_enter(container, &error) < 0)
 		refuse(&error);
 	go_home();
-	lc_apply_environment(container, &lc_own_environment);
+	lc_apply_environment(container, &lc_own_environment, NULL);
 	lc_container_clear(container);
 }
 

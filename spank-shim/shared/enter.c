@@ -126,8 +126,22 @@ static void correct_pwd(const struct lc_environment *environment)
 		environment->set(environment->context, "PWD", directory);
 }
 
+static bool is_kept(const char *name, const struct lc_environment *environment, const char *kept)
+{
+	static char value[131072]; /* more than execve(2) takes */
+	size_t length = strlen(name);
+
+	for (const char *at = kept; at != NULL; at = *at == ',' ? at + 1 : NULL) {
+		size_t part = strcspn(at, ",");
+		if (part == length && strncmp(at, name, length) == 0)
+			return environment->get(environment->context, name, value, sizeof(value));
+		at += part;
+	}
+	return false;
+}
+
 void lc_apply_environment(const struct lc_container *container,
-			  const struct lc_environment *environment)
+			  const struct lc_environment *environment, const char *kept)
 {
 	bool has_path = false;
 	char directory[PATH_MAX];
@@ -136,7 +150,7 @@ void lc_apply_environment(const struct lc_container *container,
 	for (char **entry = container->environment; *entry != NULL; entry++) {
 		char *equals = strchr(*entry, '=');
 		*equals = '\0';
-		if (lc_image_may_set(*entry)) {
+		if (lc_image_may_set(*entry) && !is_kept(*entry, environment, kept)) {
 			has_path |= strcmp(*entry, "PATH") == 0;
 			environment->set(environment->context, *entry, equals + 1);
 		}

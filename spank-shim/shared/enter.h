@@ -30,9 +30,12 @@ struct lc_environment {
 /* That of the calling process. */
 extern const struct lc_environment lc_own_environment;
 
-/* Gives a process that has entered the environment of the image, on top of the user's own. */
+/*
+ * Gives a process that has entered the environment of the image, on top of the user's own. `kept`
+ * are variables that stay what they are, if they are set: NAME[,...], or NULL.
+ */
 void lc_apply_environment(const struct lc_container *container,
-			  const struct lc_environment *environment);
+			  const struct lc_environment *environment, const char *kept);
 
 /* Whether an image may say what this variable is. */
 bool lc_image_may_set(const char *name);

@@ -130,7 +130,7 @@ static void check_container(struct lc_container *container)
 	for (char **entry = container->environment; *entry != NULL; entry++, entries++)
 		INSIST(strchr(*entry, '=') > *entry);
 	INSIST(entries <= LC_FRAME_MAX / 2);
-	lc_apply_environment(container, &environment);
+	lc_apply_environment(container, &environment, "PATH,A");
 	lc_container_clear(container);
 }
 

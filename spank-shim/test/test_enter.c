@@ -6,15 +6,20 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Applies an image's environment to our own. */
-static void apply(const char *a, const char *b)
+/* Applies an image's environment to our own, but for variables that are kept. */
+static void apply_but(const char *kept, const char *a, const char *b)
 {
 	char first[64], second[64];
 	char *entries[] = {strcpy(first, a), strcpy(second, b), NULL};
 	struct lc_container container = {.environment = entries};
 
-	lc_apply_environment(&container, &lc_own_environment);
+	lc_apply_environment(&container, &lc_own_environment, kept);
 	CHECK(strcmp(first, a) == 0 && strcmp(second, b) == 0);
+}
+
+static void apply(const char *a, const char *b)
+{
+	apply_but(NULL, a, b);
 }
 
 static bool is(const char *name, const char *value)
@@ -51,6 +56,20 @@ static void test_environment(void)
 	apply("B=", "C=1");
 	CHECK(is("B", ""));
 	CHECK(is("TMPDIR", "/tmp"));
+}
+
+static void test_what_is_kept(void)
+{
+	setenv("MINE", "mine", 1);
+	setenv("MINE2", "", 1);
+	unsetenv("UNSET");
+	apply_but("MIN,MINE,UNSET", "MINE=image", "UNSET=image");
+	CHECK(is("MINE", "mine") && is("UNSET", "image"));
+	apply_but("A,MINE2", "MINE=image", "MINE2=image");
+	CHECK(is("MINE", "image") && is("MINE2", ""));
+	setenv("PATH", "/mine", 1);
+	apply_but("PATH", "PATH=/image", "C=1");
+	CHECK(is("PATH", "/mine:/usr/local/bin:/usr/bin:/bin"));
 }
 
 static void test_path(void)
@@ -93,6 +112,7 @@ int main(void)
 	test_a_step_starts_in_its_directory_or_not_at_all();
 	test_what_an_image_may_set();
 	test_environment();
+	test_what_is_kept();
 	test_path();
 	test_pwd();
 	return summary();

@@ -257,6 +257,37 @@ static void test_the_directory_is_shown_where_nothing_else_does(void)
 	shows("image=a", "/home/me/x", "/home", "/home/me", "");
 }
 
+static void test_a_home_that_is_not_wanted_is_not_shown(void)
+{
+	shows("image=a;home=no", "/home/me/x", "/home", "/home/me", "/home/me/x");
+	shows("image=a;home=no", "/home/me/x", "/home/me", "/home/me", "/home/me/x");
+	shows("image=a;home=no", "/home/me", "/home", "/home/me", "");
+	shows("image=a;home=no", "/home", "/home", "/home/me", "");
+	shows("image=a;home=no", "/s/w", "/s", "/home/me", "/s");
+	shows("image=a;home=/h", "/home/me/x", "/home", "/home/me", "");
+}
+
+static void test_home_and_variables(void)
+{
+	struct lc_request request = {0};
+	struct lc_error error;
+
+	CHECK(lc_request_set_home(&request, "~/other/", &words, &error) == 0);
+	CHECK(strcmp(request.texts[LC_HOME], "/home/me/other") == 0);
+	CHECK(lc_request_set_home(&request, "./h", &words, &error) == 0);
+	CHECK(strcmp(request.texts[LC_HOME], "/w/x/h") == 0);
+	CHECK(lc_request_set_home(&request, "$X/h", &words, &error) < 0);
+	CHECK(strstr(error.text, "only ~, $HOME") != NULL);
+	CHECK(lc_request_set_home(&request, "no", &words, &error) == 0);
+	CHECK(strcmp(request.texts[LC_HOME], "no") == 0);
+	CHECK(lc_request_add_variables(&request, "A,B", &error) == 0);
+	CHECK(lc_request_add_variables(&request, "C", &error) == 0);
+	CHECK(strcmp(request.texts[LC_ENV], "A,B,C") == 0);
+	CHECK(lc_request_add_variables(&request, "SLURM_X", &error) < 0);
+	CHECK(strstr(error.text, "no image may set") != NULL);
+	lc_request_clear(&request);
+}
+
 static void test_all_of_a_file_system_is_shown_where_that_does_no_harm(void)
 {
 	shows("image=a", "/s/w/x", "/s", "/home/me", "/s");
@@ -277,6 +308,8 @@ static void test_parse(void)
 	    "image=a;mount=/a%3Ab:/c:ro;mount=/%25%3B%20:/d:rw;root=1",
 	    "image=a;workdir=image",
 	    "image=a;cwd=/a;workdir=image",
+	    "image=a;cwd=/a;home=no;workdir=/b;env=A,_b2",
+	    "image=a;home=/h",
 	    "image=a;root=1;workdir=/a:%20b",
 	};
 	static const char *const bad[] = {
@@ -314,6 +347,17 @@ static void test_parse(void)
 	    "image=a;workdir",
 	    "image=a;workdir=a",
 	    "image=a;cwd=a",
+	    "image=a;home=/",
+	    "image=a;home=//",
+	    "image=a;home=yes",
+	    "image=a;home=no;home=no",
+	    "image=a;env=",
+	    "image=a;env=A,",
+	    "image=a;env=,A",
+	    "image=a;env=A=1",
+	    "image=a;env=1A",
+	    "image=a;env=A;env=A",
+	    "image=a;env=HOME",
 	    "image=a;cwd=/a/../b",
 	    "image=a;cwd=/a;cwd=/a",
 	    "image=a;workdir=/a;workdir=/a",
@@ -356,6 +400,8 @@ int main(void)
 	test_merge();
 	test_writable();
 	test_texts();
+	test_home_and_variables();
+	test_a_home_that_is_not_wanted_is_not_shown();
 	test_the_directory_is_shown_where_nothing_else_does();
 	test_all_of_a_file_system_is_shown_where_that_does_no_harm();
 	test_parse();

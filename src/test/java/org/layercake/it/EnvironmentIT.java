@@ -47,6 +47,48 @@ class EnvironmentIT {
   }
 
   @Test
+  void theUsersOwnValueWinsWhereSheSaysSo() {
+    String print = " sh -c 'echo $BOTH $FROM_IMAGE'";
+    String srun = "BOTH=user srun --ch-image=environment ";
+    assertEquals(
+        "user image", Cluster.as("alice", srun + "--ch-env=BOTH,FROM_IMAGE" + print).text());
+    assertEquals(
+        "user image", Cluster.as("alice", "export SLURM_CH_ENV=BOTH; " + srun + print).text());
+    assertEquals(
+        "user image",
+        Cluster.as("alice", srun + "--ch-env=BOTH --ch-env=PATH /bin/busybox" + print).text());
+    assertEquals("image image", Cluster.as("alice", srun + print).text());
+    Cluster.as("alice", srun + "--ch-env=HOME echo ran").refused(1, "\"HOME\"", "anyway");
+    Cluster.as("alice", srun + "--ch-env=A=1 echo ran").refused(1, "\"A=1\"");
+    Cluster.as("alice", "srun --ch-env=A echo ran").refused(1, "--ch-env needs an image");
+  }
+
+  @Test
+  void theHomeMayBeAnotherOrNone() {
+    String make = "mkdir -p /scratch/environment-home; touch /scratch/environment-home/other; ";
+    String srun = "srun --ch-image=environment ";
+    assertEquals(
+        "other",
+        Cluster.as("alice", make + srun + "--ch-home=/scratch/environment-home ls $HOME").text());
+    assertEquals(
+        "other",
+        Cluster.as("alice", "cd /scratch; " + srun + "--ch-home=environment-home ls $HOME").text());
+    Cluster.as("alice", "rm -r /scratch/environment-home").text();
+    assertEquals(
+        "none",
+        Cluster.as("alice", srun + "--ch-home=no --ch-workdir=/ sh -c 'test -e $HOME || echo none'")
+            .text());
+    Cluster.as("alice", srun + "--ch-home=no echo ran").refused(64, "\"/home/alice\"");
+    assertEquals(
+        "work",
+        Cluster.as(
+                "alice",
+                "mkdir -p work; cd work; " + srun + "--ch-home=no ls $HOME; cd; rmdir work")
+            .text());
+    Cluster.as("alice", srun + "--ch-home=/none echo ran").refused(66, "\"/none\"");
+  }
+
+  @Test
   void commandsAreFoundOnTheImagesPath() {
     assertEquals(
         "tool of the image", Cluster.as("alice", "srun --ch-image=environment tool").text());

@@ -219,7 +219,7 @@ public final class Container implements AutoCloseable {
     Holder process = null;
     try {
       refuseClosed();
-      String home = settings.mountHome() && user.home().startsWith("/") ? user.home() : null;
+      String home = user.home().startsWith("/") ? user.home() : null;
       process = Holder.start(settings, job, spec, keeper.root(this, mounted), home);
       running = process;
       keeper.complete(this, process);

@@ -44,7 +44,7 @@ public final class Holder implements AutoCloseable {
    * Starts a holder in the job's extern step and waits until its namespaces are complete.
    *
    * @param root where the image is mounted, or what the job has made of it
-   * @param home the user's home directory, or null when it is not to be mounted
+   * @param home the user's home directory, or null when it has none
    * @throws Abort as the holder program says it, {@link ExitCode#MISCONFIGURED} without {@code
    *     ch-run}
    */
@@ -122,7 +122,7 @@ public final class Holder implements AutoCloseable {
     String spool = settings.slurmSpoolDirectory().toString();
     add(command, "--site-mount", new Spec.Mount(spool, spool, Spec.Mount.Mode.RW));
     if (home != null) {
-      add(command, "--site-mount", new Spec.Mount(home, home, Spec.Mount.Mode.RW));
+      addHome(command, settings, spec, home);
     }
     settings.siteMounts().forEach(mount -> add(command, "--site-mount", mount));
     spec.mounts().forEach(mount -> add(command, "--mount", mount));
@@ -131,6 +131,14 @@ public final class Holder implements AutoCloseable {
       add(command, "--directory", new Spec.Mount(directory, directory, Spec.Mount.Mode.RW));
     }
     return command;
+  }
+
+  private static void addHome(List<String> command, JobSettings settings, Spec spec, String home) {
+    if (spec.home() == null && settings.mountHome()) {
+      add(command, "--site-mount", new Spec.Mount(home, home, Spec.Mount.Mode.RW));
+    } else if (spec.home() != null && !spec.home().equals(Spec.NO_HOME)) {
+      add(command, "--mount", new Spec.Mount(spec.home(), home, Spec.Mount.Mode.RW));
+    }
   }
 
   // Paths are any bytes but a JVM's program arguments are not: mounts travel as in a spec.

@@ -26,6 +26,7 @@ import org.layercake.store.StoreException;
  * @param writableBytes how much changes to the image's files may take; 0: none can be made, {@link
  *     #DEFAULT_BYTES}: what the node's memory is good for
  * @param directory to be shown where it is, unless something else is there; null for none
+ * @param home what is shown as the user's home, {@link #NO_HOME}, or null for the home itself
  */
 public record Spec(
     String text,
@@ -33,7 +34,11 @@ public record Spec(
     List<Mount> mounts,
     boolean root,
     long writableBytes,
-    String directory) {
+    String directory,
+    String home) {
+  /** Of {@link #home}: there is to be none. */
+  static final String NO_HOME = "no";
+
   static final long DEFAULT_BYTES = -1;
 
   private static final long MAX_WRITABLE_BYTES = 1L << 50;
@@ -42,7 +47,7 @@ public record Spec(
   private static final int MAX_IMAGE_BYTES = 512;
   private static final int MAX_PATH_BYTES = 4095;
   // The task's own business, which does not make another container.
-  private static final Set<String> STEP_KEYS = Set.of("workdir");
+  private static final Set<String> STEP_KEYS = Set.of("workdir", "env");
 
   /**
    * A bind mount; the paths are absolute and hold no {@code .} or {@code ..}.
@@ -83,6 +88,7 @@ public record Spec(
     boolean root = false;
     long writableBytes = 0;
     String directory = null;
+    String home = null;
     List<String> ofContainer = new ArrayList<>();
     Set<String> ofSteps = new HashSet<>();
     for (String item : text.split(";", -1)) {
@@ -124,13 +130,26 @@ public record Spec(
             throw refused(item, "every container has its own /");
           }
         }
+        case "home" -> {
+          if (home != null) {
+            throw refused(item, "given twice");
+          }
+          home = value.equals(NO_HOME) ? NO_HOME : path(item, decode(item, value));
+        }
         default -> throw refused(item, "no such key");
       }
       if (mounts.size() > MAX_MOUNTS) {
         throw refused(item, "more than " + MAX_MOUNTS + " mounts");
       }
     }
-    return new Spec(String.join(";", ofContainer), image, List.copyOf(mounts), root, writableBytes, directory);
+    return new Spec(
+        String.join(";", ofContainer),
+        image,
+        List.copyOf(mounts),
+        root,
+        writableBytes,
+        directory,
+        home);
   }
 
   private static long writableBytes(String item, String value) throws Abort {
@@ -157,7 +176,7 @@ public record Spec(
         Arrays.stream(text.split(";"))
             .filter(item -> !item.startsWith("cwd="))
             .collect(Collectors.joining(";"));
-    return new Spec(shorter, image, mounts, root, writableBytes, null);
+    return new Spec(shorter, image, mounts, root, writableBytes, null, home);
   }
 
   /**

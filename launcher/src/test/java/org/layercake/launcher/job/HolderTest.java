@@ -12,6 +12,8 @@ import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.layercake.launcher.node.Abort;
 import org.layercake.launcher.node.Await;
 import org.layercake.launcher.node.Libc;
@@ -85,6 +87,41 @@ class HolderTest extends NodeTestCase {
     String directory = " --directory /w%C3%A9:/w%C3%A9:rw";
     assertTrue(
         given.endsWith(" --mount /a%20b:/c%C3%A9:ro --mount /d:/e:rw" + directory + "\n"), given);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "true, '', --site-mount /home/m%E9:/home/m%E9:rw",
+    "false, '', ",
+    "true, ;home=no, ",
+    "true, ;home=/h%20x, --mount /h%20x:/home/m%E9:rw",
+    "false, ;home=/h, --mount /h:/home/m%E9:rw"
+  })
+  void theHomeIsTheSitesTheUsersChoiceOrNone(boolean mountHome, String item, String option)
+      throws Exception {
+    Path words = directory.resolve("words");
+    node.script(
+        node.library.resolve("holder"),
+        "echo \"$*\" >" + words + "; echo ready; read kept && exec sleep 1000");
+    JobSettings settings = node.settings();
+    JobSettings site =
+        new JobSettings(
+            settings.runDirectory(),
+            settings.libraryDirectory(),
+            settings.chRun(),
+            1,
+            1,
+            mountHome,
+            true,
+            List.of(),
+            1,
+            List.of(),
+            settings.slurmSpoolDirectory());
+    Spec spec = Spec.parse(NodeRig.SPEC + item);
+    Holder.start(site, JOB, spec, Path.of("/image"), "/home/m\u00e9").close();
+    String given = Files.readString(words);
+    assertEquals(option != null, given.contains("/home/m%E9"), given);
+    assertTrue(option == null || given.contains(" " + option), given);
   }
 
   @Test

@@ -39,7 +39,8 @@ public final class SpecFuzz {
             + spec.mounts().stream().map(m -> ";mount=" + m.text()).collect(Collectors.joining())
             + (spec.root() ? ";root=1" : "")
             + writable(spec.writableBytes())
-            + (spec.directory() == null ? "" : ";cwd=" + written(spec.directory()));
+            + (spec.directory() == null ? "" : ";cwd=" + written(spec.directory()))
+            + (spec.home() == null ? "" : ";home=" + written(spec.home()));
     Spec again = Spec.parse(written);
     assertTrue(
         again.equals(
@@ -49,7 +50,8 @@ public final class SpecFuzz {
                 spec.mounts(),
                 spec.root(),
                 spec.writableBytes(),
-                spec.directory())),
+                spec.directory(),
+                spec.home())),
         written);
   }
 

@@ -60,7 +60,17 @@ class SpecTest {
 
   private static JobSettings settings(boolean mountCwd, String siteMounts) throws Abort {
     Path none = Path.of("/none");
-    return new JobSettings(none, none, none, 1, 1, true, mountCwd, List.of(), 1, Spec.mounts(siteMounts), none);
+    return new JobSettings(
+        none, none, none, 1, 1, true, mountCwd, List.of(), 1, Spec.mounts(siteMounts), none);
+  }
+
+  @Test
+  void aHomeMakesAnotherContainerAndVariablesDoNot() throws Abort {
+    assertEquals("/h x", Spec.parse("image=a;home=/h%20x").home());
+    Spec spec = Spec.parse("image=a;home=no;env=A,B");
+    assertEquals("no", spec.home());
+    assertEquals("image=a;home=no", spec.text());
+    assertEquals(spec, Spec.parse("image=a;cwd=/w;home=no").withoutDirectory());
   }
 
   @Test
@@ -107,6 +117,9 @@ class SpecTest {
         "image=a;workdir=/a b",
         "workdir=/a",
         "image=a;cwd=a",
+        "image=a;home=yes",
+        "image=a;home=no;home=no",
+        "image=a;env=A;env=A",
         "image=a;cwd=/",
         "image=a;cwd=/a/..",
         "image=a;cwd=/a;cwd=/a",
