@@ -161,9 +161,9 @@ static const struct {
 static void forget_inherited_options(void)
 {
 	static const char *const variables[] = {INHERITED("ch_image"), INHERITED("ch_mount"),
-						INHERITED("ch_root"), INHERITED("ch_writable"),
+						INHERITED("ch_root"),  INHERITED("ch_writable"),
 						INHERITED("ch_batch"), INHERITED("ch_workdir"),
-						INHERITED("ch_home"), INHERITED("ch_env")};
+						INHERITED("ch_home"),  INHERITED("ch_env")};
 
 	for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
 		unsetenv(variables[i]);

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "request.h"
 #include "directory.h"
+#include "image.h"
 #include "shared/enter.h"
 
 #include <ctype.h>
@@ -29,35 +30,9 @@ void lc_request_clear(struct lc_request *request)
 	*request = (struct lc_request){0};
 }
 
-/* Form only; whether there is such an image is for the launcher to say. */
-static int check_image(const char *name, struct lc_error *error)
-{
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
-				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				      "0123456789._-+/:@";
-
-	if (name[0] == '\0' || strlen(name) > LC_IMAGE_MAX)
-		return lc_fail(error, EXIT_REQUEST,
-			       "cannot use \"%.80s\" as image: a name has 1 to %d characters", name,
-			       LC_IMAGE_MAX);
-	if (strstr(name, "://") != NULL) /* as in docker://; no name has two slashes together */
-		return lc_fail(
-		    error, EXIT_MISSING,
-		    "cannot find image \"%s\": not in the store, where jobs get theirs "
-		    "from (push it there once: layercake push %s; then run it by the name "
-		    "that this prints)",
-		    name, name);
-	if (name[strspn(name, allowed)] != '\0')
-		return lc_fail(error, EXIT_REQUEST,
-			       "cannot use \"%s\" as image: \"%.1s\" is not allowed in a name "
-			       "(names look like deb:12 or site/deb:12)",
-			       name, name + strspn(name, allowed));
-	return 0;
-}
-
 int lc_request_set_image(struct lc_request *request, const char *name, struct lc_error *error)
 {
-	if (check_image(name, error) < 0)
+	if (lc_check_image(name, error) < 0)
 		return -1;
 	char *copy = strdup(name);
 	if (copy == NULL)

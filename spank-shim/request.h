@@ -14,7 +14,6 @@
 #include <stdint.h>
 
 enum {
-	LC_IMAGE_MAX = 512,
 	LC_MOUNTS_MAX = 64,
 	LC_VARIABLE_MAX = 255,
 };

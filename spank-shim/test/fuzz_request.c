@@ -75,8 +75,8 @@ static void check_request(const struct lc_request *request)
 
 static void check_refusal(int result, const struct lc_error *error)
 {
-	INSIST(result == 0 || (error->code == EXIT_REQUEST && error->text[0] != '\0' &&
-			       strchr(error->text, '\n') == NULL));
+	INSIST(result == 0 || ((error->code == EXIT_REQUEST || error->code == EXIT_MISSING) &&
+			       error->text[0] != '\0' && strchr(error->text, '\n') == NULL));
 }
 
 static const struct lc_words words = {"/home/me", "/w", "/submit", "me"};

@@ -1,3 +1,4 @@
+#include "image.h"
 #include "request.h"
 #include "shared/test/check.h"
 

@@ -56,6 +56,14 @@ class StepIT {
   }
 
   @Test
+  void whatMustBePushedFirstIsRefusedBeforeSubmissionWithTheLineToType() {
+    Cluster.as("alice", "srun --ch-image=./x.sqsh echo ran")
+        .refused(1, "layercake push ./x.sqsh x, then --ch-image=x");
+    Cluster.as("alice", "SLURM_CH_IMAGE=nvcr.io/a/b:c srun echo ran")
+        .refused(1, "layercake push docker://nvcr.io/a/b:c b:c, then --ch-image=b:c");
+  }
+
+  @Test
   void stdinStdoutAndStderrArePassedThrough() {
     Cluster.Result result =
         Cluster.as("alice", "seq 100000 | srun --ch-image=step sh -c 'cat; echo oops >&2'");
