@@ -82,7 +82,9 @@ class HolderTest extends NodeTestCase {
     String given = Files.readString(words);
     String spool = node.settings().slurmSpoolDirectory().toString();
     assertTrue(given.contains("--job 42 --uid 65534 "), given);
-    assertTrue(given.contains(" --root --site-mount " + spool + ":" + spool + ":rw "), given);
+    assertTrue(given.contains(" --root "), given);
+    assertTrue(
+        given.contains(" --scratch /run --site-mount " + spool + ":" + spool + ":rw "), given);
     assertTrue(given.contains(" --site-mount /home/m%E9:/home/m%E9:rw "), given);
     String directory = " --directory /w%C3%A9:/w%C3%A9:rw";
     assertTrue(
