@@ -239,8 +239,10 @@ _Noreturn static void run_ch_run(const struct plan *plan, int pause)
 	argv[n++] = text("--no-passwd");
 	if (plan->writable)
 		argv[n++] = text("--write");
-	argv[n++] = text("--bind=%s/passwd:/etc/passwd", stage);
-	argv[n++] = text("--bind=%s/group:/etc/group", stage);
+	if (!plan->writable) { /* else they are in the image, where programs may replace them */
+		argv[n++] = text("--bind=%s/passwd:/etc/passwd", stage);
+		argv[n++] = text("--bind=%s/group:/etc/group", stage);
+	}
 	for (size_t i = 0; i < plan->bind_count; i++)
 		if (plan->binds[i].fd >= 0)
 			argv[n++] = text("--bind=%s/binds/%zu:%s", stage, i, plan->binds[i].inside);

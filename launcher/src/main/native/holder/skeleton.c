@@ -50,26 +50,59 @@ void give_to(const struct user *user, const char *path)
 		    strerror(errno));
 }
 
-static void add_beside(const struct skeleton *skeleton, const char *path, bool is_dir, mode_t mode)
+/* --- beside the image --- */
+
+/* Names a path there, and makes the directories above it. */
+static void make_way(const struct skeleton *skeleton, const char *path, char made[PATH_MAX + 8])
 {
-	char made[PATH_MAX + 8] = "skel";
 	struct stat status;
 
 	for (const char *end = strchr(path + 1, '/'); end != NULL; end = strchr(end + 1, '/')) {
-		snprintf(made, sizeof(made), "skel%.*s", (int)(end - path), path);
+		snprintf(made, PATH_MAX + 8, "skel%.*s", (int)(end - path), path);
 		bool in_image =
 		    fstatat(skeleton->image, made + 5, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
 		    S_ISDIR(status.st_mode);
 		make_dir(made, in_image ? status.st_mode & 01777 : 0755);
 		give_to(skeleton->user, made);
 	}
-	snprintf(made, sizeof(made), "skel%s", path);
+	snprintf(made, PATH_MAX + 8, "skel%s", path);
+}
+
+static void add_beside(const struct skeleton *skeleton, const char *path, bool is_dir, mode_t mode)
+{
+	char made[PATH_MAX + 8];
+
+	make_way(skeleton, path, made);
 	if (is_dir)
 		make_dir(made, mode);
 	else
 		make_file(made, mode);
 	give_to(skeleton->user, made);
 }
+
+static void add_file_beside(const struct skeleton *skeleton, const char *path, const char *bytes,
+			    size_t size)
+{
+	char made[PATH_MAX + 8];
+
+	add_beside(skeleton, path, false, 0644);
+	snprintf(made, sizeof(made), "skel%s", path);
+	int fd = open(made, O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 || write(fd, bytes, size) != (ssize_t)size || close(fd) < 0)
+		die(EXIT_INTERNAL, "cannot write \"%s\": %s", made, strerror(errno));
+}
+
+static void add_link_beside(const struct skeleton *skeleton, const char *path, const char *target)
+{
+	char made[PATH_MAX + 8];
+
+	make_way(skeleton, path, made);
+	if (symlink(target, made) < 0)
+		die(EXIT_INTERNAL, "cannot create \"%s\": %s", made, strerror(errno));
+	give_to(skeleton->user, made);
+}
+
+/* --- within the image --- */
 
 /* Makes one name there what it has to be; returns a descriptor of it, or -1. */
 static int make_at(int directory, const char *name, bool is_dir, mode_t mode)
@@ -89,29 +122,76 @@ static int make_at(int directory, const char *name, bool is_dir, mode_t mode)
 	return -1;
 }
 
-void make_in_tree(int tree, const struct user *user, const char *path, bool is_dir, mode_t mode)
+_Noreturn static void die_within(const char *path)
 {
-	char name[NAME_MAX + 1];
+	die(errno == ENOSPC || errno == EDQUOT ? EXIT_FULL : EXIT_INTERNAL,
+	    "cannot make \"%s\" in the container: %s", path, strerror(errno));
+}
+
+/* The directory of a path, which is made where it is missing, and the name in it; -1 with errno. */
+static int open_way(int tree, const char *path, char name[NAME_MAX + 1])
+{
 	int at = openat(tree, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-	borrow_identity(user);
-	while (at >= 0 && *path != '\0') {
-		size_t length = strcspn(++path, "/");
-		bool is_last = path[length] == '\0';
-		snprintf(name, sizeof(name), "%.*s", (int)length, path);
-		int next = make_at(at, name, is_dir || !is_last, is_last ? mode : 0755);
+	for (const char *end = path; at >= 0;) {
+		path = end + 1;
+		end = path + strcspn(path, "/");
+		snprintf(name, NAME_MAX + 1, "%.*s", (int)(end - path), path);
+		if (*end == '\0')
+			break;
+		int next = make_at(at, name, true, 0755);
 		int error = errno;
 		close(at);
 		errno = error;
 		at = next;
-		path += length;
 	}
-	return_identity();
-	if (at < 0)
-		die(errno == ENOSPC || errno == EDQUOT ? EXIT_FULL : EXIT_INTERNAL,
-		    "cannot make a place for a mount: \"%s\": %s", name, strerror(errno));
-	close(at);
+	return at;
 }
+
+void make_in_tree(int tree, const struct user *user, const char *path, bool is_dir, mode_t mode)
+{
+	char name[NAME_MAX + 1];
+
+	borrow_identity(user);
+	int directory = open_way(tree, path, name);
+	int made = directory < 0 ? -1 : make_at(directory, name, is_dir, mode);
+	if (made < 0)
+		die_within(path);
+	close(made);
+	close(directory);
+	return_identity();
+}
+
+/* At once, as programs do it that may be at work there: either is there, the old or the new. */
+static void replace_within(const struct skeleton *skeleton, const char *path, const char *bytes,
+			   size_t size, const char *target)
+{
+	char name[NAME_MAX + 1], made[32];
+
+	snprintf(made, sizeof(made), ".layercake.%d", (int)getpid());
+	borrow_identity(skeleton->user);
+	int directory = open_way(skeleton->image, path, name);
+	if (directory < 0)
+		die_within(path);
+	if (target != NULL) {
+		if (symlinkat(target, directory, made) < 0)
+			die_within(path);
+	} else {
+		int fd = openat(directory, made, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+		if (fd < 0 || write(fd, bytes, size) != (ssize_t)size || close(fd) < 0)
+			die_within(path);
+	}
+	if (renameat(directory, made, directory, name) < 0) {
+		int error = errno;
+		unlinkat(directory, made, 0);
+		errno = error;
+		die_within(path);
+	}
+	close(directory);
+	return_identity();
+}
+
+/* --- either --- */
 
 bool add_to_skeleton(const struct skeleton *skeleton, const char *path, bool is_dir, mode_t mode)
 {
@@ -119,6 +199,24 @@ bool add_to_skeleton(const struct skeleton *skeleton, const char *path, bool is_
 		make_in_tree(skeleton->image, skeleton->user, path, is_dir, mode);
 	else
 		add_beside(skeleton, path, is_dir, mode);
+	return !skeleton->writable;
+}
+
+bool add_file(const struct skeleton *skeleton, const char *path, const char *bytes, size_t size)
+{
+	if (skeleton->writable)
+		replace_within(skeleton, path, bytes, size, NULL);
+	else
+		add_file_beside(skeleton, path, bytes, size);
+	return !skeleton->writable;
+}
+
+bool add_link(const struct skeleton *skeleton, const char *path, const char *target)
+{
+	if (skeleton->writable)
+		replace_within(skeleton, path, NULL, 0, target);
+	else
+		add_link_beside(skeleton, path, target);
 	return !skeleton->writable;
 }
 

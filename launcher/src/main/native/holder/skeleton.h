@@ -8,6 +8,7 @@
 #include "user.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 void make_dir(const char *path, mode_t mode);
@@ -34,5 +35,11 @@ bool add_skeleton(const struct skeleton *skeleton);
  * is beside the image.
  */
 bool add_to_skeleton(const struct skeleton *skeleton, const char *path, bool is_dir, mode_t mode);
+/*
+ * Add a file or a link in place of what is there. No part of the path is a link, unless a task of
+ * the user is changing the image at this moment. Return whether they are beside the image.
+ */
+bool add_file(const struct skeleton *skeleton, const char *path, const char *bytes, size_t size);
+bool add_link(const struct skeleton *skeleton, const char *path, const char *target);
 
 #endif

@@ -13,6 +13,7 @@
  */
 #define _GNU_SOURCE
 #include "stage.h"
+#include "accounts.h"
 #include "common/die.h"
 #include "mounts.h"
 #include "skeleton.h"
@@ -403,12 +404,11 @@ void stage_container(struct plan *plan, int image_mount)
 	make_scratch(plan);
 	open_sources(plan);
 	struct skeleton skeleton = {image, plan->writable, &plan->user};
+	add_accounts(&skeleton, plan->root_inside);
 	bool beside = add_skeleton(&skeleton);
 	beside |= prepare_destinations(plan, &skeleton);
 	close(image);
 	bind_sources(plan);
-	write_passwd(&plan->user, "passwd");
-	write_group(&plan->user, "group");
 	mount_root(beside);
 	if (chdir("/") < 0)
 		die(EXIT_INTERNAL, "cannot leave \"%s\": %s", plan->stage, strerror(errno));

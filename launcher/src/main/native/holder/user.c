@@ -6,7 +6,6 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <pwd.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -81,45 +80,4 @@ void become_user(const struct user *user)
 	if (getresuid(&real, &effective, &saved) < 0 || real != user->uid ||
 	    effective != user->uid || saved != user->uid || setuid(0) == 0)
 		die(EXIT_INTERNAL, "cannot become %s: root came back", user->name);
-}
-
-static FILE *create_file(const char *path)
-{
-	FILE *file = fopen(path, "wxe");
-
-	if (file == NULL)
-		die(EXIT_INTERNAL, "cannot create \"%s\": %s", path, strerror(errno));
-	return file;
-}
-
-static void close_file(FILE *file, const char *path)
-{
-	if (ferror(file) || fclose(file) != 0)
-		die(EXIT_INTERNAL, "cannot write \"%s\": %s", path, strerror(errno));
-}
-
-void write_passwd(const struct user *user, const char *path)
-{
-	FILE *file = create_file(path);
-
-	fprintf(file, "root:x:0:0:root:/root:/bin/sh\n");
-	fprintf(file, "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n");
-	fprintf(file, "%s:x:%u:%u::%s:%s\n", user->name, user->uid, user->gid, user->home,
-		user->shell);
-	close_file(file, path);
-}
-
-void write_group(const struct user *user, const char *path)
-{
-	FILE *file = create_file(path);
-
-	fprintf(file, "root:x:0:\n");
-	for (int i = 0; i < user->group_count; i++) {
-		struct group *group = getgrgid(user->groups[i]);
-		if (group != NULL && group->gr_gid != 0)
-			fprintf(file, "%s:x:%u:%s\n", group->gr_name, group->gr_gid,
-				group->gr_gid == user->gid ? "" : user->name);
-	}
-	fprintf(file, "nogroup:x:65534:\n");
-	close_file(file, path);
 }

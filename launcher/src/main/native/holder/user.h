@@ -21,8 +21,5 @@ void borrow_identity(const struct user *user);
 void return_identity(void);
 /* For good. */
 void become_user(const struct user *user);
-/* What the container is to have as /etc/passwd and /etc/group. */
-void write_passwd(const struct user *user, const char *path);
-void write_group(const struct user *user, const char *path);
 
 #endif

@@ -81,7 +81,7 @@ serve() {
 		2>"$work/$1.err" &
 	server=$!
 	for _ in $(seq 100); do
-		if grep -q mounted "$work/$1.said"; then
+		if grep -qs mounted "$work/$1.said"; then
 			return
 		fi
 		sleep 0.05
@@ -124,6 +124,67 @@ make_images() {
 	bare_server=$server
 
 	serve bare alices --owner 2001:2001
+
+	# Files of users and groups that are no good.
+	root="$work/src/odd"
+	mkdir -p "$root"/{bin,etc,usr/lib}
+	cp /bin/busybox "$root/bin/"
+	ln -s busybox "$root/bin/cat"
+	ln -s busybox "$root/bin/sh"
+	ln -s ../usr/lib/passwd "$root/etc/passwd"
+	{
+		seq 3000 65000 | sed 's/.*/u&:x:&:1::\/:/'
+		yes '# a comment' | head -n 10000
+		echo 'late:x:7:7::/:'
+	} >"$root/usr/lib/passwd"
+	mkfifo "$root/etc/group"
+	make_image odd
+
+	# A distribution's.
+	root="$work/src/known"
+	mkdir -p "$root"/{bin,dev,proc,sys,tmp,root,etc/apt/apt.conf.d,usr/share/zoneinfo/Test}
+	cp /bin/busybox "$root/bin/"
+	for tool in sh cat chown date grep id ls mknod readlink stat touch zsh; do
+		ln -s busybox "$root/bin/$tool"
+	done
+	rm "$root/bin/zsh"
+	cp /bin/busybox "$root/bin/zsh"
+	touch "$root"/etc/{hosts,resolv.conf} "$root/usr/share/zoneinfo/Test/Zone"
+	ln -s /usr/share/zoneinfo/Etc/UTC "$root/etc/localtime"
+	echo Etc/UTC >"$root/etc/timezone"
+	cat >"$root/etc/passwd" <<-END
+		root:*:0:0:root:/root:/bin/ash
+		daemon:*:1:1:daemon:/usr/sbin:/usr/sbin/nologin
+		_apt:*:42:65534::/nonexistent:/usr/sbin/nologin
+		alice:*:7:7::/:/bin/false
+		image:*:2001:2001::/:/bin/false
+		root:*:9:9::/:/bin/false
+		+::::::
+		-alice::::::
+		:*:1:1::/:
+		few:*:1:1
+		many:*:1:1::/:/bin/sh:
+		word:*:one:1::/:
+		huge:*:4294967295:1::/:
+		zero:*:00:1::/:
+		space:*: 8:1::/:
+		sign:*:+8:1::/:
+		bell:*:1:1:$(printf '\a'):/:
+		long:*:1:1:$(head -c 4096 /dev/zero | tr '\0' x):/:
+		operator:*:37:37:Größe:/root:/bin/sh
+	END
+	printf 'cut:*:8:8::/:' >>"$root/etc/passwd"
+	cat >"$root/etc/group" <<-END
+		root:*:0:
+		www-data:*:33:
+		users:*:2001:daemon
+		proj:*:50:daemon
+		ssl-cert:*:2100:daemon
+		nogroup:*:65534:
+		few:*
+	END
+	make_image known
+	serve known known-alices --owner 2001:2001
 
 	# Nothing at all.
 	mkdir -p "$work/src/empty"
@@ -196,7 +257,7 @@ test_plain_container() {
 	is "plain container" ready "$said"
 	is "uid" 2001 "$(inside alice id -u)"
 	has "name" "uid=2001(alice) gid=2001(alice)" "$(inside alice id)"
-	has "passwd" "alice:x:2001:2001::$work/home/alice:/bin/zsh" "$(inside alice cat /etc/passwd)"
+	has "passwd" "alice:x:2001:2001::$work/home/alice:/bin/sh" "$(inside alice cat /etc/passwd)"
 	has "group" "proj:x:2100:alice" "$(inside alice cat /etc/group)"
 	has "holder has no capability" "CapEff:	0000000000000000" "$(cat /proc/$holder/status)"
 	has "holder has no_new_privs" "NoNewPrivs:	1" "$(cat /proc/$holder/status)"
@@ -357,14 +418,24 @@ test_own_files() {
 	done
 }
 
-test_writable() {
+# mount_changed IMAGE: as the launcher mounts one of alice's that her job may change
+mount_changed() {
 	local layer="$work/layer"
 	mkdir -p "$layer" "$work/images/changed"
 	mount -t tmpfs -o size=4m none "$layer"
 	install -d -o alice -g alice "$layer/upper"
 	mkdir "$layer/work"
-	mount -t overlay -o "lowerdir=$work/images/alices,upperdir=$layer/upper,workdir=$layer/work" \
+	mount -t overlay -o "lowerdir=$work/images/$1,upperdir=$layer/upper,workdir=$layer/work" \
 		overlay "$work/images/changed"
+}
+
+unmount_changed() {
+	umount -l "$work/images/changed" "$work/layer"
+	rmdir "$work/images/changed"
+}
+
+test_writable() {
+	mount_changed alices
 	hold alice changed --writable --mount "$work/proj:/closed/new:ro" --mount "$work/proj:/sys:ro"
 	is "a writable image" ready "$said"
 	is "… has mount points made in it" ours "$(inside alice cat /closed/new/file)"
@@ -388,8 +459,82 @@ test_writable() {
 	is "a link that leads out" ready "$said"
 	is "… made nothing outside" "$work/bobs/file" "$(echo "$work"/bobs/*)"
 	end
-	umount -l "$work/images/changed" "$layer"
-	rmdir "$work/images/changed"
+	unmount_changed
+}
+
+test_accounts() {
+	local users
+	hold alice known
+	is "an image with users of its own" ready "$said"
+	users='root:*:0:0:root:/root:/bin/ash
+daemon:*:1:1:daemon:/usr/sbin:/usr/sbin/nologin
+_apt:*:42:65534::/nonexistent:/usr/sbin/nologin
+root:*:9:9::/:/bin/false
+operator:*:37:37:Größe:/root:/bin/sh
+nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin'
+	is "passwd: the image's, without what is no line or not the user" \
+		"$users
+alice:x:2001:2001::$work/home/alice:/bin/zsh" "$(inside alice cat /etc/passwd)"
+	is "group: the image's, with the user's own" 'root:*:0:
+www-data:*:33:
+ssl-cert:*:2100:daemon
+nogroup:*:65534:
+alice:x:2001:
+proj:x:2100:alice' "$(inside alice cat /etc/group)"
+	end
+	hold alice known --root
+	is "passwd with root inside: root is the user" "root:x:0:0:root:$work/home/alice:/bin/zsh
+$(grep -v '^root:' <<<"$users")
+alice:x:2001:2001::$work/home/alice:/bin/zsh" "$(inside alice cat /etc/passwd)"
+	has "… also for programs" "uid=0(root) gid=0(root)" "$(inside alice id)"
+	end
+	hold alice odd
+	is "users in a link and in two MB, groups in a FIFO" ready "$said"
+	is "… the first is there" u3000:x:3000:1::/: "$(inside alice cat /etc/passwd | head -n 1)"
+	is "… what is behind 1 MiB is not" "" "$(inside alice cat /etc/passwd | grep late)"
+	is "… no line is cut" 0 "$(inside alice cat /etc/passwd | grep -cv '.*:.*:.*:.*:.*:.*:')"
+	is "… the user is there" "alice:x:2001:2001::$work/home/alice:/bin/sh" \
+		"$(inside alice cat /etc/passwd | tail -n 1)"
+	is "… and the groups" "root nogroup alice proj " \
+		"$(inside alice cat /etc/group | sed 's/:.*//' | tr '\n' ' ')"
+	end
+}
+
+test_groups() {
+	chmod 2770 "$work/proj"
+	hold alice full --mount "$work/proj:/data:rw"
+	inside alice touch /data/shared
+	is "a setgid directory gives its group" "alice:proj" "$(stat -c %U:%G "$work/proj/shared")"
+	is "… which is known by name" proj:x:2100:alice "$(inside alice grep ^proj: /etc/group)"
+	end
+	rm "$work/proj/shared"
+	chmod 770 "$work/proj"
+}
+
+test_writable_accounts() {
+	mount_changed known-alices
+	hold alice changed --writable --root
+	is "a writable image with users" ready "$said"
+	is "… knows the user" "root:x:0:0:root:$work/home/alice:/bin/zsh" \
+		"$(inside alice cat /etc/passwd | head -n 1)"
+	is "… as whose own file" alice:alice:644 "$(stat -c %U:%G:%a "$work/images/changed/etc/passwd")"
+	is "… lets programs replace the file" "" "$(inside alice sh -c '{ cat /etc/passwd
+		echo carol:x:9:9::/:; } >/etc/passwd.new && busybox mv /etc/passwd.new /etc/passwd')"
+	end
+	hold alice changed --writable --root
+	is "… keeps what they have made of it" "alice:x:2001:2001::$work/home/alice:/bin/zsh
+carol:x:9:9::/:" "$(inside alice cat /etc/passwd | tail -n 2)"
+	end
+	rm "$work/images/changed/etc/passwd"
+	ln -s "$work/passwd" "$work/images/changed/etc/passwd"
+	ln -sf "$work/bobs/group" "$work/images/changed/etc/group"
+	hold alice changed --writable
+	is "links that lead out, made by a task" "root nobody alice " \
+		"$(inside alice cat /etc/passwd | sed 's/:.*//' | tr '\n' ' ')"
+	is "… made nothing outside" "$work/bobs/file" "$(echo "$work"/bobs/*)"
+	is "… nothing is left over" "" "$(find "$work/images/changed" -name '.layercake*')"
+	end
+	unmount_changed
 }
 
 test_scratch() {
@@ -489,6 +634,9 @@ test_own_files
 test_writable
 test_scratch
 test_root_inside
+test_accounts
+test_groups
+test_writable_accounts
 test_refusals
 test_dead_server
 umount -l "$work"/images/*

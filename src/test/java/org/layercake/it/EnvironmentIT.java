@@ -29,6 +29,9 @@ class EnvironmentIT {
         mkdir "$d/opt/tool"
         printf '#!/bin/sh\\necho tool of the image\\n' >"$d/opt/tool/tool"
         chmod 755 "$d/opt/tool/tool"
+        echo 'www-data:x:33:33::/var/www:/bin/false' >"$d/etc/passwd"
+        echo 'alice:x:7:7::/:/bin/false' >>"$d/etc/passwd"
+        echo 'www-data:x:33:' >"$d/etc/group"
         """);
   }
 
@@ -187,10 +190,22 @@ class EnvironmentIT {
   }
 
   @Test
-  void theUserIsKnownByNameWithHomeAndShell() {
+  void theUserIsKnownByNameWithHomeAndAShellThatIsThere() {
     String entry =
         Cluster.as("alice", "srun --ch-image=environment grep ^alice: /etc/passwd").text();
-    assertEquals(Cluster.as("alice", "getent passwd alice").text(), entry);
+    String host = Cluster.as("alice", "getent passwd alice").text();
+    assertTrue(host.endsWith(":/bin/bash"), host);
+    assertEquals(host.replace("/bin/bash", "/bin/sh"), entry);
+  }
+
+  @Test
+  void theImagesUsersAndGroupsAreKnown() {
+    assertEquals(
+        List.of("www-data:x:33:33::/var/www:/bin/false", "www-data:x:33:"),
+        Cluster.as(
+                "alice",
+                "srun --ch-image=environment sh -c 'grep -h ^www-data /etc/passwd /etc/group'")
+            .lines());
   }
 
   @Test
