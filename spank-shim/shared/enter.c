@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "enter.h"
+#include "pretend.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -21,7 +22,7 @@ int lc_enter(const struct lc_container *container, struct lc_error *error)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return lc_fail(error, EXIT_INTERNAL, "cannot set no_new_privs: %s",
 			       strerror(errno));
-	return 0;
+	return getuid() == 0 ? lc_pretend_root(error) : 0;
 }
 
 int lc_start_in(const char *directory, struct lc_error *error)

@@ -10,8 +10,9 @@
 
 /*
  * Joins the container. The calling process must be single-threaded and have become the user, groups
- * included. It is then in the container's "/"; no_new_privs is set. After a failure the process is
- * in no defined place and must exit.
+ * included. It is then in the container's "/"; no_new_privs is set. Who is root inside has changes
+ * of ids and owners answered from then on, pretend.h. After a failure the process is in no defined
+ * place and must exit.
  */
 int lc_enter(const struct lc_container *container, struct lc_error *error);
 

@@ -518,7 +518,7 @@ test_writable_accounts() {
 	is "… knows the user" "root:x:0:0:root:$work/home/alice:/bin/zsh" \
 		"$(inside alice cat /etc/passwd | head -n 1)"
 	is "… as whose own file" alice:alice:644 "$(stat -c %U:%G:%a "$work/images/changed/etc/passwd")"
-	is "… lets programs replace the file" "" "$(inside alice sh -c '{ cat /etc/passwd
+	is "… lets programs replace the file" "" "$(rooted alice sh -c '{ cat /etc/passwd
 		echo carol:x:9:9::/:; } >/etc/passwd.new && busybox mv /etc/passwd.new /etc/passwd')"
 	end
 	hold alice changed --writable --root
@@ -535,6 +535,29 @@ carol:x:9:9::/:" "$(inside alice cat /etc/passwd | tail -n 2)"
 	is "… nothing is left over" "" "$(find "$work/images/changed" -name '.layercake*')"
 	end
 	unmount_changed
+}
+
+# rooted USER COMMAND…: a command as a task runs it in the last container, not as nsenter would
+rooted() { as "$1" "$build/test/enter" "$holder" "${@:2}" 2>&1; }
+
+test_pretending() {
+	local home="$work/home/alice"
+	local -a mount=(--site-mount "$home:$home:rw")
+	hold alice known --root "${mount[@]}"
+	has "root inside has a filter" "Seccomp:	2" "$(rooted alice cat /proc/self/status)"
+	has "… and no_new_privs" "NoNewPrivs:	1" "$(rooted alice cat /proc/self/status)"
+	is "root inside changes owners" "" "$(rooted alice touch "$home/x")$(rooted alice chown 33:33 "$home/x")"
+	is "… which stay the user's" alice:alice "$(stat -c %U:%G "$home/x")"
+	is "root inside makes devices" "" "$(rooted alice mknod "$home/null" c 1 3)"
+	is "… which are not there" gone "$(test -e "$home/null" || echo gone)"
+	is "root inside makes FIFOs" "fifo" "$(rooted alice mknod "$home/fifo" p; stat -c %F "$home/fifo")"
+	end
+	hold alice known "${mount[@]}"
+	has "the user inside has no filter" "Seccomp:	0" "$(rooted alice cat /proc/self/status)"
+	has "… so owners are not changed" "Invalid argument" "$(rooted alice chown 33:33 "$home/x")"
+	has "… nor devices made" "Operation not permitted" "$(rooted alice mknod "$home/null" c 1 3)"
+	end
+	rm "$home/x" "$home/fifo"
 }
 
 test_scratch() {
@@ -637,6 +660,7 @@ test_root_inside
 test_accounts
 test_groups
 test_writable_accounts
+test_pretending
 test_refusals
 test_dead_server
 umount -l "$work"/images/*

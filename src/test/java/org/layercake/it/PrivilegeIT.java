@@ -17,7 +17,7 @@ class PrivilegeIT {
     Images.busybox(
         "alice",
         "privilege",
-        "mkdir $d/setuid; cp $d/bin/busybox $d/setuid/grep; chmod 4755 $d/setuid/grep");
+        "mkdir $d/setuid; cp $d/bin/busybox $d/setuid/grep; chmod 4755 $d/setuid/grep; for a in chown chmod mknod tr tail; do ln -s busybox $d/bin/$a; done");
     Images.busybox("bob", "intruder", "");
   }
 
@@ -65,6 +65,31 @@ class PrivilegeIT {
                     + " touch $HOME/by-root'; stat -c %U $HOME/by-root")
             .text();
     assertEquals("0\nalice", out);
+  }
+
+  @Test
+  void rootInsideIsToldThatOwnersAndIdsChangeAndNothingDoes() {
+    String script =
+        """
+        grep -E "^(NoNewPrivs|Seccomp):" /proc/self/status | tr -s "\\t\\n" "  "; echo
+        touch $HOME/mine; chown 1:1 $HOME/mine /scratch/bobs; mknod $HOME/disk b 8 0
+        chmod 777 /scratch/bobs; cat /scratch/bobs; echo x >>/scratch/bobs; test -e $HOME/disk
+        echo $?
+        """;
+    Cluster.as("bob", "echo secret >/scratch/bobs; chmod 600 /scratch/bobs").text();
+    Cluster.Result root =
+        Cluster.as(
+            "alice",
+            "srun --ch-root --ch-mount=/scratch --ch-image=privilege sh -c '" + script + "'");
+    assertEquals(List.of("NoNewPrivs: 1 Seccomp: 2 ", "1"), root.lines(), root.toString());
+    assertEquals("alice", Cluster.as("alice", "stat -c %U $HOME/mine").text());
+    assertEquals(
+        "bob 600 secret",
+        Cluster.as("bob", "echo $(stat -c '%U %a' /scratch/bobs; cat /scratch/bobs)").text());
+    assertEquals(
+        Cluster.as("alice", "srun grep Seccomp: /proc/self/status").text(),
+        srun("grep Seccomp: /proc/self/status").text());
+    Cluster.as("bob", "rm /scratch/bobs").text();
   }
 
   @Test

@@ -56,6 +56,19 @@ class SshIT {
   }
 
   @Test
+  void aSessionWithRootInsideHasTheUsersHome() {
+    List<String> lines =
+        salloc(
+                "-w n1 --ch-root --ch-image=ssh",
+                "ssh n1 'id -u; pwd; echo $HOME ~root $SHELL; grep Seccomp: /proc/self/status'")
+            .lines();
+    assertEquals("0", lines.get(0), lines.toString());
+    assertEquals("/home/alice", lines.get(1));
+    assertEquals("/home/alice /home/alice /bin/sh", lines.get(2));
+    assertEquals("Seccomp:\t2", lines.get(3));
+  }
+
+  @Test
   void theExitCodeIsTheCommandsAndStderrIsItsOwn() {
     Cluster.Result result = salloc("-w n1 --ch-image=ssh", "ssh n1 'echo oops >&2; exit 42'");
     assertEquals(42, result.exit());
