@@ -94,22 +94,47 @@ static bool path_has(const char *path, const char *directory)
 	}
 }
 
-/* An image that says nothing has its programs where every distribution has them. */
+/*
+ * An image that says nothing has its programs where every distribution has them; those of root are
+ * apart in some, and package managers want them on the path.
+ */
 static void complete_path(const struct lc_environment *environment)
 {
-	static const char *const usual[] = {"/usr/local/bin", "/usr/bin", "/bin"};
+	static const char *const usual[] = {"/usr/local/bin",  "/usr/bin",  "/bin",
+					    "/usr/local/sbin", "/usr/sbin", "/sbin"};
+	const size_t count = getuid() == 0 ? 6 : 3;
 	char path[32768];
 	size_t used;
 
 	if (!environment->get(environment->context, "PATH", path, sizeof(path)))
 		path[0] = '\0';
-	for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++) {
+	for (size_t i = 0; i < count; i++) {
 		used = strlen(path);
 		if (!path_has(path, usual[i]) && used + strlen(usual[i]) + 2 < sizeof(path))
 			snprintf(path + used, sizeof(path) - used, "%s%s", used > 0 ? ":" : "",
 				 usual[i]);
 	}
 	environment->set(environment->context, "PATH", path);
+}
+
+/* What says where something is that may not be inside. */
+static void correct_places(const struct lc_environment *environment)
+{
+	static const char *const directories[] = {"TMPDIR", "XDG_RUNTIME_DIR"};
+	char path[PATH_MAX];
+	struct stat status;
+
+	for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]); i++)
+		if (environment->get(environment->context, directories[i], path, sizeof(path)) &&
+		    stat(path, &status) < 0)
+			environment->unset(environment->context, directories[i]);
+	if (!environment->get(environment->context, "SHELL", path, sizeof(path)) ||
+	    access(path, X_OK) == 0)
+		return;
+	if (access("/bin/sh", X_OK) == 0)
+		environment->set(environment->context, "SHELL", "/bin/sh");
+	else
+		environment->unset(environment->context, "SHELL");
 }
 
 /* PWD may name the current directory by way of symbolic links, but it must name it. */
@@ -145,8 +170,6 @@ void lc_apply_environment(const struct lc_container *container,
 			  const struct lc_environment *environment, const char *kept)
 {
 	bool has_path = false;
-	char directory[PATH_MAX];
-	struct stat status;
 
 	for (char **entry = container->environment; *entry != NULL; entry++) {
 		char *equals = strchr(*entry, '=');
@@ -159,9 +182,7 @@ void lc_apply_environment(const struct lc_container *container,
 	}
 	if (!has_path)
 		complete_path(environment);
-	if (environment->get(environment->context, "TMPDIR", directory, sizeof(directory)) &&
-	    stat(directory, &status) < 0)
-		environment->unset(environment->context, "TMPDIR");
+	correct_places(environment);
 	correct_pwd(environment);
 	/* As ch-run has it: programs ask for it to know whether they are in a container. */
 	environment->set(environment->context, "CH_RUNNING", "Weird Al Yankovic");

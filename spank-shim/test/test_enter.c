@@ -72,14 +72,36 @@ static void test_what_is_kept(void)
 	CHECK(is("PATH", "/mine:/usr/local/bin:/usr/bin:/bin"));
 }
 
+static void test_places(void)
+{
+	setenv("XDG_RUNTIME_DIR", "/nonexistent", 1);
+	setenv("SHELL", "/nonexistent/zsh", 1);
+	apply("B=", "SHELL=/bin/false");
+	CHECK(is("XDG_RUNTIME_DIR", NULL));
+	CHECK(is("SHELL", "/bin/sh"));
+	setenv("XDG_RUNTIME_DIR", "/tmp", 1);
+	setenv("SHELL", "/bin/cat", 1);
+	apply("B=", "C=1");
+	CHECK(is("XDG_RUNTIME_DIR", "/tmp"));
+	CHECK(is("SHELL", "/bin/cat"));
+	unsetenv("SHELL");
+	apply("B=", "C=1");
+	CHECK(is("SHELL", NULL));
+}
+
 static void test_path(void)
 {
+	bool root = getuid() == 0;
+
 	setenv("PATH", "/usr/sbin:/bin:/opt/x", 1);
 	apply("B=1", "C=1");
-	CHECK(is("PATH", "/usr/sbin:/bin:/opt/x:/usr/local/bin:/usr/bin"));
+	CHECK(is("PATH", root
+			     ? "/usr/sbin:/bin:/opt/x:/usr/local/bin:/usr/bin:/usr/local/sbin:/sbin"
+			     : "/usr/sbin:/bin:/opt/x:/usr/local/bin:/usr/bin"));
 	unsetenv("PATH");
 	apply("B=1", "C=1");
-	CHECK(is("PATH", "/usr/local/bin:/usr/bin:/bin"));
+	CHECK(is("PATH", root ? "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
+			      : "/usr/local/bin:/usr/bin:/bin"));
 	apply("PATH=/image", "C=1");
 	CHECK(is("PATH", "/image"));
 }
@@ -113,6 +135,7 @@ int main(void)
 	test_what_an_image_may_set();
 	test_environment();
 	test_what_is_kept();
+	test_places();
 	test_path();
 	test_pwd();
 	return summary();

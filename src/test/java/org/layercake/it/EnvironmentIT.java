@@ -209,6 +209,18 @@ class EnvironmentIT {
   }
 
   @Test
+  void placesThatAreNotInsideAreNotNamed() {
+    assertEquals(
+        "/bin/sh none /tmp",
+        Cluster.as(
+                "alice",
+                "SHELL=/bin/bash XDG_RUNTIME_DIR=/run/user/1 TMPDIR=/tmp srun"
+                    + " --ch-image=environment sh -c 'echo $SHELL ${XDG_RUNTIME_DIR:-none}"
+                    + " $TMPDIR'")
+            .text());
+  }
+
+  @Test
   void groupsAreKept() {
     String groups = Cluster.as("alice", "srun grep ^Groups: /proc/self/status").text();
     // Unmapped groups are shown as 65534 inside, but they still open files: /proj/a is the proof.
