@@ -14,6 +14,7 @@
 #define _GNU_SOURCE
 #include "stage.h"
 #include "accounts.h"
+#include "adjust.h"
 #include "common/die.h"
 #include "mounts.h"
 #include "skeleton.h"
@@ -406,6 +407,7 @@ void stage_container(struct plan *plan, int image_mount)
 	struct skeleton skeleton = {image, plan->writable, &plan->user};
 	add_accounts(&skeleton, plan->root_inside);
 	bool beside = add_skeleton(&skeleton);
+	beside |= plan->root_inside && adjust_apt(&skeleton);
 	beside |= prepare_destinations(plan, &skeleton);
 	close(image);
 	bind_sources(plan);

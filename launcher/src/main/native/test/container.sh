@@ -518,6 +518,8 @@ test_writable_accounts() {
 	is "… knows the user" "root:x:0:0:root:$work/home/alice:/bin/zsh" \
 		"$(inside alice cat /etc/passwd | head -n 1)"
 	is "… as whose own file" alice:alice:644 "$(stat -c %U:%G:%a "$work/images/changed/etc/passwd")"
+	is "… keeps apt root" 'APT::Sandbox::User "root";' \
+		"$(inside alice grep ^APT /etc/apt/apt.conf.d/zz-layercake)"
 	is "… lets programs replace the file" "" "$(rooted alice sh -c '{ cat /etc/passwd
 		echo carol:x:9:9::/:; } >/etc/passwd.new && busybox mv /etc/passwd.new /etc/passwd')"
 	end
@@ -551,11 +553,14 @@ test_pretending() {
 	is "root inside makes devices" "" "$(rooted alice mknod "$home/null" c 1 3)"
 	is "… which are not there" gone "$(test -e "$home/null" || echo gone)"
 	is "root inside makes FIFOs" "fifo" "$(rooted alice mknod "$home/fifo" p; stat -c %F "$home/fifo")"
+	is "apt is told to stay root" 'APT::Sandbox::User "root";' \
+		"$(rooted alice grep ^APT /etc/apt/apt.conf.d/zz-layercake)"
 	end
 	hold alice known "${mount[@]}"
 	has "the user inside has no filter" "Seccomp:	0" "$(rooted alice cat /proc/self/status)"
 	has "… so owners are not changed" "Invalid argument" "$(rooted alice chown 33:33 "$home/x")"
 	has "… nor devices made" "Operation not permitted" "$(rooted alice mknod "$home/null" c 1 3)"
+	is "… and apt is not told anything" "" "$(rooted alice ls /etc/apt/apt.conf.d)"
 	end
 	rm "$home/x" "$home/fifo"
 }

@@ -1,0 +1,15 @@
+/* What an image's own files say that does not hold in a container, put right. */
+#ifndef LAYERCAKE_ADJUST_H
+#define LAYERCAKE_ADJUST_H
+
+#include "skeleton.h"
+
+#include <stdbool.h>
+
+/*
+ * apt downloads as root, for there is no other user to become in a container with one uid. Returns
+ * whether anything is beside the image.
+ */
+bool adjust_apt(const struct skeleton *skeleton);
+
+#endif
