@@ -124,6 +124,21 @@ static void read_request(const struct task *task, const char *spec, struct lc_re
 		end_task(task, &error);
 }
 
+/*
+ * PMIx's server, which is in slurmstepd, asks clients for their uid and takes no other than that of
+ * the job. The client would report this in words that lead nowhere. Other programs go on, and there
+ * are sites where all steps get PMIx.
+ */
+static void warn_of_pmix(const struct task *task)
+{
+	char rank[16];
+
+	if (getuid() == 0 && task->reports &&
+	    get_variable(task->spank, "PMIX_RANK", rank, sizeof(rank)))
+		plugin_say("PMIx does not take root inside for you: programs that use it fail in "
+			   "this step (leave out --ch-root for them, or say --mpi=pmi2)");
+}
+
 static void enter_container(struct task *task, const char *spec)
 {
 	const struct lc_environment environment = {get_variable, set_variable, unset_variable,
@@ -145,6 +160,7 @@ static void enter_container(struct task *task, const char *spec)
 	    (directory = choose_directory(&request, &container, current, &error)) == NULL ||
 	    lc_enter(&container, &error) < 0 || lc_start_in(directory, &error) < 0)
 		end_task(task, &error);
+	warn_of_pmix(task);
 	lc_apply_environment(&container, &environment, request.texts[LC_ENV]);
 	lc_container_clear(&container);
 	lc_request_clear(&request);

@@ -3,6 +3,7 @@ package org.layercake.it;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import java.util.Collections;
+import java.util.List;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
@@ -60,9 +61,27 @@ class MpiIT {
             END
             """)
         .text();
-    Cluster.Result result =
-        Cluster.as("alice", "srun -N2 -n4 --mpi=pmi2 --ch-image=debian python3 $HOME/sum.py");
-    assertEquals(Collections.nCopies(4, "4 6"), result.lines(), result.toString());
+    for (String options : List.of("", " --ch-root")) {
+      Cluster.Result result =
+          Cluster.as(
+              "alice",
+              "srun -N2 -n4 --mpi=pmi2 --ch-image=debian" + options + " python3 $HOME/sum.py");
+      assertEquals(Collections.nCopies(4, "4 6"), result.lines(), result.toString());
+    }
+  }
+
+  @Test
+  void stepsWithPmixAndRootInsideSaySoOnceAndRunWhatNeedsNoMpi() {
+    String command = " --ch-root --ch-image=debian echo ran";
+    Cluster.Result pmix = Cluster.as("alice", "srun -N2 -n2 --mpi=pmix" + command);
+    assertEquals(List.of("ran", "ran"), pmix.lines(), pmix.toString());
+    assertEquals(
+        "layercake: PMIx does not take root inside for you: programs that use it fail in this step"
+            + " (leave out --ch-root for them, or say --mpi=pmi2)",
+        pmix.err().strip());
+    assertEquals("", Cluster.as("alice", "srun -n2 --mpi=pmi2" + command).err());
+    assertEquals(
+        "", Cluster.as("alice", "srun --mpi=pmix --ch-image=debian echo ran").err().strip());
   }
 
   @Test
