@@ -6,10 +6,11 @@
 
 #include <stdbool.h>
 
-/*
- * apt downloads as root, for there is no other user to become in a container with one uid. Returns
- * whether anything is beside the image.
- */
+/* Each returns whether anything is beside the image. */
+
+/* The time zone is the node's. */
+bool adjust_time_zone(const struct skeleton *skeleton);
+/* apt downloads as root, for there is no other user to become in a container with one uid. */
 bool adjust_apt(const struct skeleton *skeleton);
 
 #endif

@@ -102,6 +102,7 @@ static void parse_arguments(int argc, char **argv, struct plan *plan, uid_t *uid
 		CH_RUN,
 		ROOT,
 		WRITABLE,
+		TIME_ZONE,
 		HIDE,
 		SCRATCH_SIZE,
 		SCRATCH,
@@ -119,6 +120,7 @@ static void parse_arguments(int argc, char **argv, struct plan *plan, uid_t *uid
 	    {"ch-run", required_argument, NULL, CH_RUN},
 	    {"root", no_argument, NULL, ROOT},
 	    {"writable", no_argument, NULL, WRITABLE},
+	    {"time-zone", no_argument, NULL, TIME_ZONE},
 	    {"hide", required_argument, NULL, HIDE},
 	    {"scratch-size", required_argument, NULL, SCRATCH_SIZE},
 	    {"scratch", required_argument, NULL, SCRATCH},
@@ -158,6 +160,9 @@ static void parse_arguments(int argc, char **argv, struct plan *plan, uid_t *uid
 		case WRITABLE:
 			plan->writable = true;
 			break;
+		case TIME_ZONE:
+			plan->time_zone = true;
+			break;
 		case HIDE:
 			add_hidden(plan, optarg);
 			break;
@@ -184,7 +189,7 @@ static void parse_arguments(int argc, char **argv, struct plan *plan, uid_t *uid
 	    plan->ch_run == NULL)
 		die(EXIT_REQUEST,
 		    "usage: holder --job J --uid U --spool DIR --image MOUNT --stage DIR --pause "
-		    "PATH --ch-run PATH [--root] [--writable] [--hide DIR]... "
+		    "PATH --ch-run PATH [--root] [--writable] [--time-zone] [--hide DIR]... "
 		    "[--scratch-size SIZE] [--scratch DESTINATION]... "
 		    "[--mount|--site-mount|--directory "
 		    "SOURCE:DESTINATION:MODE]...");

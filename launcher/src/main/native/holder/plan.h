@@ -34,6 +34,7 @@ struct plan {
 	const char *pause;
 	const char *ch_run;
 	bool root_inside;
+	bool time_zone;	   /* the node's, inside too */
 	bool writable;	   /* the image: mount points are made in it */
 	const char **hide; /* directories below which no other mount is to be seen */
 	size_t hide_count;

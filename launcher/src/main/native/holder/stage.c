@@ -407,6 +407,7 @@ void stage_container(struct plan *plan, int image_mount)
 	struct skeleton skeleton = {image, plan->writable, &plan->user};
 	add_accounts(&skeleton, plan->root_inside);
 	bool beside = add_skeleton(&skeleton);
+	beside |= plan->time_zone && adjust_time_zone(&skeleton);
 	beside |= plan->root_inside && adjust_apt(&skeleton);
 	beside |= prepare_destinations(plan, &skeleton);
 	close(image);

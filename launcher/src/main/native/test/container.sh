@@ -35,6 +35,10 @@ as() {
 }
 
 make_users() {
+	# What is linked or bound below it is ours alone.
+	mkdir "$work/etc" "$work/etc.work"
+	mount -t overlay -o "lowerdir=/etc,upperdir=$work/etc,workdir=$work/etc.work" etc /etc
+	rm -f /etc/localtime
 	cat >"$work/passwd" <<-END
 		root:x:0:0:root:/root:/bin/bash
 		nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
@@ -513,7 +517,7 @@ test_groups() {
 
 test_writable_accounts() {
 	mount_changed known-alices
-	hold alice changed --writable --root
+	hold alice changed --writable --root --time-zone
 	is "a writable image with users" ready "$said"
 	is "… knows the user" "root:x:0:0:root:$work/home/alice:/bin/zsh" \
 		"$(inside alice cat /etc/passwd | head -n 1)"
@@ -537,6 +541,36 @@ carol:x:9:9::/:" "$(inside alice cat /etc/passwd | tail -n 2)"
 	is "… nothing is left over" "" "$(find "$work/images/changed" -name '.layercake*')"
 	end
 	unmount_changed
+}
+
+test_time_zone() {
+	mkdir -p "$work/zoneinfo/Test"
+	# tzfile(5): one type, an hour east, XYZ.
+	python3 -c 'import struct, sys
+sys.stdout.buffer.write(struct.pack(">5s15x6l", b"TZif", 0, 0, 0, 0, 1, 4)
+    + struct.pack(">lbb", 3600, 0, 0) + b"XYZ\0")' >"$work/zoneinfo/Test/Zone"
+	ln -s "$work/zoneinfo/Test/Zone" /etc/localtime
+	hold alice known --time-zone
+	is "the node's zone, where the image has it" /usr/share/zoneinfo/Test/Zone \
+		"$(inside alice readlink /etc/localtime)"
+	is "… its name" Test/Zone "$(inside alice cat /etc/timezone)"
+	end
+	hold alice odd --time-zone
+	is "the node's zone, where the image has none" "$(od -c "$work/zoneinfo/Test/Zone")" \
+		"$(inside alice /bin/busybox cat /etc/localtime | od -c)"
+	is "… is what programs go by" XYZ "$(inside alice /bin/busybox date +%Z)"
+	end
+	hold alice known
+	is "the image's zone, when the site says so" /usr/share/zoneinfo/Etc/UTC \
+		"$(inside alice readlink /etc/localtime)"
+	end
+	mkdir -p "$work/zoneinfo/Etc"
+	cp "$work/zoneinfo/Test/Zone" "$work/zoneinfo/Etc/UTC"
+	ln -sf "$work/zoneinfo/Etc/UTC" /etc/localtime
+	hold alice full --time-zone
+	is "nothing is added where both have UTC" 0 "$(grep -c ' / / .* - overlay' "/proc/$holder/mountinfo")"
+	end
+	rm /etc/localtime
 }
 
 # rooted USER COMMAND…: a command as a task runs it in the last container, not as nsenter would
@@ -665,6 +699,7 @@ test_root_inside
 test_accounts
 test_groups
 test_writable_accounts
+test_time_zone
 test_pretending
 test_refusals
 test_dead_server

@@ -45,6 +45,7 @@ record Config(Path runDirectory, String scontrol, ImageSettings images, JobSetti
           "mount-cwd",
           "scratch-directories",
           "scratch-size",
+          "node-time-zone",
           "site-mounts",
           "slurm-spool-directory",
           "scontrol");
@@ -138,6 +139,7 @@ record Config(Path runDirectory, String scontrol, ImageSettings images, JobSetti
         truth("mount-cwd", p.getProperty("mount-cwd", "true")),
         scratch(p.getProperty("scratch-directories", "/run,/var/tmp")),
         bytes("scratch-size", p.getProperty("scratch-size", "64M")),
+        truth("node-time-zone", p.getProperty("node-time-zone", "true")),
         siteMounts(p.getProperty("site-mounts", "")),
         Path.of(p.getProperty("slurm-spool-directory", "/var/spool/slurmd")));
   }

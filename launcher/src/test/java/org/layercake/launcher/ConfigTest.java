@@ -52,6 +52,7 @@ class ConfigTest {
         "instant-start = yes",
         "mount-home = 1",
         "mount-cwd = no",
+        "node-time-zone = UTC",
         "containers-per-job = 1001",
         "scratch-directories = run",
         "scratch-directories = /a/../b",

@@ -111,6 +111,9 @@ public final class Holder implements AutoCloseable {
     if (spec.root()) {
       command.add("--root");
     }
+    if (settings.timeZone()) {
+      command.add("--time-zone");
+    }
     if (spec.isWritable()) {
       command.add("--writable");
     }

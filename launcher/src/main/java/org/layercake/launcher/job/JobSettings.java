@@ -12,6 +12,7 @@ import java.util.List;
  * @param mountCwd whether containers show the directory that their steps start in
  * @param scratch directories that are empty and writable where an image has them
  * @param scratchBytes how much fits in all of them
+ * @param timeZone whether containers have the time zone of the node
  * @param siteMounts mounts of every container, skipped where the user cannot reach the source
  */
 public record JobSettings(
@@ -24,6 +25,7 @@ public record JobSettings(
     boolean mountCwd,
     List<String> scratch,
     long scratchBytes,
+    boolean timeZone,
     List<Spec.Mount> siteMounts,
     Path slurmSpoolDirectory) {
   /** What of a spec counts here: a directory that makes no difference makes no other container. */

@@ -61,6 +61,7 @@ class HolderTest extends NodeTestCase {
             true,
             List.of("/run"),
             1 << 20,
+            true,
             List.of(),
             settings.slurmSpoolDirectory());
     Abort abort =
@@ -82,7 +83,7 @@ class HolderTest extends NodeTestCase {
     String given = Files.readString(words);
     String spool = node.settings().slurmSpoolDirectory().toString();
     assertTrue(given.contains("--job 42 --uid 65534 "), given);
-    assertTrue(given.contains(" --root "), given);
+    assertTrue(given.contains(" --root --time-zone "), given);
     assertTrue(
         given.contains(" --scratch /run --site-mount " + spool + ":" + spool + ":rw "), given);
     assertTrue(given.contains(" --site-mount /home/m%E9:/home/m%E9:rw "), given);

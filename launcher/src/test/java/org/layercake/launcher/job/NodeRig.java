@@ -65,6 +65,7 @@ public final class NodeRig {
             true,
             List.of("/run"),
             1 << 20,
+            true,
             Spec.mounts("/site:/site:rw"),
             Files.createDirectory(directory.resolve("spool")));
     this.files = new JobFiles(runDirectory);
