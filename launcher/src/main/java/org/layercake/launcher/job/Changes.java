@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
@@ -109,6 +110,8 @@ final class Changes {
     long inodes = Math.max(MIN_INODES, bytes / BYTES_PER_INODE);
     Libc.mount("layercake", layer, "tmpfs", "mode=0700,size=" + bytes + ",nr_inodes=" + inodes);
     Path upper = Files.createDirectory(layer.resolve("upper"));
+    // The container's root directory has this mode; a umask may have closed it.
+    Files.setPosixFilePermissions(upper, PosixFilePermissions.fromString("rwxr-xr-x"));
     Files.setAttribute(upper, "unix:uid", (int) uid);
     Files.setAttribute(upper, "unix:gid", (int) gid);
     Files.createDirectory(layer.resolve("work"));
