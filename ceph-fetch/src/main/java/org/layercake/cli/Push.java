@@ -74,10 +74,10 @@ final class Push extends StoreCommand implements Callable<Integer> {
 
   @Option(
       names = "--arch",
-      paramLabel = "ARCH[/VARIANT]",
+      paramLabel = "ARCH",
       description =
-          "docker:// only: take the image for this processor (amd64, arm64, ...), not this"
-              + " machine's.")
+          "docker:// only: take the image for this processor (amd64, arm64, or amd64/v3 for a"
+              + " variant), not this machine's.")
   private Optional<String> architecture;
 
   @Option(
@@ -185,7 +185,7 @@ final class Push extends StoreCommand implements Callable<Integer> {
                     there > 0 ? ", " + Sizes.human(there) + " of it here already" : "",
                     Sizes.human(2 * bytes),
                     place));
-        progress.begin("fetching " + source, bytes);
+        progress.begin("fetching " + source, Math.max(1, bytes));
       }
 
       @Override

@@ -282,6 +282,8 @@ final class PullDirectory {
     int there = count(layers);
     if (there == 0) {
       remove();
+    } else {
+      removeParts();
     }
     lock.close();
     return there;

@@ -60,8 +60,10 @@ public final class RegistryPull implements AutoCloseable {
   private final long bytes;
   private final PullDirectory directory;
   private final Watcher watcher;
+  private final Thread onExit = new Thread(this::abandon, "abandon-pull");
   private Program copy; // guarded by this
   private boolean closed; // guarded by this
+  private volatile boolean isAbandoned;
   private final CompletableFuture<Void> end = new CompletableFuture<>();
 
   private RegistryPull(
@@ -99,6 +101,7 @@ public final class RegistryPull implements AutoCloseable {
       directory.requireRoom(reference, bytes - there + bytes);
       watcher.begins(layers.size(), bytes, there, scratch.parent());
       RegistryPull pull = new RegistryPull(found, skopeo, manifest, layers, directory, watcher);
+      Runtime.getRuntime().addShutdownHook(pull.onExit);
       Thread thread = new Thread(pull::watch, "pull");
       thread.setDaemon(true);
       thread.start();
@@ -151,7 +154,9 @@ public final class RegistryPull implements AutoCloseable {
       end.complete(null);
     } catch (Throwable e) { // whoever waits must hear of it, whatever it is
       current().process().destroyForcibly();
-      end.completeExceptionally(e);
+      if (!isAbandoned) { // else nobody is to say that skopeo was killed
+        end.completeExceptionally(e);
+      }
     }
   }
 
@@ -267,12 +272,33 @@ public final class RegistryPull implements AutoCloseable {
    * Ends it, if it is under way. What has come whole stays for a day, unless {@link #remove} was
    * called.
    */
+  private synchronized void stop() {
+    closed = true;
+    copy.process().destroyForcibly();
+  }
+
+  /** The program is ended by a signal. */
+  private void abandon() {
+    isAbandoned = true;
+    stop();
+    try {
+      current().process().waitFor();
+      directory.leave(layers);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    } catch (IOException e) {
+      // A later push removes it.
+    }
+  }
+
   @Override
   public void close() throws IOException {
-    synchronized (this) {
-      closed = true;
-      copy.process().destroyForcibly();
+    try {
+      Runtime.getRuntime().removeShutdownHook(onExit);
+    } catch (IllegalStateException e) {
+      return; // shutting down: the hook does it
     }
+    stop();
     end.exceptionally(failure -> null).join();
     int there = directory.leave(layers);
     if (there > 0) {
