@@ -83,6 +83,10 @@ final class SkopeoFailure {
               MISCONFIGURED,
               "credentials were looked for in PLACES: mend them, or say --authfile"),
           new Way(
+              "blob unknown|fetching blob: .*\\b404\\b",
+              NOT_FOUND,
+              "HOST lacks a part of the image: have it pushed there anew"),
+          new Way(
               "manifest unknown|name unknown|not found|\\b404\\b|repository name not known",
               NOT_FOUND,
               "check name and tag: skopeo list-tags docker://REPOSITORY"),

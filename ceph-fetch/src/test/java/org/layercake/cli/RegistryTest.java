@@ -446,21 +446,22 @@ class RegistryTest extends CommandTest {
 
   @ParameterizedTest
   @CsvSource({
-    "401, 77, 'log in: '",
-    "403, 77, 'log in: '",
-    "404, 66, 'check name and tag'",
-    "429, 75, 'limits how much is asked'",
-    "500, 75, 'try again'",
-    "503, 75, 'try again'",
+    "401, 77, 'log in: ', 'log in: '",
+    "403, 77, 'log in: ', 'log in: '",
+    "404, 66, 'check name and tag', 'lacks a part of the image'",
+    "429, 75, 'limits how much is asked', 'limits how much is asked'",
+    "500, 75, 'try again', 'try again'",
+    "503, 75, 'try again', 'try again'",
   })
-  void whatARegistryAnswersIsExplained(int status, int code, String words) throws Exception {
+  void whatARegistryAnswersIsExplained(int status, int code, String ofManifest, String ofBlob)
+      throws Exception {
     image("x", "1", "amd64", zipped("a", 1000));
     RegistryProxy proxy = open(RegistryProxy.before(registry.port(), identity));
-    for (String where : List.of("/manifests/", "/blobs/")) {
-      proxy.have(exchange -> answered(exchange, where, status));
-      assertFailed(code, words, PLAIN, proxy.reference("x:1"));
-      assertEquals(List.of(), temporary());
-    }
+    proxy.have(exchange -> answered(exchange, "/manifests/", status));
+    assertFailed(code, ofManifest, PLAIN, proxy.reference("x:1"));
+    proxy.have(exchange -> answered(exchange, "/blobs/", status));
+    assertFailed(code, ofBlob, PLAIN, proxy.reference("x:1"));
+    assertEquals(List.of(), temporary());
   }
 
   private static boolean answered(HttpExchange exchange, String where, int status)
