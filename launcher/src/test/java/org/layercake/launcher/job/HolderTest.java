@@ -118,6 +118,7 @@ class HolderTest extends NodeTestCase {
             true,
             List.of(),
             1,
+            false,
             List.of(),
             settings.slurmSpoolDirectory());
     Spec spec = Spec.parse(NodeRig.SPEC + item);

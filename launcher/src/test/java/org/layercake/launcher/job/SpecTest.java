@@ -61,7 +61,7 @@ class SpecTest {
   private static JobSettings settings(boolean mountCwd, String siteMounts) throws Abort {
     Path none = Path.of("/none");
     return new JobSettings(
-        none, none, none, 1, 1, true, mountCwd, List.of(), 1, Spec.mounts(siteMounts), none);
+        none, none, none, 1, 1, true, mountCwd, List.of(), 1, false, Spec.mounts(siteMounts), none);
   }
 
   @Test
