@@ -67,9 +67,9 @@ static void test_what_is_kept(void)
 	CHECK(is("MINE", "mine") && is("UNSET", "image"));
 	apply_but("A,MINE2", "MINE=image", "MINE2=image");
 	CHECK(is("MINE", "image") && is("MINE2", ""));
-	setenv("PATH", "/mine", 1);
+	setenv("PATH", "/mine:/usr/bin:/sbin", 1);
 	apply_but("PATH", "PATH=/image", "C=1");
-	CHECK(is("PATH", "/mine:/usr/local/bin:/usr/bin:/bin"));
+	CHECK(strncmp(getenv("PATH"), "/mine:/usr/bin:/sbin:", 21) == 0);
 }
 
 static void test_places(void)

@@ -26,9 +26,9 @@ int main(int argc, char **argv)
 	    .mount_namespace = open_namespace(argv[1], "mnt"),
 	    .environment = nothing,
 	};
-	if (lc_enter(&container, NULL, &error) < 0)
+	if (lc_enter(&container, &error) < 0)
 		return fprintf(stderr, "%s\n", error.text), error.code;
-	lc_apply_environment(&container, &lc_own_environment);
+	lc_apply_environment(&container, &lc_own_environment, NULL);
 	execvp(argv[2], argv + 2);
 	perror(argv[2]);
 	return EXIT_NOT_FOUND;
