@@ -256,7 +256,9 @@ def layercake_check_finds_no_fault():
 
 @check
 def the_unit_is_as_secure_as_docs_say():
-    run("systemd-analyze", "security", "--no-pager", "--threshold=60", LAUNCHER)
+    said = run("systemd-analyze", "security", "--no-pager", LAUNCHER, expected=None)
+    exposure = re.search(r"exposure level for \S+: (\d+\.\d)", said)
+    must(f"at most 6.0: {said[-200:]}", exposure and float(exposure[1]) <= 6.0)
 
 
 @check
