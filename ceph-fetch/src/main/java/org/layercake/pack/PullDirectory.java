@@ -7,6 +7,7 @@ import static org.layercake.store.StoreException.Kind.FULL;
 import static org.layercake.store.StoreException.Kind.UNAVAILABLE;
 
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
@@ -18,7 +19,6 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.SimpleFileVisitor;
 import java.nio.file.attribute.BasicFileAttributes;
-import java.nio.file.attribute.FileTime;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.time.Instant;
@@ -120,7 +120,9 @@ final class PullDirectory {
     try {
       FileLock held = channel.tryLock();
       if (held != null && Files.exists(path.resolve(LOCK), NOFOLLOW_LINKS)) {
-        Files.setLastModifiedTime(path.resolve(LOCK), FileTime.from(Instant.now()));
+        // Its time is that of its use. To set that by the name would open and close the file, by
+        // which a process gives up its locks on it, fcntl(2).
+        channel.write(ByteBuffer.allocate(1), 0);
         return channel;
       }
     } catch (OverlappingFileLockException e) {

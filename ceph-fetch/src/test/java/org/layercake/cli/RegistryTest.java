@@ -13,6 +13,10 @@ import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Base64;
@@ -643,6 +647,7 @@ class RegistryTest extends CommandTest {
     asked.await();
     List<ProcessHandle> children = push.descendants().toList();
     assertFalse(children.isEmpty());
+    assertFailed(75, "another push of yours fetches it to ", PLAIN, proxy.reference("x:1"));
     push.destroy();
     push.waitFor();
     for (ProcessHandle child : children) {
@@ -650,6 +655,32 @@ class RegistryTest extends CommandTest {
     }
     ended.countDown();
     assertEquals(List.of(), temporary(), "no layer has come whole");
+  }
+
+  @Test
+  void whatNobodyHasGoneOnWithIsRemovedAndNothingElse() throws Exception {
+    image("x", "1", "amd64", zipped("a", 1000));
+    Path tmp = Path.of(environment.get("TMPDIR"));
+    String prefix = "layercake-pull-" + Files.getAttribute(tmp, "unix:uid") + "-";
+    Path old = pull(tmp.resolve(prefix + "1"), "rwx------", 25);
+    Path young = pull(tmp.resolve(prefix + "2"), "rwx------", 23);
+    Path users = pull(tmp.resolve(prefix + "3"), "rwxr-xr-x", 25);
+    Path link = Files.createSymbolicLink(tmp.resolve(prefix + "4"), users);
+    assertPushed(PLAIN, registry.reference("x:1"));
+    assertFalse(Files.exists(old));
+    for (Path kept : List.of(young, link, users)) {
+      assertTrue(Files.exists(kept.resolve("layout/blobs/file")), kept.toString());
+      run("rm", "-r", kept.toString());
+    }
+  }
+
+  private static Path pull(Path directory, String mode, long hours) throws IOException {
+    Files.createDirectories(directory.resolve("layout/blobs"));
+    Files.setPosixFilePermissions(directory, PosixFilePermissions.fromString(mode));
+    Files.createFile(directory.resolve("layout/blobs/file"));
+    Instant used = Instant.now().minus(Duration.ofHours(hours));
+    Files.setLastModifiedTime(Files.createFile(directory.resolve("lock")), FileTime.from(used));
+    return directory;
   }
 
   private Process javaPush(String path, String... arguments) throws IOException {
