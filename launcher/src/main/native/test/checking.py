@@ -453,6 +453,10 @@ class Checking(unittest.TestCase):
                 settings.write_text(kept[1])
                 file.write_text(file.read_text().replace(old, new, 1))
                 self.assert_broken({"ssh": (status, part)}, "--quick")
+        pam.write_text(kept[0])
+        # As OpenSSH 10 writes the names.
+        settings.write_text(kept[1].replace("usepam", "UsePAM").replace("force", "Force"))
+        self.assert_broken({"ssh": ("ok", "sessions enter")}, "--quick")
         settings.write_text("usepam yes\n")
         pam.write_text("")
         self.assert_broken({"ssh": ("ok", "not set up")}, "--quick")
