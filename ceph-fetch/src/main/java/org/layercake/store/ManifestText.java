@@ -6,8 +6,6 @@ import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
-import com.fasterxml.jackson.core.StreamReadConstraints;
-import com.fasterxml.jackson.core.json.JsonWriteFeature;
 import java.io.FilterInputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -22,24 +20,7 @@ import java.util.SortedMap;
 final class ManifestText {
   private static final int VERSION = 1;
 
-  /**
-   * Characters outside the first plane are written as they are, like all others. What is read has
-   * bounds, and names that users choose are not kept for the next manifest.
-   */
-  private static final JsonFactory JSON =
-      JsonFactory.builder()
-          .enable(JsonWriteFeature.COMBINE_UNICODE_SURROGATES_IN_UTF8)
-          .disable(JsonFactory.Feature.CANONICALIZE_FIELD_NAMES)
-          .disable(JsonFactory.Feature.INTERN_FIELD_NAMES)
-          .streamReadConstraints(
-              StreamReadConstraints.builder()
-                  .maxDocumentLength(Manifest.MAX_BYTES)
-                  .maxStringLength(ImageConfig.MAX_BYTES)
-                  .maxNameLength(ImageConfig.MAX_BYTES)
-                  .maxNumberLength(20)
-                  .maxNestingDepth(4)
-                  .build())
-          .build();
+  private static final JsonFactory JSON = StrictJson.factory(Manifest.MAX_BYTES);
 
   private ManifestText() {}
 

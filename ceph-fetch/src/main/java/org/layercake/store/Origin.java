@@ -4,8 +4,6 @@ import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
-import com.fasterxml.jackson.core.StreamReadConstraints;
-import com.fasterxml.jackson.core.json.JsonWriteFeature;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -63,20 +61,7 @@ public record Origin(
   private static final int MAX_TEXT = 1024;
   private static final Pattern TEXT = Pattern.compile("[\\x20-\\x7e]{1,1024}");
 
-  private static final JsonFactory JSON =
-      JsonFactory.builder()
-          .enable(JsonWriteFeature.COMBINE_UNICODE_SURROGATES_IN_UTF8)
-          .disable(JsonFactory.Feature.CANONICALIZE_FIELD_NAMES)
-          .disable(JsonFactory.Feature.INTERN_FIELD_NAMES)
-          .streamReadConstraints(
-              StreamReadConstraints.builder()
-                  .maxDocumentLength(MAX_BYTES)
-                  .maxStringLength(ImageConfig.MAX_BYTES)
-                  .maxNameLength(ImageConfig.MAX_BYTES)
-                  .maxNumberLength(20)
-                  .maxNestingDepth(4)
-                  .build())
-          .build();
+  private static final JsonFactory JSON = StrictJson.factory(MAX_BYTES);
 
   /** Refuses what is out of bounds with an {@link IllegalArgumentException} that names it. */
   public Origin {

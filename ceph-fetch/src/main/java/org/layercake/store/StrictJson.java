@@ -1,7 +1,10 @@
 package org.layercake.store;
 
+import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.core.StreamReadConstraints;
+import com.fasterxml.jackson.core.json.JsonWriteFeature;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
@@ -28,6 +31,27 @@ record StrictJson(JsonParser json) {
       }
       return text;
     }
+  }
+
+  /**
+   * Of documents of the store. Characters outside the first plane are written as they are, like all
+   * others. What is read has bounds, and names that users choose are not kept for the next
+   * document.
+   */
+  static JsonFactory factory(int maxBytes) {
+    return JsonFactory.builder()
+        .enable(JsonWriteFeature.COMBINE_UNICODE_SURROGATES_IN_UTF8)
+        .disable(JsonFactory.Feature.CANONICALIZE_FIELD_NAMES)
+        .disable(JsonFactory.Feature.INTERN_FIELD_NAMES)
+        .streamReadConstraints(
+            StreamReadConstraints.builder()
+                .maxDocumentLength(maxBytes)
+                .maxStringLength(ImageConfig.MAX_BYTES)
+                .maxNameLength(ImageConfig.MAX_BYTES)
+                .maxNumberLength(20)
+                .maxNestingDepth(4)
+                .build())
+        .build();
   }
 
   JsonToken next() throws IOException {
