@@ -294,8 +294,7 @@ static bool prepare_destination(const struct plan *plan, size_t index,
 		return false;
 	}
 	if (bind->scratch) {
-		close(bind->fd);
-		bind->fd = -1;
+		leave_out(bind);
 		return false;
 	}
 	return add_to_skeleton(skeleton, bind->inside, bind->is_dir, bind->is_dir ? 0755 : 0644);
