@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -160,14 +161,14 @@ static const struct {
  */
 static void forget_inherited_options(void)
 {
-	static const char *const variables[] = {INHERITED("ch_image"), INHERITED("ch_mount"),
-						INHERITED("ch_root"),  INHERITED("ch_writable"),
-						INHERITED("ch_batch"), INHERITED("ch_workdir"),
-						INHERITED("ch_home"),  INHERITED("ch_env")};
+	char variable[128];
 
-	for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
-		unsetenv(variables[i]);
-		unsetenv(variables[i] + strlen("SLURM_SPANK_"));
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+		snprintf(variable, sizeof(variable), INHERITED("%s"), options[i].name);
+		for (char *dash = variable; (dash = strchr(dash, '-')) != NULL;)
+			*dash = '_';
+		unsetenv(variable);
+		unsetenv(variable + strlen("SLURM_SPANK_"));
 	}
 }
 

@@ -61,44 +61,6 @@ spank_err_t spank_getenv(spank_t spank, const char *name, char *value, int size)
 	return ESPANK_SUCCESS;
 }
 
-spank_err_t spank_setenv(spank_t spank, const char *name, const char *value, int overwrite)
-{
-	(void)spank;
-	(void)name;
-	(void)value;
-	(void)overwrite;
-	return ESPANK_SUCCESS;
-}
-
-spank_err_t spank_unsetenv(spank_t spank, const char *name)
-{
-	(void)spank;
-	(void)name;
-	return ESPANK_SUCCESS;
-}
-
-spank_err_t spank_job_control_setenv(spank_t spank, const char *name, const char *value,
-				     int overwrite)
-{
-	return spank_setenv(spank, name, value, overwrite);
-}
-
-const char *spank_strerror(spank_err_t error)
-{
-	(void)error;
-	return "an error";
-}
-
-void slurm_error(const char *format, ...)
-{
-	(void)format;
-}
-
-void slurm_verbose(const char *format, ...)
-{
-	(void)format;
-}
-
 int slurm_spank_init(spank_t spank, int argc, char **argv);
 int slurm_spank_init_post_opt(spank_t spank, int argc, char **argv);
 int slurm_spank_task_init(spank_t spank, int argc, char **argv);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <slurm/slurm.h>
 #include <slurm/spank.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,44 +54,6 @@ spank_err_t spank_getenv(spank_t spank, const char *name, char *value, int size)
 	return ESPANK_ENV_NOEXIST;
 }
 
-spank_err_t spank_setenv(spank_t spank, const char *name, const char *value, int overwrite)
-{
-	(void)spank;
-	(void)name;
-	(void)value;
-	(void)overwrite;
-	return ESPANK_SUCCESS;
-}
-
-spank_err_t spank_unsetenv(spank_t spank, const char *name)
-{
-	(void)spank;
-	(void)name;
-	return ESPANK_SUCCESS;
-}
-
-spank_err_t spank_job_control_setenv(spank_t spank, const char *name, const char *value,
-				     int overwrite)
-{
-	return spank_setenv(spank, name, value, overwrite);
-}
-
-const char *spank_strerror(spank_err_t error)
-{
-	(void)error;
-	return "an error";
-}
-
-void slurm_error(const char *format, ...)
-{
-	(void)format;
-}
-
-void slurm_verbose(const char *format, ...)
-{
-	(void)format;
-}
-
 int slurm_spank_init(spank_t spank, int argc, char **argv);
 int slurm_spank_init_post_opt(spank_t spank, int argc, char **argv);
 
@@ -111,6 +74,15 @@ static void give(const char *option)
 	_exit(99); /* srun knows no such option */
 }
 
+/* Options of the allocation, in the variables that Slurm hands them on by. */
+static bool has_inherited_options(void)
+{
+	for (char **variable = environ; variable != NULL && *variable != NULL; variable++)
+		if (strstr(*variable, "_SLURM_SPANK_OPTION_layercake_") != NULL)
+			return true;
+	return false;
+}
+
 /* In a child, since a command reads its options once. */
 _Noreturn static void run_command(const char *const *options, const char *const *variables)
 {
@@ -121,6 +93,8 @@ _Noreturn static void run_command(const char *const *options, const char *const 
 		putenv(strdup(*variables));
 	if (slurm_spank_init(NULL, 0, NULL) < 0)
 		_exit(98);
+	if (has_inherited_options())
+		_exit(97); /* an option of the step could not be told from one of these */
 	for (; *options != NULL; options++)
 		give(*options);
 	if (slurm_spank_init_post_opt(NULL, 0, NULL) < 0)
@@ -211,6 +185,16 @@ static void test_an_allocation_goes_before_variables(void)
 	      LIST("SLURM_SUBMIT_DIR=/s", ));
 }
 
+static void test_options_of_the_allocation_are_forgotten(void)
+{
+	context = S_CTX_LOCAL;
+	GIVES("image=deb", LIST(),
+	      LIST("SLURM_JOB_ID=1", "SLURM_LAYERCAKE_SPEC=image=deb", INHERITED "ch_image=deb",
+		   INHERITED "ch_mount=/a", INHERITED "ch_root=", INHERITED "ch_writable=",
+		   INHERITED "ch_batch=", INHERITED "ch_workdir=/w", INHERITED "ch_home=no",
+		   INHERITED "ch_env=A", "_SLURM_SPANK_OPTION_layercake_ch_image=deb", ));
+}
+
 static void test_refusals(void)
 {
 	context = S_CTX_LOCAL;
@@ -243,6 +227,7 @@ int main(void)
 	test_options();
 	test_variables();
 	test_an_allocation_goes_before_variables();
+	test_options_of_the_allocation_are_forgotten();
 	test_refusals();
 	test_the_directory();
 	return summary();
