@@ -50,7 +50,7 @@ KINDS = {
 
 # Whatever a campaign left that was itself ended in the middle.
 HEAL_NODE = """
-    umount -l /usr/bin/id /etc/passwd /etc/group 2>/dev/null; rm -f /run/fault-id; mount -o remount,size=50% /run
+    umount -l /usr/bin/id /etc/passwd /etc/group 2>/dev/null; rm -f /run/fault-*; mount -o remount,size=50% /run
 """
 HEAL_HEAD = "ceph --connect-timeout 20 osd unset pause"
 

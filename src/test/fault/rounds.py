@@ -1,6 +1,7 @@
 """One round: what users do and what is done to them, all at once, and then whether everything is as it should be."""
 
 import concurrent.futures
+import itertools
 import json
 import os
 import re
@@ -53,28 +54,31 @@ class Round:
         self.system, self.baseline, self.logs = system, baseline, logs
         self.plan = plans.draw(seed, number, system.names)
         self.folder = folder
+        self.sampler = systems.Sampler(system)
+        self.injected, self.done, self.starts, self.outcomes = [], [], [], []
         self.wrong = []
         self.figures = {}
 
     def run(self):
+        """What does not hold is in `wrong` then; a round that is broken off has its record, too."""
         os.makedirs(self.folder, exist_ok=True)
         with open(os.path.join(self.folder, "plan.json"), "w") as file:
             json.dump(self.plan.describe(), file, indent=1)
-        for phase in (self._prepare, self._act, self._make_whole, self._judge, self._after):
-            began = time.monotonic()
-            phase()
-            self.figures[phase.__name__.strip("_")] = round(time.monotonic() - began, 1)
+        try:
+            for phase in (self._prepare, self._act, self._make_whole, self._judge, self._after):
+                began = time.monotonic()
+                phase()
+                self.figures[phase.__name__.strip("_")] = round(time.monotonic() - began, 1)
+        except cluster.Violation as e:
+            self.wrong.append(str(e))
         self._write()
-        return self
 
     def _prepare(self):
         self.system.prepare(self.plan)
         self.logs.new()
 
     def _act(self):
-        sampler = systems.Sampler(self.system)
-        sampler.start()
-        self.sampler = sampler
+        self.sampler.start()
         began = time.time()
         home = self.system.home
         self.injections = [Injection(faults.KINDS[f.kind](f, self.system), self.system, began) for f in self.plan.faults]
@@ -98,8 +102,10 @@ class Round:
         return bool(lost) and not done.starts
 
     def _make_whole(self):
-        self.system.make_whole()
-        self.sampler.stop()
+        try:
+            self.system.make_whole()
+        finally:
+            self.sampler.stop()
         if self.sampler.threads > invariants.PEAK_THREADS:
             self.wrong.append(f"a launcher had {self.sampler.threads} threads, more than {invariants.PEAK_THREADS}")
 
@@ -107,7 +113,6 @@ class Round:
         hits = [i for i in self.injected if i.hit]
         verdict = judge.Judge(self.plan, self.system.library, hits)
         self.starts = [start for done in self.done for start in done.starts]
-        self.outcomes = []
         for start in self.starts:
             wrong, outcome = verdict.start(start)
             self.wrong += wrong
@@ -192,7 +197,7 @@ class Round:
         with open(os.path.join(self.folder, "round.json"), "w") as file:
             json.dump(self.record(), file, indent=1)
         with open(os.path.join(self.folder, "starts.txt"), "w") as file:
-            for start, outcome in zip(self.starts, self.outcomes):
+            for start, outcome in itertools.zip_longest(self.starts, self.outcomes, fillvalue="not judged"):
                 file.write(f"{start.ident} {start.step.way} {start.image} {start.step.nodes} {start.began:.2f}-{start.ended or 0:.2f} {outcome}\n")
                 file.write("".join(f"    {line}\n" for line in (start.out + start.err).splitlines()[-12:]))
             for done in self.done:

@@ -111,7 +111,8 @@ class System:
             cluster.as_user(user, "scancel --me")  # what has lost its salloc; all users are done
         self.require_ceph()
         if not cluster.wait_for("no job is left", self._no_jobs, 120):
-            raise cluster.Violation("jobs are left: " + cluster.as_user("root", "squeue -h -o '%i %j %T %r %N'").out)
+            found = cluster.as_user("root", "squeue -h -o '%i %j %T %r %N'; sinfo -h -N -o '%N %T %E'")
+            raise cluster.Violation("jobs are left, or nodes are not idle: " + " | ".join((found.out + found.err).splitlines()))
 
     def _no_jobs(self):
         # In state IDLE also, since a job's nodes complete after it.

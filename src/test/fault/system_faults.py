@@ -239,17 +239,18 @@ class NamesFail(Injected):
 
 
 class NamesGone(Injected):
-    """No user and no group can be looked up."""
+    """A directory service is away: of users and groups the node knows its own alone. Without root slurmd drains its node."""
 
     weight, part, lasts = 1.0, "names", (0.5, 5.0)
     may = {77, "slurm", "session", "ended"}
-    files = "/etc/passwd", "/etc/group"
+    files = "passwd", "group"
 
     def begin(self):
-        script = "; ".join(f"mount --bind /dev/null {file}" for file in self.files)
-        cluster.on(self.fault.node, script).text()
-        return "passwd and group"
+        hide = "awk -F: '$3 < 1000 || $3 == 65534' /etc/{0} >/run/fault-{0} && mount --bind /run/fault-{0} /etc/{0}"
+        script = " && ".join(hide.format(file) for file in self.files)
+        # Fails where /run is full just then.
+        return "users and groups" if cluster.on(self.fault.node, script).code == 0 else None
 
     def end(self):
         if self.node.pid() is not None:
-            cluster.on(self.fault.node, "; ".join(f"umount -l {file}" for file in self.files))
+            cluster.on(self.fault.node, "; ".join(f"umount -l /etc/{file}; rm -f /run/fault-{file}" for file in self.files))
