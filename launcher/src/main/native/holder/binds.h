@@ -1,0 +1,13 @@
+/* What becomes of the binds of a plan that can not be had. */
+#ifndef LAYERCAKE_BINDS_H
+#define LAYERCAKE_BINDS_H
+
+#include "plan.h"
+
+/* Makes nothing of a bind. */
+void leave_out(struct bind *bind);
+/* A site's mount that can not be had is left out; a user's is an error, and ends the program. */
+void refuse(struct bind *bind, int code, const char *act, const char *thing, const char *cause,
+	    const char *hint);
+
+#endif
