@@ -5,6 +5,7 @@ PACKAGES=(
   slurmctld slurmd slurm-client slurm-wlm-basic-plugins libslurm-dev slurm-wlm-basic-plugins-dev libpam-slurm-adopt munge
   libpmix-dev # srun --mpi=pmix loads libpmix.so, the link that only the -dev package has
   ceph-mon ceph-osd ceph-mgr ceph-common librados-dev librados2
+  e2fsprogs # mkfs.ext4, for what jobs keep on a disk
   charliecloud-runtime squashfs-tools squashfs-tools-ng libsquashfuse-dev libfuse3-dev
   libsquashfs-dev # and libsquashfs1: what pack writes images with
   openssh-server openssh-client openssh-sftp-server rsync xauth libpam0g-dev

@@ -78,7 +78,7 @@ class Node:
             (self.path / name).chmod(mode)
         for name, text in PROGRAMS.items():
             self.program(name, text)
-        for name in "imageserver", "holder", "pause", "ping":
+        for name in "imageserver", "holder", "pause", "ping", "volume":
             (self.path / "lib" / name).symlink_to(BUILD / name)
         for name in "pack", "prove", "pam-hook", "ssh-entry":
             shutil.copy("/bin/true", self.path / "lib" / name)

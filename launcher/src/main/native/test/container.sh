@@ -18,6 +18,7 @@ trap 'umount -l "$work"; rmdir "$work"' EXIT
 chmod 755 "$work"
 mount -t tmpfs -o mode=755 none "$work"
 passed=0
+changes_in=memory
 failed=0
 
 pass() { passed=$((passed + 1)); }
@@ -422,13 +423,17 @@ test_own_files() {
 	done
 }
 
-# mount_changed IMAGE: as the launcher mounts one of alice's that her job may change
+# mount_changed IMAGE: as the launcher mounts one of alice's that her job may change, in $changes_in
 mount_changed() {
 	local layer="$work/layer"
 	mkdir -p "$layer" "$work/images/changed"
-	mount -t tmpfs -o size=4m none "$layer"
-	install -d -o alice -g alice "$layer/upper"
-	mkdir "$layer/work"
+	if [ "$changes_in" = disk ]; then
+		"$build/volume" /var/tmp 4194304 2001 2001 "$layer" || fail "volume"
+	else
+		mount -t tmpfs -o size=4m none "$layer"
+		install -d -o alice -g alice "$layer/upper"
+		mkdir "$layer/work"
+	fi
 	mount -t overlay -o "lowerdir=$work/images/$1,upperdir=$layer/upper,workdir=$layer/work" \
 		overlay "$work/images/changed"
 }
@@ -464,6 +469,27 @@ test_writable() {
 	is "… made nothing outside" "$work/bobs/file" "$(echo "$work"/bobs/*)"
 	end
 	unmount_changed
+}
+
+test_volume() {
+	mkdir "$work/volume"
+	"$build/volume" /var/tmp 1000000000000000 2001 2001 "$work/volume" 2>"$work/err"
+	is "a volume without room" 73 $?
+	has "… says how much there is" '"/var/tmp" has room for' "$(cat "$work/err")"
+	"$build/volume" "$work/none" 4194304 2001 2001 "$work/volume" 2>"$work/err"
+	is "a volume in no directory" 78 $?
+	"$build/volume" /var/tmp -1 2001 2001 "$work/volume" 2>"$work/err"
+	is "a volume of no size" 64 $?
+	"$build/volume" /var/tmp 4194304 2001 2001 "$work/none" 2>"$work/err"
+	is "a volume on no directory" 78 $?
+	is "… none is mounted" "" "$(grep "$work/volume" /proc/mounts)"
+	"$build/volume" /var/tmp 4194304 2001 2001 "$work/volume" 2>"$work/err"
+	is "a volume" 0 $?
+	is "… has both halves" "upper 2001 755
+work 0 755" "$(cd "$work/volume" && stat -c '%n %u %a' *)"
+	is "… root's" "0 700" "$(stat -c '%u %a' "$work/volume")"
+	has "… without setuid and devices" "nosuid,nodev" "$(grep "$work/volume" /proc/mounts)"
+	umount "$work/volume"
 }
 
 test_accounts() {
@@ -693,7 +719,10 @@ test_nested_mounts
 test_directory
 test_bare_image
 test_own_files
-test_writable
+for changes_in in memory disk; do
+	test_writable
+done
+test_volume
 test_scratch
 test_root_inside
 test_accounts

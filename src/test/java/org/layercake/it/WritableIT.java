@@ -10,6 +10,8 @@ import org.junit.jupiter.api.Test;
 
 /** What is in an image belongs to its user, and with {@code --ch-writable} can be changed. */
 class WritableIT {
+  private static final String DISK = "/var/lib/layercake-changes";
+
   @BeforeAll
   static void pushImages() {
     Images.busybox(
@@ -97,7 +99,7 @@ class WritableIT {
     Cluster.Result result =
         Cluster.as(
             "alice",
-            "srun -Q --ch-image=own --ch-writable=8M dd if=/dev/zero of=/large bs=1024k count=20");
+            "srun -Q -w n1 --ch-image=own --ch-writable=8M dd if=/dev/zero of=/large bs=1024k count=20");
     assertEquals(1, result.exit(), result.err());
     assertTrue(result.err().contains("No space left on device"), result.err());
   }
@@ -140,6 +142,84 @@ class WritableIT {
             });
     Cluster.as("alice", "rm $HOME/changed $HOME/acted").text();
     return result.text();
+  }
+
+  @Test
+  void onADiskOfTheSiteTheyAreTheSameAndGoWithTheirJob() {
+    onADisk(
+        () -> {
+          String out =
+              Cluster.salloc(
+                      "alice",
+                      "-N2 --ch-image=own --ch-writable=512M",
+                      """
+                      srun -N1 -w n1 sh -c 'echo changed >/etc/changed; rm /closed/file; mv /closed /open'
+                      ssh n1 'cat /etc/changed; ls -d /open; chmod 700 /open; stat -c %a:%U /open'
+                      srun -N1 -w n2 cat /etc/changed /closed/file
+                      srun --ch-image=none -N1 -w n1 layercake save own:disk >/dev/null
+                      """)
+                  .text();
+          assertEquals("changed\n/open\n700:alice\nof the image\nkept", out);
+          assertEquals(
+              "changed", Cluster.as("alice", "srun --ch-image=own:disk cat /etc/changed").text());
+          neitherAnotherJobNorAnotherUserNorTheImageSeesThem();
+          changesOutliveTheLauncherAndTheImagesServer();
+          whenRoomRunsOutTheProgramIsTold();
+          Cluster.as("alice", "srun -w n1 --ch-image=own --ch-writable=900T true")
+              .refused(73, "943718400 MiB of changes", "run elsewhere");
+          Cluster.as("alice", "layercake rm own:disk").text();
+        });
+  }
+
+  @Test
+  void nothingIsLeftOnADiskWhenLauncherAndJobEndTogether() {
+    onADisk(
+        () -> {
+          Cluster.sallocAround(
+                  "alice",
+                  "-w n1 --ch-image=own --ch-writable=512M",
+                  () -> {
+                    assertEquals(1, loopDevices());
+                    Cluster.cluster("launcher", "n1", "kill").text();
+                  },
+                  "true")
+              .text();
+          Cluster.awaitNoJobs();
+          Cluster.cluster("launcher", "n1", "start").text();
+        });
+  }
+
+  /** Does something while n1 keeps changes on a disk, of which nothing may be left then. */
+  private static void onADisk(Runnable act) {
+    Cluster.on("n1", "install -d -m 700 " + DISK).text();
+    Cluster.withSettings(
+        "n1",
+        "writable-directory = " + DISK,
+        () -> {
+          act.run();
+          Cluster.await("no loop device is used", () -> loopDevices() == 0);
+        });
+    assertEquals("", Cluster.on("n1", "ls -A " + DISK + "; rmdir " + DISK).text());
+  }
+
+  private static int loopDevices() {
+    String files = "cat /sys/block/loop*/loop/backing_file 2>/dev/null | grep -c " + DISK;
+    return Integer.parseInt(Cluster.on("n1", files + " || :").text());
+  }
+
+  @Test
+  void aDirectoryThatOthersMayWriteToIsRefusedAtTheLaunchersStart() {
+    Cluster.Result refused =
+        Cluster.on(
+            "n1",
+            """
+            cp /etc/layercake/launcher.conf /tmp/refused.conf
+            echo writable-directory = /tmp >>/tmp/refused.conf
+            layercake-launcher /tmp/refused.conf; code=$?; rm /tmp/refused.conf; exit $code
+            """);
+    assertEquals(78, refused.exit(), refused.toString());
+    assertEquals(1, refused.err().lines().count(), refused.err());
+    assertTrue(refused.err().contains("writable-directory \"/tmp\" is not safe"), refused.err());
   }
 
   @Test

@@ -8,10 +8,12 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.Properties;
 import java.util.Set;
 import java.util.regex.Pattern;
 import org.layercake.launcher.image.ImageSettings;
+import org.layercake.launcher.job.ChangesDisk;
 import org.layercake.launcher.job.JobSettings;
 import org.layercake.launcher.job.Spec;
 import org.layercake.launcher.node.Abort;
@@ -47,6 +49,9 @@ record Config(Path runDirectory, String scontrol, ImageSettings images, JobSetti
           "scratch-size",
           "node-time-zone",
           "site-mounts",
+          "writable-directory",
+          "writable-size",
+          "user-writable-share",
           "slurm-spool-directory",
           "scontrol");
 
@@ -141,7 +146,29 @@ record Config(Path runDirectory, String scontrol, ImageSettings images, JobSetti
         bytes("scratch-size", p.getProperty("scratch-size", "64M")),
         truth("node-time-zone", p.getProperty("node-time-zone", "true")),
         siteMounts(p.getProperty("site-mounts", "")),
-        Path.of(p.getProperty("slurm-spool-directory", "/var/spool/slurmd")));
+        Path.of(p.getProperty("slurm-spool-directory", "/var/spool/slurmd")),
+        changesDisk(p, libraryDirectory));
+  }
+
+  private static Optional<ChangesDisk> changesDisk(Properties p, Path libraryDirectory) {
+    long bytes = bytes("writable-size", p.getProperty("writable-size", "8G"));
+    int share =
+        number("user-writable-share", p.getProperty("user-writable-share", "75"), "percent", 100);
+    String path = p.getProperty("writable-directory", "");
+    if (path.isEmpty()) {
+      return Optional.empty();
+    }
+    String named = "writable-directory \"" + path + "\" ";
+    if (!PLAIN_PATH.matcher(path).matches()) {
+      throw new IllegalArgumentException(named + "is not an absolute path of plain names");
+    }
+    try {
+      ChangesDisk.require(Path.of(path));
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException(named + e.getMessage(), e);
+    }
+    return Optional.of(
+        new ChangesDisk(Path.of(path), libraryDirectory.resolve("volume"), bytes, share));
   }
 
   private static List<String> scratch(String list) {

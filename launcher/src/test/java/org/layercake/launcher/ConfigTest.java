@@ -9,9 +9,11 @@ import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.layercake.launcher.image.ImageSettings;
 import org.layercake.launcher.node.Abort;
+import org.layercake.launcher.node.Libc;
 import org.layercake.store.ExitCode;
 
 class ConfigTest {
@@ -59,6 +61,14 @@ class ConfigTest {
         "scratch-size = 0",
         "site-mounts = /a:/b",
         "scontrol = bin/scontrol",
+        "writable-directory = changes",
+        "writable-directory = /var/../tmp",
+        "writable-directory = /no/such/directory",
+        "writable-directory = /etc/passwd",
+        "writable-directory = /proc",
+        "writable-directory = /tmp",
+        "writable-size = 0",
+        "user-writable-share = 101",
         "no-such-key = 1"
       })
   void aBadValueIsRefusedByItsFileKeyAndValue(String line) {
@@ -68,6 +78,34 @@ class ConfigTest {
     assertTrue(abort.getMessage().contains("launcher.conf"), abort.getMessage());
     String named = keyAndValue[0].startsWith("no-") ? keyAndValue[0] : line.replace(" = ", " \"");
     assertTrue(abort.getMessage().contains(named), abort.getMessage());
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "'chmod 775 .', others may write",
+    "'chmod 777 ..', others may write",
+    "'chown 4001 .', not root's",
+    "'chown 4001 ..', not root's",
+    "'mv ../it ../other; ln -s other ../it', symbolic link",
+    "'mv ../../a ../../b; ln -s b ../../a', symbolic link",
+    "'mount -t tmpfs -o mode=700 none .', is on tmpfs",
+    "'mkdir u w; mount -t overlay -o lowerdir=/etc,upperdir=u,workdir=w none .', is on overlay"
+  })
+  void whereOthersCouldReachChangesOrRoomIsNotReservedTheyAreNotKept(String act, String cause)
+      throws Exception {
+    Path it = Files.createDirectories(directory.resolve("a/it"));
+    String line = "writable-directory = " + it;
+    assertEquals(it, read(line).jobs().changesDisk().orElseThrow().directory());
+    assertEquals(8L << 30, read(line).jobs().changesDisk().orElseThrow().defaultBytes());
+    Process shell = new ProcessBuilder("sh", "-ec", act).directory(it.toFile()).start();
+    assertEquals(0, shell.waitFor());
+    try {
+      Abort abort = assertThrows(Abort.class, () -> read(line));
+      assertTrue(abort.getMessage().contains("writable-directory \"" + it), abort.getMessage());
+      assertTrue(abort.getMessage().contains(cause), abort.getMessage());
+    } finally {
+      Libc.detach(it);
+    }
   }
 
   @Test

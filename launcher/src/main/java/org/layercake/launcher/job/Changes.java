@@ -8,6 +8,7 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
@@ -24,11 +25,11 @@ import org.slf4j.LoggerFactory;
 
 /**
  * What jobs change of their images: for each job and image an overlay, whose upper layer is in
- * memory that is charged to whoever writes. All containers of the job that may write have the same
- * overlay, because two must not share an upper layer (overlayfs(5)). It outlives holders and
- * launchers.
+ * memory that is charged to whoever writes, or on a disk of the site's. All containers of the job
+ * that may write have the same overlay, because two must not share an upper layer (overlayfs(5)).
+ * It outlives holders and launchers.
  *
- * <p>In the directory, JOB/IMAGE/layer is a tmpfs with both halves of the upper layer, and
+ * <p>In the directory, JOB/IMAGE/layer is a mount with both halves of the upper layer, and
  * JOB/IMAGE/root-SERVER the overlay, of which there is another when the image has another server.
  */
 final class Changes {
@@ -44,10 +45,12 @@ final class Changes {
       List.of(",redirect_dir=on,metacopy=off,index=off", ",redirect_dir=on", "");
 
   private final Path directory;
+  private final Optional<ChangesDisk> disk;
   private final Map<Path, CompletableFuture<Path>> roots = new ConcurrentHashMap<>();
 
-  Changes(Path directory) {
+  Changes(Path directory, Optional<ChangesDisk> disk) {
     this.directory = directory;
+    this.disk = disk;
   }
 
   void prepare() throws IOException {
@@ -76,7 +79,7 @@ final class Changes {
         mountOverlay(image.directory(), place.resolve("layer"), root);
       }
       mine.complete(root);
-    } catch (IOException | RuntimeException | Error e) { // nobody may wait for ever
+    } catch (Exception | Error e) { // nobody may wait for ever
       roots.remove(root);
       mine.completeExceptionally(e instanceof IOException failure ? cannotMake(failure) : e);
     }
@@ -102,11 +105,38 @@ final class Changes {
   }
 
   private synchronized void makeLayer(Path layer, long uid, long gid, long bytes)
-      throws IOException {
+      throws IOException, Abort, InterruptedException {
     if (isMounted(layer)) {
-      return;
+      if (Files.exists(layer.resolve("work"))) { // made last
+        return;
+      }
+      Libc.detach(layer); // a launcher was killed while it made it
     }
     Files.createDirectories(layer);
+    if (disk.isPresent()) {
+      disk.get().mount(layer, uid, gid, bytes, taken(uid));
+    } else {
+      mountMemory(layer, uid, gid, bytes);
+    }
+  }
+
+  /** How much of the disk the user's jobs have already. */
+  private long taken(long uid) throws IOException {
+    long taken = 0;
+    for (Path job : list(directory)) {
+      if (job.getFileName().toString().contains("." + uid + ".")) { // Job.changes()
+        for (Path image : list(job)) {
+          Path layer = image.resolve("layer");
+          if (isMounted(layer) && !Files.getFileStore(layer).type().equals("tmpfs")) {
+            taken += Files.getFileStore(layer).getTotalSpace();
+          }
+        }
+      }
+    }
+    return taken;
+  }
+
+  private static void mountMemory(Path layer, long uid, long gid, long bytes) throws IOException {
     long inodes = Math.max(MIN_INODES, bytes / BYTES_PER_INODE);
     Libc.mount("layercake", layer, "tmpfs", "mode=0700,size=" + bytes + ",nr_inodes=" + inodes);
     Path upper = Files.createDirectory(layer.resolve("upper"));

@@ -2,18 +2,24 @@ package org.layercake.launcher.job;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.Optional;
 import org.layercake.launcher.node.Abort;
 import org.layercake.store.ExitCode;
 
-/** How much a job may change: that is in memory, and a job whose memory runs out is killed. */
+/**
+ * How much a job may change: where that is in memory, a job whose memory runs out is killed, and
+ * where it is on a disk, that is told when its room is taken.
+ */
 final class ChangesRoom {
   private static final long MIB = 1 << 20;
 
   private final Path slurmSpoolDirectory;
+  private final Optional<ChangesDisk> disk;
   private final JobMemory memory = new JobMemory(Path.of("/proc"), Path.of("/sys/fs/cgroup"));
 
-  ChangesRoom(Path slurmSpoolDirectory) {
+  ChangesRoom(Path slurmSpoolDirectory, Optional<ChangesDisk> disk) {
     this.slurmSpoolDirectory = slurmSpoolDirectory;
+    this.disk = disk;
   }
 
   /**
@@ -23,6 +29,9 @@ final class ChangesRoom {
    * @throws Abort when the job has less memory on this node
    */
   long of(long job, long asked) throws Abort {
+    if (disk.isPresent()) {
+      return disk.get().room(asked);
+    }
     long limit = memoryOf(job);
     if (asked > limit) {
       throw new Abort(

@@ -55,7 +55,7 @@ final class Containers {
     this.table = table;
     this.onHolderEnd = onHolderEnd;
     this.changes = changes;
-    this.room = new ChangesRoom(settings.slurmSpoolDirectory());
+    this.room = new ChangesRoom(settings.slurmSpoolDirectory(), settings.changesDisk());
   }
 
   /** The job's container of this spec, made when there is none whose image can be read. */

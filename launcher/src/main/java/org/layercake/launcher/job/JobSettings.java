@@ -2,6 +2,7 @@ package org.layercake.launcher.job;
 
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * What a node's jobs and their containers need to be told.
@@ -14,6 +15,7 @@ import java.util.List;
  * @param scratchBytes how much fits in all of them
  * @param timeZone whether containers have the time zone of the node
  * @param siteMounts mounts of every container, skipped where the user cannot reach the source
+ * @param changesDisk where what jobs change of their images is kept, if not in memory
  */
 public record JobSettings(
     Path runDirectory,
@@ -27,7 +29,8 @@ public record JobSettings(
     long scratchBytes,
     boolean timeZone,
     List<Spec.Mount> siteMounts,
-    Path slurmSpoolDirectory) {
+    Path slurmSpoolDirectory,
+    Optional<ChangesDisk> changesDisk) {
   /** What of a spec counts here: a directory that makes no difference makes no other container. */
   Spec relevant(Spec spec) {
     String directory = spec.directory();

@@ -46,7 +46,7 @@ public final class Jobs {
     this.files = new JobFiles(settings.runDirectory());
     this.images = images;
     this.jobs = new JobTable(files);
-    this.changes = new Changes(settings.changes());
+    this.changes = new Changes(settings.changes(), settings.changesDisk());
     this.containers =
         new Containers(
             settings, images, slurm, workers, files, jobs, changes, this::releaseIfEnded);

@@ -11,6 +11,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
@@ -18,18 +19,19 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.layercake.launcher.image.Images;
+import org.layercake.launcher.node.Libc;
 import org.layercake.store.ImageName;
 
 /** Real overlays, for which this must be root; what is below them is a directory. */
 @Timeout(60)
 class ChangesTest extends NodeTestCase {
-  private static final long MIB = 1 << 20;
-  private static final long UID = 4001;
-  private static final long GID = 4002;
+  static final long MIB = 1 << 20;
+  static final long UID = 4001;
+  static final long GID = 4002;
 
-  private Changes changes;
+  Changes changes;
   private Images images;
-  private Images.Mounted image;
+  Images.Mounted image;
 
   @BeforeEach
   void mount() throws Exception {
@@ -45,8 +47,17 @@ class ChangesTest extends NodeTestCase {
     image = images.mount(name, new Images.Reader("root", UID, GID, () -> null), line -> {});
   }
 
-  private Changes changes() throws IOException {
-    Changes made = new Changes(node.runDirectory.resolve("changes"));
+  Path directory() {
+    return node.runDirectory.resolve("changes");
+  }
+
+  /** Where they are kept, if not in memory. */
+  Optional<ChangesDisk> disk() throws IOException {
+    return Optional.empty();
+  }
+
+  Changes changes() throws IOException {
+    Changes made = new Changes(directory(), disk());
     made.prepare();
     return made;
   }
@@ -59,12 +70,12 @@ class ChangesTest extends NodeTestCase {
   }
 
   private List<Path> left() throws IOException {
-    try (Stream<Path> files = Files.list(node.runDirectory.resolve("changes"))) {
+    try (Stream<Path> files = Files.list(directory())) {
       return files.toList();
     }
   }
 
-  private Path root(String job, long bytes) throws Exception {
+  Path root(String job, long bytes) throws Exception {
     return changes.root(job, image, UID, GID, bytes);
   }
 
@@ -113,6 +124,17 @@ class ChangesTest extends NodeTestCase {
     Files.writeString(root("1", MIB).resolve("file"), "changed");
     changes.end("1");
     assertEquals("of the image", Files.readString(root("1", MIB).resolve("file")));
+  }
+
+  @Test
+  void whatAKilledLauncherLeftUnfinishedIsMadeAnew() throws Exception {
+    Path layer = root("1", MIB).resolveSibling("layer");
+    changes.end("1");
+    Files.createDirectories(layer);
+    Libc.mount("layercake", layer, "tmpfs", "mode=0700");
+    changes = changes();
+    Files.writeString(root("1", MIB).resolve("file"), "changed");
+    assertTrue(Files.exists(layer.resolve("upper/file")));
   }
 
   @Test

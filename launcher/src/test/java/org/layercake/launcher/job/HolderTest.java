@@ -10,6 +10,7 @@ import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -63,7 +64,8 @@ class HolderTest extends NodeTestCase {
             1 << 20,
             true,
             List.of(),
-            settings.slurmSpoolDirectory());
+            settings.slurmSpoolDirectory(),
+            Optional.empty());
     Abort abort =
         assertThrows(
             Abort.class,
@@ -120,7 +122,8 @@ class HolderTest extends NodeTestCase {
             1,
             false,
             List.of(),
-            settings.slurmSpoolDirectory());
+            settings.slurmSpoolDirectory(),
+            Optional.empty());
     Spec spec = Spec.parse(NodeRig.SPEC + item);
     Holder.start(site, JOB, spec, Path.of("/image"), "/home/m\u00e9").close();
     String given = Files.readString(words);

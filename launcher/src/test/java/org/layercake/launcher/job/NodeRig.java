@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
@@ -67,7 +68,8 @@ public final class NodeRig {
             1 << 20,
             true,
             Spec.mounts("/site:/site:rw"),
-            Files.createDirectory(directory.resolve("spool")));
+            Files.createDirectory(directory.resolve("spool")),
+            Optional.empty());
     this.files = new JobFiles(runDirectory);
     files.prepare();
     push("not much");

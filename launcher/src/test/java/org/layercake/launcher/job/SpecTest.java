@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -61,7 +62,19 @@ class SpecTest {
   private static JobSettings settings(boolean mountCwd, String siteMounts) throws Abort {
     Path none = Path.of("/none");
     return new JobSettings(
-        none, none, none, 1, 1, true, mountCwd, List.of(), 1, false, Spec.mounts(siteMounts), none);
+        none,
+        none,
+        none,
+        1,
+        1,
+        true,
+        mountCwd,
+        List.of(),
+        1,
+        false,
+        Spec.mounts(siteMounts),
+        none,
+        Optional.empty());
   }
 
   @Test
