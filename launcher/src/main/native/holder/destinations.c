@@ -12,9 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ch-run binds these from the host, whatever the image has there. Also /proc, which takes no mount.
- */
-static const char *const host_trees[] = {"/dev", "/sys", "/tmp"};
+/* ch-run binds these from the host, whatever the image has there. */
+static const char *const host_trees[] = {"/dev", "/proc", "/sys", "/tmp", NULL};
 
 /* The part of a path below a directory, or NULL if it is not below. */
 static const char *below(const char *path, const char *directory)
@@ -35,11 +34,20 @@ static bool is_in_proc(const char *path)
 	return is_at_or_below(path, "/proc");
 }
 
-/* Follows the destination inside the image, where it may be missing. */
-static void locate_in_image(int image, struct bind *bind)
+/* The host's tree that a path is in or the top of, or NULL. */
+static const char *host_tree_of(const char *path)
+{
+	for (size_t i = 0; host_trees[i] != NULL; i++)
+		if (is_at_or_below(path, host_trees[i]))
+			return host_trees[i];
+	return NULL;
+}
+
+/* Follows the destination inside the image and what is beside it, where it may be missing. */
+static void locate_in_image(const struct trees *trees, struct bind *bind)
 {
 	struct place place;
-	int error = find_in_tree(image, bind->destination, &place);
+	int error = find_in_trees(trees, bind->destination, &place);
 
 	if (error == 0 && place.path[0] == '\0')
 		refuse(bind, EXIT_REQUEST, "mount on", bind->destination,
@@ -66,7 +74,8 @@ static void require_kind(struct bind *bind, const struct place *place)
 }
 
 /* A destination inside an earlier mount has to be there already: we never write to sources. */
-static void locate_in_source(const struct plan *plan, struct bind *bind, int tree, const char *path)
+static void locate_in_source(const struct plan *plan, struct bind *bind, int tree, const char *path,
+			     const char *hint)
 {
 	struct place place;
 
@@ -75,8 +84,7 @@ static void locate_in_source(const struct plan *plan, struct bind *bind, int tre
 	return_identity();
 	if (error != 0 || !place.exists) {
 		refuse(bind, EXIT_REQUEST, "mount on", bind->destination,
-		       strerror(error != 0 ? error : ENOENT),
-		       " (it lies in another mount: create it there first)");
+		       strerror(error != 0 ? error : ENOENT), hint);
 		return;
 	}
 	require_kind(bind, &place);
@@ -110,32 +118,45 @@ static bool has_content(int tree, const char *path)
  * Whether a bind that yields would be there without it, or hide what an image has. An empty
  * directory of an image is where something is to be mounted.
  */
-static bool must_yield(const struct plan *plan, size_t index, int image)
+static bool must_yield(const struct plan *plan, size_t index, const struct trees *trees)
 {
 	const struct bind *bind = &plan->binds[index];
+	struct place place;
 
 	for (size_t i = 0; i < plan->bind_count; i++)
 		if (i != index && plan->binds[i].fd >= 0 && !plan->binds[i].scratch &&
 		    is_at_or_below(bind->inside, plan->binds[i].inside))
 			return true;
-	for (size_t i = 0; i < sizeof(host_trees) / sizeof(host_trees[0]); i++)
-		if (is_at_or_below(bind->inside, host_trees[i]))
-			return true;
-	int skeleton_tree = open("skel", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	bool made = faccessat(skeleton_tree, bind->inside + 1, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-	close(skeleton_tree);
-	return made || has_content(image, bind->inside);
+	if (host_tree_of(bind->inside) != NULL || find_in_trees(trees, bind->inside, &place) != 0)
+		return true;
+	return place.exists && (place.tree == trees->upper || has_content(place.tree, place.path));
+}
+
+/* In what a container has of the node, all has to be there. */
+static void locate_on_node(const struct plan *plan, struct bind *bind, const char *tree)
+{
+	const char *rest = below(bind->inside, tree);
+	int fd = open(tree, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		die(EXIT_INTERNAL, "cannot open \"%s\": %s", tree, strerror(errno));
+	locate_in_source(plan, bind, fd, rest,
+			 strcmp(tree, "/tmp") == 0
+			     ? " (create it there first)"
+			     : " (this is the node's, where nothing can be made)");
+	close(fd);
 }
 
 /* Finds or makes where a mount is to go. Returns whether anything is beside the image. */
 static bool prepare_destination(const struct plan *plan, size_t index,
-				const struct skeleton *skeleton)
+				const struct skeleton *skeleton, const struct trees *trees)
 {
 	struct bind *bind = &plan->binds[index];
 	struct place place;
-	const char *rest;
+	const char *rest, *host_tree = host_tree_of(bind->inside);
 
-	if (bind->yields && must_yield(plan, index, skeleton->image)) {
+	if ((bind->yields && must_yield(plan, index, trees)) ||
+	    (bind->scratch && host_tree != NULL)) {
 		leave_out(bind);
 		return false;
 	}
@@ -144,23 +165,16 @@ static bool prepare_destination(const struct plan *plan, size_t index,
 		if (outer->fd >= 0 && (rest = below(bind->inside, outer->inside)) != NULL) {
 			if (outer->scratch)
 				make_in_tree(outer->fd, &plan->user, rest, bind->is_dir, 0755);
-			locate_in_source(plan, bind, outer->fd, rest);
+			locate_in_source(plan, bind, outer->fd, rest,
+					 " (it lies in another mount: create it there first)");
 			return false;
 		}
 	}
-	for (size_t i = 0; i < sizeof(host_trees) / sizeof(host_trees[0]); i++) {
-		if ((rest = below(bind->inside, host_trees[i])) != NULL) {
-			int tree = open(host_trees[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
-			locate_in_source(plan, bind, tree, rest);
-			close(tree);
-			return false;
-		}
+	if (host_tree != NULL && below(bind->inside, host_tree) != NULL) {
+		locate_on_node(plan, bind, host_tree);
+		return false;
 	}
-	int beside = open("skel", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int error = find_in_tree(beside, bind->inside, &place);
-	close(beside);
-	if (error == 0 && !place.exists)
-		error = find_in_tree(skeleton->image, bind->inside, &place);
+	int error = find_in_trees(trees, bind->inside, &place);
 	if (error != 0) {
 		refuse(bind, EXIT_REQUEST, "mount on", bind->destination, strerror(error),
 		       " in the image");
@@ -188,15 +202,21 @@ static int compare_binds(const void *a, const void *b)
 
 bool prepare_destinations(struct plan *plan, const struct skeleton *skeleton)
 {
+	struct trees trees = {.upper = open("skel", O_PATH | O_DIRECTORY | O_CLOEXEC),
+			      .lower = skeleton->image,
+			      .hidden = host_trees};
 	bool beside = false;
 
+	if (trees.upper < 0)
+		die(EXIT_INTERNAL, "cannot open \"skel\": %s", strerror(errno));
 	for (size_t i = 0; i < plan->bind_count; i++)
 		if (plan->binds[i].fd >= 0)
-			locate_in_image(skeleton->image, &plan->binds[i]);
+			locate_in_image(&trees, &plan->binds[i]);
 	if (plan->bind_count > 0) /* qsort(3) takes no NULL */
 		qsort(plan->binds, plan->bind_count, sizeof(plan->binds[0]), compare_binds);
 	for (size_t i = 0; i < plan->bind_count; i++)
 		if (plan->binds[i].fd >= 0)
-			beside |= prepare_destination(plan, i, skeleton);
+			beside |= prepare_destination(plan, i, skeleton, &trees);
+	close(trees.upper);
 	return beside;
 }

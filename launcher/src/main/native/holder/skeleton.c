@@ -56,12 +56,13 @@ void give_to(const struct user *user, const char *path)
 static void make_way(const struct skeleton *skeleton, const char *path, char made[PATH_MAX + 8])
 {
 	struct stat status;
+	bool in_image = true; /* until something else than a directory is in the way */
 
 	for (const char *end = strchr(path + 1, '/'); end != NULL; end = strchr(end + 1, '/')) {
 		snprintf(made, PATH_MAX + 8, "skel%.*s", (int)(end - path), path);
-		bool in_image =
-		    fstatat(skeleton->image, made + 5, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    S_ISDIR(status.st_mode);
+		in_image = in_image &&
+			   fstatat(skeleton->image, made + 5, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+			   S_ISDIR(status.st_mode);
 		make_dir(made, in_image ? status.st_mode & 01777 : 0755);
 		give_to(skeleton->user, made);
 	}

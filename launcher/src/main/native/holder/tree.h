@@ -11,9 +11,19 @@ struct place {
 	char path[PATH_MAX]; /* from the tree's root, without symbolic links, "." and ".." */
 	bool exists;
 	mode_t mode;
+	int tree; /* the one that has it; -1 when it is missing */
+};
+
+/* Two trees as overlayfs(5) shows them: directories of both are one. */
+struct trees {
+	int upper; /* or -1 */
+	int lower;
+	const char *const *hidden; /* directories in which nothing of either is seen; or NULL */
 };
 
 /* Follows a path as if the tree were the root directory. Returns 0 or an errno. */
 int find_in_tree(int tree, const char *path, struct place *place);
+/* The same in two trees. What is missing in a hidden directory is where the path says. */
+int find_in_trees(const struct trees *trees, const char *path, struct place *place);
 
 #endif

@@ -710,13 +710,21 @@ test_dead_server() {
 	is "an image whose server died" 74 "$code"
 }
 
+# shellcheck source=container-mounts.sh
+source "${0%/*}/container-mounts.sh"
+
 make_users
 make_images
+make_images_for_mounts
 test_image_server
 test_plain_container
 test_mounts
 test_nested_mounts
 test_directory
+test_closed_directories
+test_links
+test_links_that_are_replaced
+test_kernel_trees
 test_bare_image
 test_own_files
 for changes_in in memory disk; do

@@ -1,0 +1,112 @@
+# shellcheck shell=bash
+# Where mounts go; container.sh reads this file.
+
+make_images_for_mounts() {
+	local root="$work/src/links"
+	mkdir -p "$root"/{bin,dev,proc,sys,etc,run,var,srv/data,usr/lib} "$root/real dir" "$root/root"
+	chmod 700 "$root/root"
+	cp /bin/busybox "$root/bin/"
+	for tool in cat ls sh stat; do
+		ln -s busybox "$root/bin/$tool"
+	done
+	touch "$root"/etc/{passwd,group,hosts}
+	ln -s ../run/systemd/resolv.conf "$root/etc/resolv.conf"
+	ln -s /var/tmp "$root/tmp"
+	mkdir "$root/var/tmp"
+	ln -s ../run "$root/var/run"
+	ln -s /srv/data "$root/data"
+	ln -s "real dir" "$root/relative"
+	ln -s /opt/none/yet "$root/dangling"
+	ln -s /tmp/../srv/data "$root/round"
+	ln -s /etc "$root/dev/xlink"
+	make_image links
+	serve links links-alices --owner 2001:2001
+
+	root="$work/src/tmp-link"
+	mkdir -p "$root"/{bin,var,tmp}
+	cp /bin/busybox "$root/bin/"
+	ln -s busybox "$root/bin/cat"
+	ln -s /tmp "$root/var/tmp"
+	# All that is in /etc is elsewhere.
+	mkdir -p "$root/usr/etc/conf.d"
+	ln -s usr/etc "$root/etc"
+	make_image tmp-link
+}
+
+test_closed_directories() {
+	for options in "" --root; do
+		# shellcheck disable=SC2086 # none or one
+		hold alice links-alices $options --mount "$work/proj:/root/.cache:rw"
+		is "a mount below a directory that is 0700 $options" ready "$said"
+		is "… shows its source" ours "$(inside alice cat /root/.cache/file)"
+		is "… leaves the directory closed" 700 "$(inside alice stat -c %a /root)"
+		end
+	done
+}
+
+# shows NAME PATH…: the container has the project's file below each path
+shows() {
+	local name=$1 path
+	shift
+	for path; do
+		is "$name: $path" ours "$(inside alice cat "$path/file")"
+	done
+}
+
+test_links() {
+	hold alice links --mount "$work/proj:/data:rw"
+	shows "a mount on an absolute link" /data /srv/data /round
+	end
+	hold alice links --mount "$work/proj:/data/x/y:rw" --mount "$work/proj:/relative:ro" \
+		--mount "$work/proj:/dangling/z:rw" --mount "$work/proj:/var/run/w:rw"
+	is "mounts on and below links" ready "$said"
+	shows "below an absolute link" /data/x/y /srv/data/x/y
+	shows "on a relative link" /relative "/real dir"
+	shows "below a dangling link" /dangling/z /opt/none/yet/z
+	shows "below a link upwards" /var/run/w /run/w
+	end
+	hold alice links --scratch-size 1m --scratch /run --scratch /var/tmp \
+		--mount "$work/proj:/var/run/w:rw" --mount "$work/proj:/var/tmp/v:rw"
+	shows "in a scratch directory" /run/w /var/run/w /var/tmp/v
+	end
+	hold alice links --mount "$work/proj:/round/x:rw"
+	shows "a link that passes through /tmp" /round/x /srv/data/x
+	end
+}
+
+test_links_that_are_replaced() {
+	mkdir /tmp/layercake-here
+	hold alice links --mount "$work/proj:/tmp/layercake-here:rw"
+	is "a mount in /tmp, which is a link in the image" ready "$said"
+	shows "… is where it was asked for" /tmp/layercake-here
+	has "… and nowhere else" "No such file" "$(inside alice ls /var/tmp/layercake-here)"
+	end
+	rmdir /tmp/layercake-here
+	hold alice links --mount "$work/proj:/tmp/layercake-here:rw"
+	refused "a mount in /tmp that is not there" 64 "/tmp/layercake-here\": No such file or directory (create it there first)"
+	hold alice links --mount "$work/proj/file:/etc/resolv.conf:ro"
+	is "a mount on what is a link in the image" ours "$(inside alice cat /etc/resolv.conf)"
+	has "… is there alone" "No such file" "$(inside alice ls /run/systemd)"
+	end
+	hold alice tmp-link --scratch-size 1m --scratch /run --scratch /var/tmp
+	is "an image whose /var/tmp is /tmp" ready "$said"
+	is "… has the node's there" "$(stat -c %d:%i /tmp)" \
+		"$(stat -c %d:%i "/proc/$holder/root/tmp")"
+	end
+	hold alice tmp-link --mount "$work/proj:/etc/conf.d/new:rw" --mount "$work/proj:/usr/etc/x:rw"
+	shows "/etc is no link where files are put into it" /etc/conf.d/new /usr/etc/x
+	end
+}
+
+test_kernel_trees() {
+	hold alice full --mount "$work/proj:/sys/layercake:rw"
+	refused "a new name in /sys" 64 "/sys/layercake\": No such file or directory (this is the node's, where nothing can be made)"
+	hold alice full --mount "$work/proj:/sys/kernel:ro"
+	is "a mount on what /sys has" ready "$said"
+	shows "… is shown there" /sys/kernel
+	end
+	for path in /proc /proc/1/x /proc/sys/kernel; do
+		hold alice full --mount "$work/proj:$path:rw"
+		refused "a mount on $path" 64 "cannot mount on \"$path\": nothing can be mounted on /proc"
+	done
+}
