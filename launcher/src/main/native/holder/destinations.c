@@ -2,6 +2,7 @@
 #include "destinations.h"
 #include "binds.h"
 #include "common/die.h"
+#include "devices.h"
 #include "tree.h"
 
 #include <dirent.h>
@@ -132,18 +133,36 @@ static bool must_yield(const struct plan *plan, size_t index, const struct trees
 	return place.exists && (place.tree == trees->upper || has_content(place.tree, place.path));
 }
 
-/* In what a container has of the node, all has to be there. */
-static void locate_on_node(const struct plan *plan, struct bind *bind, const char *tree)
+/* Of two mounts on one place that is yet to be made, the later may hide the earlier only. */
+static void require_same_kind(const struct plan *plan, size_t index)
 {
+	struct bind *bind = &plan->binds[index];
+
+	for (size_t i = 0; i < index; i++) {
+		const struct bind *earlier = &plan->binds[i];
+		struct place place = {.mode = earlier->is_dir ? S_IFDIR : S_IFREG};
+		if (earlier->fd >= 0 && strcmp(earlier->inside, bind->inside) == 0)
+			require_kind(bind, &place);
+	}
+}
+
+/* In what a container has of the node, all has to be there; but /dev may be made anew. */
+static void locate_on_node(const struct plan *plan, size_t index, const char *tree)
+{
+	struct bind *bind = &plan->binds[index];
 	const char *rest = below(bind->inside, tree);
 	int fd = open(tree, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0)
 		die(EXIT_INTERNAL, "cannot open \"%s\": %s", tree, strerror(errno));
-	locate_in_source(plan, bind, fd, rest,
-			 strcmp(tree, "/tmp") == 0
-			     ? " (create it there first)"
-			     : " (this is the node's, where nothing can be made)");
+	bind->new_in_dev = strcmp(tree, DEVICES) == 0 && is_new_device(fd, rest);
+	if (bind->new_in_dev)
+		require_same_kind(plan, index);
+	else
+		locate_in_source(plan, bind, fd, rest,
+				 strcmp(tree, "/tmp") == 0
+				     ? " (create it there first)"
+				     : " (this is the node's, where nothing can be made)");
 	close(fd);
 }
 
@@ -171,7 +190,7 @@ static bool prepare_destination(const struct plan *plan, size_t index,
 		}
 	}
 	if (host_tree != NULL && below(bind->inside, host_tree) != NULL) {
-		locate_on_node(plan, bind, host_tree);
+		locate_on_node(plan, index, host_tree);
 		return false;
 	}
 	int error = find_in_trees(trees, bind->inside, &place);

@@ -11,6 +11,7 @@
 #include "adopt.h"
 #include "common/die.h"
 #include "common/session.h"
+#include "devices.h"
 #include "mounts.h"
 #include "plan.h"
 #include "shared/spec.h"
@@ -248,6 +249,8 @@ _Noreturn static void run_ch_run(const struct plan *plan, int pause)
 		argv[n++] = text("--bind=%s/passwd:/etc/passwd", stage);
 		argv[n++] = text("--bind=%s/group:/etc/group", stage);
 	}
+	if (has_own_devices(plan))
+		argv[n++] = text("--bind=%s/dev:" DEVICES, stage);
 	for (size_t i = 0; i < plan->bind_count; i++)
 		if (plan->binds[i].fd >= 0)
 			argv[n++] = text("--bind=%s/binds/%zu:%s", stage, i, plan->binds[i].inside);

@@ -8,6 +8,7 @@
  *                 (On the overlay the kernel enforces file modes; the bare image is all readable.)
  *   STAGE/binds/N mount sources, opened as the user, read-only where asked
  *   STAGE/scratch/N  empty directories of a tmpfs, mount sources for what is writable in any image
+ *   STAGE/dev     the node's /dev with names that it lacks, if any are asked for
  *   STAGE/empty   ch-run's storage directory. Without one of ours it would look into a directory
  *                 below /var/tmp that any user can make, and start the image found there.
  */
@@ -17,6 +18,7 @@
 #include "adjust.h"
 #include "common/die.h"
 #include "destinations.h"
+#include "devices.h"
 #include "mounts.h"
 #include "skeleton.h"
 #include "sources.h"
@@ -86,6 +88,7 @@ void stage_container(struct plan *plan, int image_mount)
 	beside |= prepare_destinations(plan, &skeleton);
 	close(image);
 	bind_sources(plan);
+	make_own_devices(plan);
 	mount_root(beside);
 	if (chdir("/") < 0)
 		die(EXIT_INTERNAL, "cannot leave \"%s\": %s", plan->stage, strerror(errno));

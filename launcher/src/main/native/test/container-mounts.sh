@@ -98,6 +98,42 @@ test_links_that_are_replaced() {
 	end
 }
 
+test_new_devices() {
+	local before after
+	before=$(ls -A /dev)
+	hold alice full --mount /dev/null:/dev/layercake-null:rw --mount "$work/proj:/dev/layercake/dir:ro" \
+		--mount "$work/proj/file:/dev/layercake-file:ro"
+	is "new names in /dev" ready "$said"
+	is "… a device" "character special file" "$(inside alice stat -c %F /dev/layercake-null)"
+	is "… that works" "" "$(inside alice sh -c 'echo lost >/dev/layercake-null; cat /dev/layercake-null')"
+	shows "… a directory" /dev/layercake/dir
+	has "… read-only" "Read-only file system" "$(inside alice touch /dev/layercake/dir/x)"
+	is "… a file" ours "$(inside alice cat /dev/layercake-file)"
+	after=$(inside alice ls -A /dev)
+	is "… beside all that the node has" "$(printf '%s\n' "$before" layercake layercake-file layercake-null | LC_ALL=C sort)" \
+		"$(LC_ALL=C sort <<<"$after")"
+	is "… which is the node's" "$(stat -c %d:%i:%t:%T /dev/null /dev/shm)" \
+		"$(stat -c %d:%i:%t:%T "/proc/$holder/root/dev/null" "/proc/$holder/root/dev/shm")"
+	is "… links, too" "$(readlink /dev/fd)" "$(inside alice readlink /dev/fd)"
+	is "… terminals can be opened" terminal "$(python3 -c 'import os, sys
+os.open(sys.argv[1], os.O_RDWR)' "/proc/$holder/root/dev/ptmx" 2>&1 && echo terminal)"
+	has "… nothing can be made in it" "Permission denied" "$(inside alice touch /dev/x)"
+	is "… nothing was made in the node's" "$before" "$(ls -A /dev)"
+	end
+	hold alice full --mount /dev/null:/dev/null:rw
+	is "without new names /dev is the node's" "$(stat -c %d:%i /dev)" \
+		"$(stat -c %d:%i "/proc/$holder/root/dev")"
+	end
+	hold alice links --mount "$work/proj:/dev/xlink:rw"
+	shows "a link in the image's /dev is not seen" /dev/xlink
+	end
+	hold alice full --mount /dev/null:/dev/shm/layercake-none:rw
+	refused "a new name below a directory of /dev" 64 "/dev/shm/layercake-none\": No such file"
+	hold alice full --mount /dev/null:/dev/layercake:rw --site-mount "$work/proj:/dev/layercake:rw"
+	is "a site's directory on a user's new file is left out" ready "$said"
+	end
+}
+
 test_kernel_trees() {
 	hold alice full --mount "$work/proj:/sys/layercake:rw"
 	refused "a new name in /sys" 64 "/sys/layercake\": No such file or directory (this is the node's, where nothing can be made)"

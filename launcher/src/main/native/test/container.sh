@@ -724,6 +724,7 @@ test_directory
 test_closed_directories
 test_links
 test_links_that_are_replaced
+test_new_devices
 test_kernel_trees
 test_bare_image
 test_own_files
