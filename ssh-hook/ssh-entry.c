@@ -148,8 +148,13 @@ _Noreturn static void run_transfer(const struct lc_transfer *host, enum lc_progr
 	static char script[131072]; /* what execve(2) takes as one argument */
 	const char *text = lc_transfer_script(host, program, command, script, sizeof(script));
 
-	/* The user's shell may not know what a function is. */
-	run_shell(text == command ? shell : "/bin/sh", text != NULL ? text : command);
+	if (text != command) /* the user's shell may not know what a function is */
+		shell = "/bin/sh";
+	if (text == NULL)
+		text = command;
+	if (access(shell, X_OK) < 0)
+		lc_transfer_shell_exec(host, text);
+	run_shell(shell, text);
 }
 
 int main(int argc, char **argv)
@@ -162,7 +167,7 @@ int main(int argc, char **argv)
 	const char *shell = user != NULL ? user->pw_shell : getenv("SHELL");
 	enum lc_program program = command != NULL ? lc_transfer_of(command) : LC_NO_TRANSFER;
 	struct lc_container container;
-	struct lc_transfer host = {-1, -1, -1};
+	struct lc_transfer host = LC_TRANSFER_NONE;
 
 	/* A session of sshd without ForceCommand does not have it either. */
 	unsetenv("SSH_ORIGINAL_COMMAND");

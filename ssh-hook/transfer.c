@@ -65,7 +65,7 @@ static int open_runtime(struct dl_phdr_info *object, size_t size, void *context)
 
 struct lc_transfer lc_transfer_open(enum lc_program program)
 {
-	struct lc_transfer host = {-1, -1, -1};
+	struct lc_transfer host = LC_TRANSFER_NONE;
 
 	if (program == LC_SCP)
 		host.program = open("/usr/bin/scp", O_PATH | O_CLOEXEC);
@@ -73,19 +73,21 @@ struct lc_transfer lc_transfer_open(enum lc_program program)
 		host.program = open("/usr/bin/rsync", O_PATH | O_CLOEXEC);
 	for (size_t i = 0; program == LC_SFTP && i < SFTP_SERVERS && host.program < 0; i++)
 		host.program = open(sftp_servers[i], O_PATH | O_CLOEXEC);
-	if (host.program >= 0)
+	if (program == LC_SCP || program == LC_RSYNC)
+		host.shell = open("/bin/sh", O_PATH | O_CLOEXEC);
+	if (host.program >= 0 || host.shell >= 0)
 		dl_iterate_phdr(open_runtime, &host);
 	return host;
 }
 
 /*
- * The host's program runs with the host's loader and libraries, all by descriptor: whatever C
+ * A program of the host runs with the host's loader and libraries, all by descriptor: whatever C
  * library the image has, if any, does not matter. So they have to stay open.
  */
-static bool keep_open(const struct lc_transfer *host)
+static bool keep_open(const struct lc_transfer *host, int program)
 {
-	return host->program >= 0 && host->loader >= 0 && host->libraries >= 0 &&
-	       fcntl(host->program, F_SETFD, 0) == 0 && fcntl(host->loader, F_SETFD, 0) == 0 &&
+	return program >= 0 && host->loader >= 0 && host->libraries >= 0 &&
+	       fcntl(program, F_SETFD, 0) == 0 && fcntl(host->loader, F_SETFD, 0) == 0 &&
 	       fcntl(host->libraries, F_SETFD, 0) == 0;
 }
 
@@ -101,15 +103,32 @@ static void append_words(char *command, char **arguments, size_t count)
 	arguments[count] = NULL;
 }
 
-static void exec_host(const struct lc_transfer *host, char *words)
+/* The arguments behind the program's name are in place from the fifth on. */
+static void exec_host(const struct lc_transfer *host, int program, char *name,
+		      char *arguments[ARGUMENTS_MAX])
 {
-	char libraries[32], program[32], name[] = "sftp-server", option[] = "--library-path";
-	char *arguments[ARGUMENTS_MAX] = {name, option, libraries, program};
+	char libraries[32], path[32], option[] = "--library-path";
 
 	snprintf(libraries, sizeof(libraries), "/proc/self/fd/%d", host->libraries);
-	snprintf(program, sizeof(program), "/proc/self/fd/%d", host->program);
-	append_words(words, arguments, 4);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", program);
+	arguments[0] = name;
+	arguments[1] = option;
+	arguments[2] = libraries;
+	arguments[3] = path;
 	fexecve(host->loader, arguments, environ);
+}
+
+void lc_transfer_shell_exec(const struct lc_transfer *host, const char *script)
+{
+	char name[] = "sh", option[] = "-c", *text = strdup(script);
+	char *arguments[ARGUMENTS_MAX] = {[4] = option, [5] = text};
+
+	errno = ENOENT;
+	if (text != NULL && keep_open(host, host->shell))
+		exec_host(host, host->shell, name, arguments);
+	int error = errno;
+	free(text);
+	errno = error;
 }
 
 void lc_sftp_exec(const struct lc_transfer *host, const char *command)
@@ -125,8 +144,10 @@ void lc_sftp_exec(const struct lc_transfer *host, const char *command)
 	append_words(words, arguments, 1);
 	for (size_t i = 0; i < SFTP_SERVERS; i++)
 		execve(sftp_servers[i], arguments, environ);
-	if (keep_open(host))
-		exec_host(host, again);
+	if (keep_open(host, host->program)) {
+		append_words(again, arguments, 4);
+		exec_host(host, host->program, name, arguments);
+	}
 }
 
 static bool is_on_path(const char *name)
@@ -150,7 +171,7 @@ const char *lc_transfer_script(const struct lc_transfer *host, enum lc_program p
 {
 	const char *name = program == LC_SCP ? "scp" : "rsync";
 
-	if (is_on_path(name) || !keep_open(host))
+	if (is_on_path(name) || !keep_open(host, host->program))
 		return command;
 	/* The shell takes the function for the program. */
 	int length = snprintf(script, size,

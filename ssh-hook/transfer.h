@@ -12,7 +12,10 @@ struct lc_transfer {
 	int program;
 	int loader;    /* the dynamic loader */
 	int libraries; /* the directory that has the libraries */
+	int shell;     /* for scp and rsync, whose command only a shell can read */
 };
+
+#define LC_TRANSFER_NONE ((struct lc_transfer){-1, -1, -1, -1})
 
 /* Which of them a command asks for; sftp is what sshd_config(5) has for its subsystem. */
 enum lc_program lc_transfer_of(const char *command);
@@ -27,10 +30,13 @@ struct lc_transfer lc_transfer_open(enum lc_program program);
 void lc_sftp_exec(const struct lc_transfer *host, const char *command);
 
 /*
- * For scp and rsync, whose command only a shell can read: the command, or a shell script that runs
- * it with the host's program when there is none on the PATH. NULL when it does not fit.
+ * For scp and rsync: the command, or a shell script that runs it with the host's program when there
+ * is none on the PATH. NULL when it does not fit.
  */
 const char *lc_transfer_script(const struct lc_transfer *host, enum lc_program program,
 			       const char *command, char *script, size_t size);
+
+/* Becomes the host's shell with a script. Returns only when it cannot run, with errno. */
+void lc_transfer_shell_exec(const struct lc_transfer *host, const char *script);
 
 #endif

@@ -65,12 +65,12 @@ static void check_cgroups(const uint8_t *data, size_t size)
 
 static void check_command(const char *command)
 {
-	static const struct lc_transfer none = {-1, -1, -1};
+	static const struct lc_transfer none = {-1, -1, -1, -1};
 	enum lc_program program = lc_transfer_of(command);
 	size_t room = strlen(command) + 100;
 	char *script = malloc(room), *small = malloc(room / 2);
 	/* Any descriptors do. */
-	struct lc_transfer host = {STDERR_FILENO, STDERR_FILENO, STDERR_FILENO};
+	struct lc_transfer host = {STDERR_FILENO, STDERR_FILENO, STDERR_FILENO, STDERR_FILENO};
 
 	INSIST(script != NULL && small != NULL);
 	if (program == LC_SCP || program == LC_RSYNC) {

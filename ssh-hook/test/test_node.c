@@ -3,9 +3,12 @@
 #include "shared/test/check.h"
 #include "transfer.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static void gives_job(const char *cgroups, uint32_t job)
 {
@@ -68,8 +71,34 @@ static void test_scripts(void)
 	CHECK(strstr(line, "option") != NULL);
 	if (output != NULL)
 		pclose(output);
-	host = (struct lc_transfer){-1, -1, -1};
-	CHECK(lc_transfer_script(&host, LC_SCP, command, script, sizeof(script)) == command);
+	CHECK(lc_transfer_script(&LC_TRANSFER_NONE, LC_SCP, command, script, sizeof(script)) ==
+	      command);
+}
+
+/* As where there is neither the program nor a shell. */
+static void test_shell(void)
+{
+	struct lc_transfer host = lc_transfer_open(LC_SCP);
+	char script[4096], line[128] = "";
+	int output[2];
+
+	setenv("PATH", "/nowhere", 1);
+	lc_transfer_script(&host, LC_SCP, "scp -? 'a  b' 2>&1", script, sizeof(script));
+	if (!CHECK(pipe(output) == 0))
+		return;
+	pid_t child = fork();
+	if (child == 0) {
+		dup2(output[1], STDOUT_FILENO);
+		lc_transfer_shell_exec(&host, script);
+		_exit(100);
+	}
+	close(output[1]);
+	CHECK(read(output[0], line, sizeof(line) - 1) > 0);
+	CHECK(strstr(line, "option") != NULL);
+	CHECK(waitpid(child, NULL, 0) == child);
+	close(output[0]);
+	lc_transfer_shell_exec(&LC_TRANSFER_NONE, script);
+	CHECK(errno == ENOENT);
 }
 
 int main(void)
@@ -77,5 +106,6 @@ int main(void)
 	test_jobs_of_cgroups();
 	test_what_is_a_transfer();
 	test_scripts();
+	test_shell();
 	return summary();
 }
