@@ -50,6 +50,60 @@ class EnvironmentIT {
   }
 
   @Test
+  void valuesWithNewlinesEmptyOnesAndLargeOnesAreWhatTheyAreOnTheHost() {
+    List<String> lines =
+        Cluster.as(
+                "alice",
+                """
+                export LINES_TWO='a
+                b' NOTHING= LARGE=$(head -c 100000 /dev/zero | tr '\\0' x)
+                for image in none environment; do
+                  srun --ch-image=$image sh -c '
+                    echo "$LINES_TWO" ${NOTHING-unset} ${#LARGE}; env | grep -c ^NOTHING=$'
+                done
+                export A=$LARGE B=$LARGE C=$LARGE D=$LARGE E=$LARGE
+                for image in none environment; do
+                  srun --ch-image=$image sh -c 'echo ${#A} ${#B} ${#C} ${#D} ${#E} ${#LARGE}'
+                done
+                """)
+            .lines();
+    String all = "100000" + " 100000".repeat(5);
+    assertEquals(List.of("a", "b 100000", "1", "a", "b 100000", "1", all, all), lines);
+  }
+
+  @Test
+  void limitsAndTheUmaskAreThoseOfTheHost() {
+    String look = " sh -c 'cat /proc/self/limits; umask'; ";
+    String out =
+        Cluster.as(
+                "alice",
+                "ulimit -n 512; ulimit -c 0; ulimit -s 4096; umask 027; for image in none"
+                    + " environment; do srun -w n1 --ch-image=$image"
+                    + look
+                    + "done")
+            .text();
+    int half = out.length() / 2;
+    assertEquals(out.substring(0, half), out.substring(half + 1));
+    assertTrue(out.matches("(?s).*Max open files +512 +.*"), out);
+    assertTrue(out.endsWith("\n0027"), out);
+  }
+
+  @Test
+  void theUserMakesNamespacesOfHerOwn() {
+    assertEquals(
+        List.of("0", "1", "/proc/1"),
+        Cluster.as(
+                "alice",
+                """
+                srun --ch-image=environment busybox sh -c '
+                  unshare -r id -u
+                  unshare -r -p -f sh -c "echo \\$\\$"
+                  unshare -r -p -f -m sh -c "mount -t proc proc /proc && ls -d /proc/[0-9]*"'
+                """)
+            .lines());
+  }
+
+  @Test
   void theUsersOwnValueWinsWhereSheSaysSo() {
     String print = " sh -c 'echo $BOTH $FROM_IMAGE'";
     String srun = "BOTH=user srun --ch-image=environment ";
@@ -230,6 +284,22 @@ class EnvironmentIT {
     assertEquals("a", name);
     assertEquals(
         0, Cluster.as("alice", "srun --ch-image=environment --ch-mount=/proj/a ls /proj/a").exit());
+  }
+
+  @Test
+  void whatIsMadeInADirectoryOfAGroupIsTheGroups() {
+    String make =
+        "umask 007; mkdir -p /proj/a/dir/deep; touch /proj/a/dir/deep/file; chmod g+w"
+            + " /proj/a/dir/deep/file; mv /proj/a/dir/deep/file /proj/a/dir/moved";
+    Cluster.Result result =
+        Cluster.as(
+            "alice",
+            "srun --ch-image=environment --ch-mount=/proj/a busybox sh -c '"
+                + make
+                + "'; cd /proj/a; stat -c %U:%G:%a dir dir/deep dir/moved; rm -r dir");
+    assertEquals(
+        List.of("alice:project:2770", "alice:project:2770", "alice:project:660"), result.lines());
+    assertEquals("", result.err());
   }
 
   private static String pwd(String before) {

@@ -118,6 +118,26 @@ class LauncherIT {
   }
 
   @Test
+  void stepsAndSessionsGoOnWhenTheirHolderWasKilledAndOtherContainersCanBeMade() {
+    String where = "readlink /proc/self/ns/mnt";
+    List<String> lines =
+        Cluster.sallocAround(
+                "alice",
+                "-N1 -w n1 --ch-image=launcher",
+                () -> {
+                  Cluster.on("n1", "pkill -KILL -x -u alice layercake-pause").text();
+                  Cluster.await(
+                      "it is gone",
+                      () -> Cluster.on("n1", "pgrep -x -u alice layercake-pause").exit() == 1);
+                },
+                "srun " + where + "; ssh n1 " + where + "; srun --ch-mount=/scratch " + where)
+            .lines();
+    assertEquals(3, lines.size(), lines.toString());
+    assertEquals(lines.get(0), lines.get(1));
+    assertNotEquals(lines.get(0), lines.get(2));
+  }
+
+  @Test
   void afterTheLastJobThereIsNoHolderNoMountAndNoState() {
     assertEquals(
         List.of(IN_IMAGE, IN_IMAGE),

@@ -3,6 +3,8 @@ package org.layercake.it;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.Collections;
+import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -13,7 +15,14 @@ import org.junit.jupiter.params.provider.CsvSource;
 class MountIT {
   @BeforeAll
   static void pushImageAndMakeSources() {
-    Images.busybox("alice", "mount", "ln -s /etc \"$d/link\"");
+    Images.busybox(
+        "alice",
+        "mount",
+        """
+        mkdir -p "$d/srv" "$d/var/tmp" "$d/run"; mkdir -m 700 "$d/root"
+        ln -s /etc "$d/link"; ln -s srv "$d/relative"; ln -s /opt/none/yet "$d/dangling"
+        ln -s ../run "$d/var/run"; ln -s /var/tmp "$d/tmp"; ln -s /proc "$d/processes"
+        """);
     Cluster.on(
             "head",
             """
@@ -55,6 +64,42 @@ class MountIT {
     assertEquals("ok", srun("/dev/fuse", "sh -c 'test -c /dev/fuse && echo ok'").text());
   }
 
+  // Python opens a terminal by what it finds in /dev.
+  @Test
+  void newNamesInDevAreADeviceAFileAndADirectoryBesideAllThatTheNodeHas() {
+    Images.debian("alice");
+    String look =
+        "import os; a, b = os.openpty(); print(os.ttyname(b), os.path.exists(\"/dev/fuse\"));"
+            + " print(open(\"/dev/xfile\").read() + open(\"/dev/x/dir/file\").read(), end=\"\");"
+            + " print(open(\"/dev/xnull\", \"r+b\", 0).write(b\"lost\"))";
+    List<String> lines =
+        Cluster.as(
+                "alice",
+                "srun -w n1 --ch-image=debian --ch-mount=/dev/null:/dev/xnull"
+                    + " --ch-mount=/scratch/mount-it/open/file:/dev/xfile:ro"
+                    + " --ch-mount=/scratch/mount-it/other:/dev/x/dir python3 -c '"
+                    + look
+                    + "'")
+            .lines();
+    assertTrue(lines.get(0).matches("/dev/pts/\\d+ True"), lines.toString());
+    assertEquals(List.of("open", "other", "4"), lines.subList(1, lines.size()));
+    assertEquals("", Cluster.on("n1", "ls -d /dev/x* || :").text());
+  }
+
+  @Test
+  void aMountBelowADirectoryOfTheImageThatIsTheOwnersAloneIsThere() {
+    for (String root : List.of("", "--ch-root ")) {
+      String out =
+          Cluster.as(
+                  "alice",
+                  "srun --ch-image=mount "
+                      + root
+                      + "--ch-mount=/scratch/mount-it/open:/root/.cache cat /root/.cache/file")
+              .text();
+      assertEquals("open", out);
+    }
+  }
+
   @Test
   void repeatedOptionsAndListsAddUp() {
     String out =
@@ -72,6 +117,32 @@ class MountIT {
   }
 
   @Test
+  void namesOfAnyBytesAreMountedInOneList() {
+    Cluster.Result result =
+        Cluster.as(
+            "alice",
+            """
+            mkdir /scratch/mount-it/names; cd /scratch/mount-it/names
+            newline='new
+            line'
+            for name in 'a b' a,b a:b 'a\\b' ü "q\\"uo'te" "$newline" %41 'a;b=c' \
+                "$(printf '\\377\\376')" '$HOME' '~x' -x '[*]'; do
+              mkdir "./$name"; printf '%s,' "$name" >"./$name/file"
+            done
+            list=
+            for name in *; do
+              escaped=$(printf %s "$name" | sed 's/[,:$~\\\\]/\\\\&/g')
+              list="$list,$PWD/$escaped:/m/$escaped"
+            done
+            cat ./*/file >../names.here
+            srun --ch-image=mount "--ch-mount=${list#,}" sh -c 'cd /m; cat ./*/file' >../names.inside
+            cmp ../names.here ../names.inside && tr -cd , <../names.here | wc -c
+            rm -r ../names*
+            """);
+    assertEquals("15", result.text()); // one of the names has a comma
+  }
+
+  @Test
   void mountsOfTheAllocationAndOfTheStepAddUp() {
     String out =
         Cluster.as(
@@ -86,7 +157,12 @@ class MountIT {
   @CsvSource({
     "/scratch/mount-it/missing:/x, 66, mount-it/missing",
     "/scratch/mount-it/closed/x:/x, 77, mount-it/closed/x",
-    "/scratch:/etc/os-release, 64, /etc/os-release"
+    "/scratch:/etc/os-release, 64, /etc/os-release",
+    "/scratch:/processes/sys, 64, nothing can be mounted on /proc",
+    "/scratch:/sys/mount-it, 64, /sys/mount-it",
+    "/scratch:/tmp/none, 64, create it there first",
+    "/proc/self/fd/0:/x, 66, a link of a process in /proc",
+    "/dev/stdin:/x, 66, a link of a process in /proc"
   })
   void aMountThatCannotBeIsRefusedOnTheNodeWithItsName(String mount, int code, String word) {
     srun(mount, "echo ran").refused(code, word);
@@ -101,7 +177,9 @@ class MountIT {
     "\\$SCRATCH/a:/x, $SLURM_SUBMIT_DIR",
     "\\~bob:/x, ~bob",
     "a/../b:/x, ..",
-    "/scratch:/, /"
+    "/scratch:/, /",
+    "/scratch:/proc, nothing can be mounted on /proc",
+    "/scratch:/proc/1, nothing can be mounted on /proc"
   })
   void aMountOfTheWrongFormIsRefusedBeforeSubmission(String mount, String word) {
     Cluster.Result result = srun(mount, "echo ran");
@@ -148,6 +226,52 @@ class MountIT {
     assertEquals(
         "open", srun("/scratch/mount-it/open:/link/inside", "cat /etc/inside/file").text());
     assertEquals(0, Cluster.on("n1", "test ! -e /etc/inside").exit());
+  }
+
+  @Test
+  void destinationsThroughLinksOfTheImageAreShownByBothNames() {
+    String mounts = "/relative/a,/dangling/b,/var/run/c,/link/d,/tmp/mount-it";
+    String list = "/scratch/mount-it/open:" + mounts.replace(",", ",/scratch/mount-it/open:");
+    Cluster.on("n1", "install -d -o alice /tmp/mount-it").text();
+    List<String> lines =
+        Cluster.as(
+                "alice",
+                "srun -w n1 --ch-image=mount --ch-mount="
+                    + list
+                    + " sh -c 'for d in relative/a srv/a dangling/b opt/none/yet/b var/run/c run/c"
+                    + " link/d etc/d tmp/mount-it; do cat /$d/file; done; ls /var/tmp'")
+            .lines();
+    assertEquals(Collections.nCopies(9, "open"), lines);
+    Cluster.on("n1", "rmdir /tmp/mount-it").text();
+  }
+
+  @Test
+  void nothingBelowAReadOnlyMountOfTheWholeNodeCanBeWritten() {
+    List<String> lines =
+        Cluster.as(
+                "alice",
+                """
+                srun -w n1 --ch-image=mount --ch-mount=/:/host:ro sh -c '
+                  grep -o " /host[^ ]* [^ ]*" /proc/self/mountinfo | while read -r place options; do
+                    place=$(printf %b "$place")
+                    case $options in ro|ro,*) ;; *) echo "$place is $options" ;; esac
+                    if test -d "$place" && mkdir "$place/mount-it" 2>/dev/null; then echo "wrote $place"; fi
+                    echo seen
+                  done
+                  for place in /host/tmp /host/scratch "/host$HOME" /host/dev/shm; do
+                    touch $place/mount-it 2>&1
+                  done
+                  true
+                '
+                """)
+            .lines();
+    int seen = Collections.frequency(lines, "seen");
+    assertTrue(seen > 5, lines.toString());
+    assertEquals(Collections.nCopies(seen, "seen"), lines.subList(0, seen));
+    assertEquals(4, lines.size() - seen, lines.toString());
+    for (String line : lines.subList(seen, lines.size())) {
+      assertTrue(line.endsWith(": Read-only file system"), line);
+    }
   }
 
   @Test

@@ -121,4 +121,40 @@ class MpiIT {
         "read across",
         Cluster.as("alice", "srun -N1 -n2 --ch-image=debian python3 $HOME/cma.py").text());
   }
+
+  @Test
+  void aDebuggerAttachesToATaskInTheSameContainerAndToNoneInAnother() {
+    Cluster.as(
+            "alice",
+            """
+            cat >$HOME/attach.py <<'END'
+            import ctypes, os, sys
+            libc, ATTACH, DETACH = ctypes.CDLL(None, use_errno=True), 16, 17
+            libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+            other = int(open(os.path.expanduser("~/attach.note")).read())
+            if libc.ptrace(ATTACH, other, None, None) != 0:
+                print(os.strerror(ctypes.get_errno()))
+            else:
+                os.waitpid(other, 0)
+                print("attached", libc.ptrace(DETACH, other, None, None))
+            END
+            """)
+        .text();
+    List<String> lines =
+        Cluster.salloc(
+                "alice",
+                "-w n1 -n2 --ch-image=debian",
+                """
+                rm -f $HOME/attach.*e
+                srun -n1 sh -c 'echo $$ >$HOME/attach.new; mv $HOME/attach.new $HOME/attach.note
+                  until test -e $HOME/attach.done; do sleep 0.1; done; echo went on' &
+                until test -e $HOME/attach.note; do sleep 0.1; done
+                srun -n1 --overlap python3 $HOME/attach.py
+                srun -n1 --overlap --ch-mount=/scratch python3 $HOME/attach.py
+                touch $HOME/attach.done; wait
+                rm $HOME/attach.*
+                """)
+            .lines();
+    assertEquals(List.of("attached 0", "Operation not permitted", "went on"), lines);
+  }
 }

@@ -8,6 +8,8 @@ import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What people do over ssh works in a container as on a node. */
 class SshClientsIT {
@@ -15,6 +17,7 @@ class SshClientsIT {
   static void pushImages() {
     String links = "for applet in stty httpd setsid; do ln -s busybox \"$d/bin/$applet\"; done";
     Images.busybox("alice", "clients", links);
+    Images.busybox("alice", "shell-less", "rm -r \"$d/bin\"");
     Images.debian("alice");
   }
 
@@ -37,11 +40,12 @@ class SshClientsIT {
     assertEquals("", result.err());
   }
 
-  @Test
-  void sftpScpAndRsyncSeeTheContainersFilesThoughTheImageHasNone() {
+  @ParameterizedTest
+  @ValueSource(strings = {"clients", "shell-less"})
+  void sftpScpAndRsyncSeeTheContainersFilesThoughTheImageHasNone(String image) {
     Cluster.Result result =
         salloc(
-            "-w n1 --ch-image=clients",
+            "-w n1 --ch-image=" + image,
             """
             cd $HOME; rm -rf sftp; mkdir sftp; cd sftp; echo up >here
             printf 'put here sftp/there\\nget /etc/os-release\\n' | sftp -q -b - n1 >/dev/null
@@ -49,11 +53,18 @@ class SshClientsIT {
             scp -q -O n1:/etc/os-release by-old-scp
             scp -q -O here "n1:'sftp/old there'"
             rsync -q n1:/etc/os-release by-rsync
-            cat there os-release by-scp by-old-scp by-rsync 'old there'
+            rsync -q here "n1:sftp/rsync there"
+            cat there os-release by-scp by-old-scp by-rsync 'old there' 'rsync there'
             """);
-    String release = "ID=layercake-clients";
-    assertEquals(List.of("up", release, release, release, release, "up"), result.lines());
+    String release = "ID=layercake-" + image;
+    assertEquals(List.of("up", release, release, release, release, "up", "up"), result.lines());
     assertEquals("", result.err());
+  }
+
+  @Test
+  void withoutAShellOnlyFilesAreTransferred() {
+    Cluster.Result result = salloc("-w n1 --ch-image=shell-less", "ssh n1 echo ran");
+    result.refused(127, "an image needs a shell for ssh");
   }
 
   @Test

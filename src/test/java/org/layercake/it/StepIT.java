@@ -105,6 +105,50 @@ class StepIT {
   }
 
   @Test
+  void aShellOnATerminalInterruptsStopsAndResumesWhatItRuns() {
+    Cluster.as(
+            "alice",
+            """
+            cat >$HOME/keys.py <<'END'
+            import os, pty, select, sys, time
+            pid, terminal = pty.fork()
+            if pid == 0: os.execvp("srun", "srun --pty --ch-image=step sh -i".split())
+            seen = b""
+            def came(text, times, seconds):
+                global seen
+                deadline = time.monotonic() + seconds
+                while seen.count(text) < times and time.monotonic() < deadline:
+                    if select.select([terminal], [], [], 0.2)[0]: seen += os.read(terminal, 65536)
+                found = seen.count(text) >= times
+                if found: seen = seen[seen.rindex(text) + len(text):]
+                return found
+            def type_(text): os.write(terminal, text)
+            def await_(text, times=1):
+                if not came(text, times, 60): sys.exit("never came: %r in %r" % (text, seen))
+            def ask(command, answer): # again when a signal has taken what was typed
+                for _ in range(60):
+                    type_(command)
+                    if came(answer, 1, 1): return
+                sys.exit("never came: %r in %r" % (answer, seen))
+            def run(command):
+                type_(b"echo be''gun; %s\\n" % command)
+                await_(b"begun") # by now the terminal shows what is typed, and cat repeats it
+            ask(b"echo rea''dy\\n", b"ready")
+            run(b"cat"); type_(b"first\\n"); await_(b"first", 2)
+            type_(b"\\x03"); ask(b"echo interrup''ted $?\\n", b"interrupted 130")
+            run(b"cat"); type_(b"second\\n"); await_(b"second", 2)
+            type_(b"\\x1a"); await_(b"Stopped"); ask(b"echo rea''dy\\n", b"ready")
+            run(b"fg"); type_(b"third\\n"); await_(b"third", 2)
+            type_(b"\\x04"); ask(b"echo en''ded $?\\n", b"ended 0")
+            type_(b"exit 7\\n")
+            print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+            END
+            """)
+        .text();
+    assertEquals("7", Cluster.as("alice", "python3 $HOME/keys.py").text());
+  }
+
+  @Test
   void labelAndMultiProgWork() {
     assertEquals(Set.of("0: hi", "1: hi"), Set.copyOf(srun("-n2 --label", "echo hi").lines()));
     String out =
