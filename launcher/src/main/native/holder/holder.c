@@ -14,6 +14,7 @@
 #include "devices.h"
 #include "mounts.h"
 #include "plan.h"
+#include "shared/descriptors.h"
 #include "shared/spec.h"
 #include "stage.h"
 #include "user.h"
@@ -200,7 +201,7 @@ static void parse_arguments(int argc, char **argv, struct plan *plan, uid_t *uid
 static void start_clean(void)
 {
 	start_own_session();
-	if (close_from(STDERR_FILENO + 1) < 0)
+	if (lc_close_from(STDERR_FILENO + 1) < 0)
 		die(EXIT_INTERNAL, "cannot close file descriptors: %s", strerror(errno));
 	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 	if (fd < 0 || write(fd, "0", 1) != 1)

@@ -23,6 +23,7 @@
 #include "filling.h"
 #include "image.h"
 #include "serve.h"
+#include "shared/descriptors.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -181,7 +182,7 @@ static void start_clean(void)
 	signal(SIGPIPE, SIG_IGN);
 	if (chdir("/") < 0 || clearenv() != 0)
 		die(EXIT_INTERNAL, "cannot start clean: %s", strerror(errno));
-	if (close_from(STDERR_FILENO + 1) < 0)
+	if (lc_close_from(STDERR_FILENO + 1) < 0)
 		die(EXIT_INTERNAL, "cannot close file descriptors: %s", strerror(errno));
 }
 

@@ -1,6 +1,6 @@
-/* That nothing of the launcher's stays open, also where the kernel has no call for that. */
+/* That nothing stays open, also where the kernel has no call for that. */
 #define _GNU_SOURCE
-#include "common/session.h"
+#include "shared/descriptors.h"
 #include "shared/test/check.h"
 
 #include <fcntl.h>
@@ -27,7 +27,7 @@ static void leaves_nothing_open(closer *close_all, const char *name)
 
 int main(void)
 {
-	leaves_nothing_open(close_from, "close_from");
-	leaves_nothing_open(close_listed_from, "close_listed_from");
+	leaves_nothing_open(lc_close_from, "lc_close_from");
+	leaves_nothing_open(lc_close_listed_from, "lc_close_listed_from");
 	return summary();
 }
