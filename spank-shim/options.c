@@ -3,8 +3,8 @@
 #include "directory.h"
 #include "plugin.h"
 #include "request.h"
+#include "submission.h"
 
-#include <errno.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -172,18 +172,11 @@ static void forget_inherited_options(void)
 	}
 }
 
-/* Not salloc, whose shell is where salloc was called. */
-static bool is_sbatch(spank_context_t context)
-{
-	return context == S_CTX_ALLOCATOR && strcmp(program_invocation_short_name, "salloc") != 0;
-}
-
 static int read_allocation(spank_context_t context, struct lc_error *error)
 {
 	const char *spec = getenv(SPEC_VARIABLE), *image = getenv(INHERITED("ch_image"));
 
-	/* sbatch and salloc make a new job, whatever job they are called from. */
-	if (context != S_CTX_LOCAL || getenv("SLURM_JOB_ID") == NULL)
+	if (submission_makes_job(context))
 		return 0;
 	if (spec == NULL && image != NULL && strcmp(image, NO_IMAGE) != 0)
 		return lc_fail(error, EXIT_REQUEST,
@@ -193,20 +186,6 @@ static int read_allocation(spank_context_t context, struct lc_error *error)
 		return 0;
 	in_allocation = true;
 	return spec[0] != '\0' ? lc_request_parse(&allocation, spec, error) : 0;
-}
-
-/* A variable that stands for an option without value: 1 or 0; unset and empty are 0. */
-static int read_switch(const char *name, bool *on, struct lc_error *error)
-{
-	const char *value = getenv(name);
-
-	if (value == NULL || value[0] == '\0' || strcmp(value, "0") == 0)
-		return 0;
-	if (strcmp(value, "1") != 0)
-		return lc_fail(error, EXIT_REQUEST, "cannot use %s=%.80s: it is 1 or 0", name,
-			       value);
-	*on = true;
-	return 0;
 }
 
 /* SLURM_CH_WRITABLE, which is 1, 0 or a size. */
@@ -231,8 +210,9 @@ static int read_defaults(spank_context_t context, struct lc_request *request,
 	/* Without any image they are for other jobs. */
 	if (request->image == NULL && asked.image == NULL)
 		return 0;
-	if (read_switch("SLURM_CH_ROOT", &request->root, error) < 0 ||
-	    (is_sbatch(context) && read_switch("SLURM_CH_BATCH", &asked_for_batch, error) < 0))
+	if (plugin_read_switch("SLURM_CH_ROOT", &request->root, error) < 0 ||
+	    (!asked_for_batch && submission_is_batch(context) &&
+	     plugin_read_switch("SLURM_CH_BATCH", &asked_for_batch, error) < 0))
 		return -1;
 	if (!asked.writable && read_writable(request, error) < 0)
 		return -1;
@@ -268,7 +248,7 @@ static int compose_request(spank_context_t context, struct lc_request *request,
 {
 	int result;
 
-	if (asked_for_batch && !is_sbatch(context))
+	if (asked_for_batch && !submission_is_batch(context))
 		return lc_fail(error, EXIT_REQUEST,
 			       "--ch-batch is for sbatch (for a shell in the container: srun --pty "
 			       "--ch-image=NAME sh)");
@@ -370,7 +350,8 @@ int options_publish(spank_t spank, spank_context_t context)
 
 	if (error.code == 0 && compose_request(context, &request, &error) == 0) {
 		show_directory(&request);
-		publish_request(spank, &request, &error);
+		if (publish_request(spank, &request, &error) == 0 && request.image != NULL)
+			submission_check(context, request.image, &error);
 	}
 	lc_request_clear(&request);
 	if (error.code == 0)

@@ -17,12 +17,13 @@
 
 #define INHERITED "SLURM_SPANK__SLURM_SPANK_OPTION_layercake_"
 
-enum { REFUSED = 1 };
+enum { REFUSED = 1, BAD_ARGUMENT = 98 };
 
 static spank_context_t context;
 static struct spank_option registered[16];
 static size_t registered_count;
 static char said[8192];
+static char *argument = "check=no"; /* of the plugin: there is no store to ask */
 
 spank_context_t spank_context(void)
 {
@@ -91,8 +92,8 @@ _Noreturn static void run_command(const char *const *options, const char *const 
 	clearenv();
 	for (; *variables != NULL; variables++)
 		putenv(strdup(*variables));
-	if (slurm_spank_init(NULL, 0, NULL) < 0)
-		_exit(98);
+	if (slurm_spank_init(NULL, 1, (char *[]){argument}) < 0)
+		_exit(BAD_ARGUMENT);
 	if (has_inherited_options())
 		_exit(97); /* an option of the step could not be told from one of these */
 	for (; *options != NULL; options++)
@@ -207,6 +208,9 @@ static void test_refusals(void)
 	REFUSES("\"HOME\" as variables", LIST("ch-image=a", "ch-env=HOME", ), LIST());
 	REFUSES("root directory is nobody's", LIST("ch-image=a", "ch-home=/", ), LIST());
 	REFUSES("layercake push ./a a,", LIST("ch-image=./a", ), LIST());
+	context = S_CTX_ALLOCATOR;
+	REFUSES("SLURM_CH_BATCH=yes", LIST("ch-image=a", ), LIST("SLURM_CH_BATCH=yes", ));
+	GIVES("image=a", LIST("ch-image=a", "ch-batch", ), LIST("SLURM_CH_BATCH=0", ));
 }
 
 static void test_the_directory(void)
@@ -221,6 +225,23 @@ static void test_the_directory(void)
 	CHECK(chdir("/tmp") == 0);
 }
 
+static void test_the_plugins_arguments(void)
+{
+	static char *const known[] = {"check=no", "check=sbatch", "check=all", "socket=/r/s"};
+	static char *const unknown[] = {"check=maybe", "check=", "check", "socket=s", "x"};
+
+	context = S_CTX_LOCAL;
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		argument = known[i];
+		GIVES("unset", LIST(), LIST());
+	}
+	for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {
+		argument = unknown[i];
+		CHECK(run(LIST(), LIST()) == BAD_ARGUMENT);
+	}
+	argument = known[0];
+}
+
 int main(void)
 {
 	CHECK(chdir("/tmp") == 0);
@@ -230,5 +251,6 @@ int main(void)
 	test_options_of_the_allocation_are_forgotten();
 	test_refusals();
 	test_the_directory();
+	test_the_plugins_arguments();
 	return summary();
 }

@@ -1,0 +1,22 @@
+/* What is done once, before a job is queued: its image is looked up. */
+#ifndef LAYERCAKE_SUBMISSION_H
+#define LAYERCAKE_SUBMISSION_H
+
+#include "shared/error.h"
+
+#include <slurm/spank.h>
+#include <stdbool.h>
+
+/* Whether the command is sbatch; salloc's shell is where salloc was called. */
+bool submission_is_batch(spank_context_t context);
+
+/* Whether the command makes a job, and not a step of one. */
+bool submission_makes_job(spank_context_t context);
+
+/*
+ * Looks the image of a new job up, if the site and the user want that. Returns -1 with an error
+ * when nobody could run it. Where there is no answer the user gets a line, and the job is queued.
+ */
+int submission_check(spank_context_t context, const char *image, struct lc_error *error);
+
+#endif
