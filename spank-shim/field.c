@@ -6,10 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NAME_CHARACTERS                                                                            \
-	"ABCDEFGHIJKLMNOPQRSTUVWXYZ"                                                               \
-	"abcdefghijklmnopqrstuvwxyz_0123456789"
-
 static const char other_words[] =
     "only ~, $HOME, $PWD, $SLURM_SUBMIT_DIR and $USER are replaced when you submit, where they are "
     "set (write \\$ or \\~ for the character)";
@@ -37,7 +33,7 @@ static const char *take_variable(const char **text, const struct lc_words *words
 {
 	bool braces = (*text)[1] == '{';
 	const char *name = *text + (braces ? 2 : 1);
-	size_t length = strspn(name, NAME_CHARACTERS);
+	size_t length = strspn(name, LC_NAME_CHARACTERS);
 
 	if (braces && name[length] != '}')
 		return NULL;

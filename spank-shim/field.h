@@ -2,6 +2,11 @@
 #ifndef LAYERCAKE_FIELD_H
 #define LAYERCAKE_FIELD_H
 
+/* Of names of variables; the first is no digit. */
+#define LC_NAME_CHARACTERS                                                                         \
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZ"                                                               \
+	"abcdefghijklmnopqrstuvwxyz_0123456789"
+
 /* What stands for something else, since no shell replaces it in a script's #SBATCH lines. */
 struct lc_words {
 	const char *home;	      /* ~ and $HOME */

@@ -1,13 +1,10 @@
 #define _GNU_SOURCE
 #include "request.h"
-#include "directory.h"
 #include "image.h"
-#include "shared/enter.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,109 +39,21 @@ int lc_request_set_image(struct lc_request *request, const char *name, struct lc
 	return 0;
 }
 
-/* What is wrong with a path, or NULL. */
-static const char *check_path(const char *path)
-{
-	if (path[0] != '/')
-		return "not an absolute path";
-	if (strlen(path) >= PATH_MAX)
-		return "longer than a path may be";
-	for (const char *at = path; *at != '\0';) {
-		at += strspn(at, "/");
-		size_t length = strcspn(at, "/");
-		if ((length == 1 && at[0] == '.') || (length == 2 && strncmp(at, "..", 2) == 0))
-			return "\".\" and \"..\" are not allowed";
-		at += length;
-	}
-	return NULL;
-}
-
-/* Removes double and trailing slashes of an absolute path. */
-static void tidy_path(char *path)
-{
-	char *to = path;
-
-	for (const char *from = path; *from != '\0'; from++)
-		if (*from != '/' || (from[1] != '/' && from[1] != '\0'))
-			*to++ = *from;
-	if (to == path)
-		*to++ = '/';
-	*to = '\0';
-}
-
 /* --- texts --- */
-
-static const char *check_workdir(const char *value)
-{
-	if (strcmp(value, LC_WORKDIR_OF_IMAGE) == 0)
-		return NULL;
-	return value[0] != '/' ? "neither an absolute path nor \"" LC_WORKDIR_OF_IMAGE "\""
-			       : check_path(value);
-}
-
-static const char *check_home(const char *value)
-{
-	if (strcmp(value, LC_HOME_NONE) == 0)
-		return NULL;
-	if (value[0] == '/' && value[strspn(value, "/")] == '\0')
-		return "the root directory is nobody's home";
-	return check_path(value);
-}
-
-static const char *check_variable(const char *name, size_t length)
-{
-	static const char characters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-					 "abcdefghijklmnopqrstuvwxyz_0123456789";
-	char copy[LC_VARIABLE_MAX + 1];
-
-	if (length > LC_VARIABLE_MAX)
-		return "a name is too long";
-	memcpy(copy, name, length);
-	copy[length] = '\0';
-	if (length == 0 || strspn(copy, characters) != length || (copy[0] >= '0' && copy[0] <= '9'))
-		return "not NAME[,NAME...], names of variables without values";
-	return lc_image_may_set(copy) ? NULL
-				      : "one of them is yours anyway, since no image may set it";
-}
-
-static const char *check_variables(const char *list)
-{
-	const char *problem = NULL;
-
-	for (;; list++) {
-		size_t length = strcspn(list, ",");
-		problem = check_variable(list, length);
-		list += length;
-		if (problem != NULL || *list == '\0')
-			return problem;
-	}
-}
-
-static const struct {
-	const char *key; /* in a spec */
-	const char *use; /* as errors say it */
-	/* What is wrong with a value, or NULL. */
-	const char *(*check)(const char *value);
-} texts[LC_TEXTS] = {
-    [LC_CWD] = {"cwd", "directory", check_path},
-    [LC_HOME] = {"home", "home", check_home},
-    [LC_WORKDIR] = {"workdir", "working directory", check_workdir},
-    [LC_ENV] = {"env", "variables to keep", check_variables},
-};
 
 int lc_request_set_text(struct lc_request *request, enum lc_text which, const char *value,
 			struct lc_error *error)
 {
-	const char *problem = texts[which].check(value);
+	const char *problem = lc_text_kinds[which].check(value);
 
 	if (problem != NULL)
 		return lc_fail(error, EXIT_REQUEST, "cannot use \"%.200s\" as %s: %s", value,
-			       texts[which].use, problem);
+			       lc_text_kinds[which].use, problem);
 	char *copy = strdup(value);
 	if (copy == NULL)
 		return out_of_memory(error);
 	if (copy[0] == '/')
-		tidy_path(copy);
+		lc_tidy_path(copy);
 	free(request->texts[which]);
 	request->texts[which] = copy;
 	return 0;
@@ -190,16 +99,16 @@ int lc_request_set_home(struct lc_request *request, const char *value, const str
 static int add_mount(struct lc_request *request, struct lc_mount *added, const char *item,
 		     struct lc_error *error)
 {
-	const char *problem = check_path(added->source), *path = added->source;
+	const char *problem = lc_check_path(added->source), *path = added->source;
 	struct lc_mount *mount = NULL;
 
 	if (problem == NULL) {
 		path = added->destination;
-		problem = check_path(added->destination);
+		problem = lc_check_path(added->destination);
 	}
 	if (problem == NULL) {
-		tidy_path(added->source);
-		tidy_path(added->destination);
+		lc_tidy_path(added->source);
+		lc_tidy_path(added->destination);
 	}
 	if (problem == NULL && strcmp(added->destination, "/") == 0)
 		problem = "nothing can be mounted on the root directory";
@@ -318,53 +227,6 @@ int lc_request_set_writable(struct lc_request *request, const char *size, struct
 	return 0;
 }
 
-/* --- the directory that a step starts in --- */
-
-static bool has_no_home(const struct lc_request *request)
-{
-	const char *home = request->texts[LC_HOME];
-
-	return home != NULL && strcmp(home, LC_HOME_NONE) == 0;
-}
-
-static bool is_shown(const struct lc_request *request, const char *directory, const char *home)
-{
-	/* Every container has these of the node. */
-	static const char *const always[] = {"/dev", "/proc", "/sys", "/tmp"};
-
-	for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
-		if (lc_is_in(directory, always[i]))
-			return true;
-	for (size_t i = 0; i < request->mount_count; i++)
-		if (lc_is_in(directory, request->mounts[i].destination))
-			return true;
-	return strcmp(directory, "/") == 0 ||
-	       (home != NULL && lc_is_in(directory, home) && !has_no_home(request)) ||
-	       (request->texts[LC_CWD] != NULL && lc_is_in(directory, request->texts[LC_CWD]));
-}
-
-static bool may_show_all(const struct lc_request *request, const char *top, const char *home)
-{
-	for (size_t i = 0; i < request->mount_count; i++)
-		if (lc_is_in(request->mounts[i].destination, top))
-			return false;
-	return home == NULL || !lc_is_in(home, top);
-}
-
-bool lc_request_show(struct lc_request *request, const char *directory, const char *top,
-		     const char *home)
-{
-	struct lc_error error; /* without it a step says what is missing */
-
-	if (is_shown(request, directory, home))
-		return false;
-	if (has_no_home(request) && home != NULL && lc_is_in(home, directory))
-		return false;
-	if (top != NULL && may_show_all(request, top, home))
-		directory = top;
-	return lc_request_set_text(request, LC_CWD, directory, &error) == 0;
-}
-
 int lc_request_merge(struct lc_request *request, const struct lc_request *other,
 		     struct lc_error *error)
 {
@@ -425,7 +287,7 @@ int lc_request_format(const struct lc_request *request, char spec[LC_SPEC_MAX + 
 		if (request->texts[i] == NULL)
 			continue;
 		lc_spec_put(&text, ";");
-		lc_spec_put(&text, texts[i].key);
+		lc_spec_put(&text, lc_text_kinds[i].key);
 		lc_spec_put(&text, "=");
 		lc_spec_put_value(&text, request->texts[i]);
 	}
@@ -480,8 +342,9 @@ static int parse_text(struct lc_request *request, const char *item, size_t lengt
 		      struct lc_error *error)
 {
 	for (size_t i = 0; i < LC_TEXTS; i++) {
-		size_t key = strlen(texts[i].key);
-		if (length <= key || strncmp(item, texts[i].key, key) != 0 || item[key] != '=')
+		size_t key = strlen(lc_text_kinds[i].key);
+		if (length <= key || strncmp(item, lc_text_kinds[i].key, key) != 0 ||
+		    item[key] != '=')
 			continue;
 		char *value = lc_spec_parse_value(item + key + 1, length - key - 1);
 		int result = value == NULL || request->texts[i] != NULL

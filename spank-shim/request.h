@@ -8,28 +8,13 @@
 #include "field.h"
 #include "shared/error.h"
 #include "shared/spec.h"
+#include "text.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum {
-	LC_MOUNTS_MAX = 64,
-	LC_VARIABLE_MAX = 255,
-};
-
-/* Items of a spec that have one value and come once. */
-enum lc_text {
-	LC_CWD,	    /* a directory to be shown where it is, if nothing else is there */
-	LC_HOME,    /* what is shown as the home: a path, or LC_HOME_NONE */
-	LC_WORKDIR, /* where a step starts: a path, or LC_WORKDIR_OF_IMAGE */
-	LC_ENV,	    /* variables whose values are the user's, not the image's: NAME[,...] */
-	LC_TEXTS,
-};
-
-#define LC_HOME_NONE "no"
-
-#define LC_WORKDIR_OF_IMAGE "image"
+enum { LC_MOUNTS_MAX = 64 };
 
 /* All zero: nothing asked for. */
 struct lc_request {

@@ -1,0 +1,86 @@
+#include "text.h"
+#include "field.h"
+#include "shared/enter.h"
+
+#include <limits.h>
+#include <string.h>
+
+const char *lc_check_path(const char *path)
+{
+	if (path[0] != '/')
+		return "not an absolute path";
+	if (strlen(path) >= PATH_MAX)
+		return "longer than a path may be";
+	for (const char *at = path; *at != '\0';) {
+		at += strspn(at, "/");
+		size_t length = strcspn(at, "/");
+		if ((length == 1 && at[0] == '.') || (length == 2 && strncmp(at, "..", 2) == 0))
+			return "\".\" and \"..\" are not allowed";
+		at += length;
+	}
+	return NULL;
+}
+
+void lc_tidy_path(char *path)
+{
+	char *to = path;
+
+	for (const char *from = path; *from != '\0'; from++)
+		if (*from != '/' || (from[1] != '/' && from[1] != '\0'))
+			*to++ = *from;
+	if (to == path)
+		*to++ = '/';
+	*to = '\0';
+}
+
+static const char *check_workdir(const char *value)
+{
+	if (strcmp(value, LC_WORKDIR_OF_IMAGE) == 0)
+		return NULL;
+	return value[0] != '/' ? "neither an absolute path nor \"" LC_WORKDIR_OF_IMAGE "\""
+			       : lc_check_path(value);
+}
+
+static const char *check_home(const char *value)
+{
+	if (strcmp(value, LC_HOME_NONE) == 0)
+		return NULL;
+	if (value[0] == '/' && value[strspn(value, "/")] == '\0')
+		return "the root directory is nobody's home";
+	return lc_check_path(value);
+}
+
+static const char *check_variable(const char *name, size_t length)
+{
+	char copy[LC_VARIABLE_MAX + 1];
+
+	if (length > LC_VARIABLE_MAX)
+		return "a name is too long";
+	memcpy(copy, name, length);
+	copy[length] = '\0';
+	if (length == 0 || strspn(copy, LC_NAME_CHARACTERS) != length ||
+	    (copy[0] >= '0' && copy[0] <= '9'))
+		return "not NAME[,NAME...], names of variables without values";
+	return lc_image_may_set(copy) ? NULL
+				      : "one of them is yours anyway, since no image may set it";
+}
+
+static const char *check_variables(const char *list)
+{
+	const char *problem = NULL;
+
+	for (;; list++) {
+		size_t length = strcspn(list, ",");
+		problem = check_variable(list, length);
+		list += length;
+		if (problem != NULL || *list == '\0')
+			return problem;
+	}
+}
+
+const struct lc_text_kind lc_text_kinds[LC_TEXTS] = {
+    [LC_CWD] = {"cwd", "directory", lc_check_path},
+    [LC_HOME] = {"home", "home", check_home},
+    [LC_WORKDIR] = {"workdir", "working directory", check_workdir},
+    [LC_ENV] = {"env", "variables to keep", check_variables},
+};
