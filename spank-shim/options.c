@@ -19,6 +19,7 @@ enum option_value {
 	OPTION_ROOT,
 	OPTION_WRITABLE,
 	OPTION_BATCH,
+	OPTION_ENTRY_POINT,
 	OPTION_TEXT
 };
 
@@ -115,6 +116,9 @@ static int read_option(int value, const char *argument, int remote)
 	case OPTION_BATCH:
 		asked_for_batch = true;
 		break;
+	case OPTION_ENTRY_POINT:
+		asked.entry_point = true;
+		break;
 	case OPTION_TEXT:
 		break;
 	}
@@ -133,6 +137,8 @@ static struct spank_option options[] = {
      "let the image's files be changed for the life of the job, on each node by itself", 2,
      OPTION_WRITABLE, read_option},
     {"ch-batch", NULL, "sbatch: run the batch script in the container, too", 0, OPTION_BATCH,
+     read_option},
+    {"ch-entrypoint", NULL, "have the image's entry point run the command", 0, OPTION_ENTRY_POINT,
      read_option},
     {"ch-workdir", "PATH|image", "start in this directory of the container, or in the image's own",
      1, OPTION_TEXT + LC_WORKDIR, read_option},
@@ -211,6 +217,7 @@ static int read_defaults(spank_context_t context, struct lc_request *request,
 	if (request->image == NULL && asked.image == NULL)
 		return 0;
 	if (plugin_read_switch("SLURM_CH_ROOT", &request->root, error) < 0 ||
+	    plugin_read_switch("SLURM_CH_ENTRYPOINT", &request->entry_point, error) < 0 ||
 	    (!asked_for_batch && submission_is_batch(context) &&
 	     plugin_read_switch("SLURM_CH_BATCH", &asked_for_batch, error) < 0))
 		return -1;
@@ -234,6 +241,8 @@ static const char *lone_option(const struct lc_request *request)
 		return "--ch-mount";
 	if (request->root)
 		return "--ch-root";
+	if (request->entry_point)
+		return "--ch-entrypoint";
 	if (request->writable)
 		return "--ch-writable";
 	for (size_t i = 0; i < LC_TEXTS; i++)
@@ -252,6 +261,12 @@ static int compose_request(spank_context_t context, struct lc_request *request,
 		return lc_fail(error, EXIT_REQUEST,
 			       "--ch-batch is for sbatch (for a shell in the container: srun --pty "
 			       "--ch-image=NAME sh)");
+	if (asked_for_batch && asked.entry_point)
+		return lc_fail(
+		    error, EXIT_REQUEST,
+		    "--ch-entrypoint is for srun steps, and a batch script that is inside "
+		    "is none (leave out --ch-batch, or call the entry point in the "
+		    "script)");
 	if (asked_for_host && lone_option(&asked) != NULL)
 		return lc_fail(error, EXIT_REQUEST,
 			       "%s needs an image, but --ch-image=none asks for none",

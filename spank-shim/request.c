@@ -244,6 +244,7 @@ int lc_request_merge(struct lc_request *request, const struct lc_request *other,
 			return -1;
 	}
 	request->root |= other->root;
+	request->entry_point |= other->entry_point;
 	if (other->writable) {
 		request->writable = true;
 		request->writable_bytes = other->writable_bytes;
@@ -283,6 +284,8 @@ int lc_request_format(const struct lc_request *request, char spec[LC_SPEC_MAX + 
 		lc_spec_put(&text, ";root=1");
 	if (request->writable)
 		put_writable(&text, request->writable_bytes);
+	if (request->entry_point)
+		lc_spec_put(&text, ";entrypoint=1");
 	for (size_t i = 0; i < LC_TEXTS; i++) {
 		if (request->texts[i] == NULL)
 			continue;
@@ -376,6 +379,9 @@ int lc_request_parse(struct lc_request *request, const char *spec, struct lc_err
 		} else if (length == 6 && strncmp(item, "root=1", 6) == 0 && item != spec &&
 			   !request->root) {
 			request->root = true;
+		} else if (length == 12 && strncmp(item, "entrypoint=1", 12) == 0 && item != spec &&
+			   !request->entry_point) {
+			request->entry_point = true;
 		} else if (strncmp(item, "writable=", 9) == 0 && item != spec &&
 			   !request->writable) {
 			if (parse_writable(request, item + 9, length - 9) < 0)

@@ -22,7 +22,8 @@ struct lc_request {
 	char *texts[LC_TEXTS]; /* NULL: not asked for */
 	struct lc_mount mounts[LC_MOUNTS_MAX];
 	size_t mount_count;
-	bool root; /* uid 0 inside */
+	bool root;	  /* uid 0 inside */
+	bool entry_point; /* of the image, runs the command of a step */
 	bool writable;
 	uint64_t writable_bytes; /* for changes to the image's files; 0: what the site says */
 };

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "task.h"
 #include "directory.h"
+#include "entry.h"
 #include "plugin.h"
 #include "request.h"
 #include "shared/ask.h"
@@ -67,17 +68,6 @@ static void unset_variable(void *context, const char *name)
 	spank_unsetenv(context, name);
 }
 
-/* What launchers add to an image's environment. */
-static const char *working_directory_of(const struct lc_container *container)
-{
-	static const char name[] = "LAYERCAKE_WORKDIR=";
-
-	for (char **entry = container->environment; *entry != NULL; entry++)
-		if (strncmp(*entry, name, strlen(name)) == 0)
-			return *entry + strlen(name);
-	return NULL;
-}
-
 /* Where the user wants the step to start; NULL with an error when that is nowhere. */
 static const char *choose_directory(const struct lc_request *request,
 				    const struct lc_container *container, const char *current,
@@ -89,7 +79,7 @@ static const char *choose_directory(const struct lc_request *request,
 		return current;
 	if (strcmp(wanted, LC_WORKDIR_OF_IMAGE) != 0)
 		return wanted;
-	wanted = working_directory_of(container);
+	wanted = lc_container_find(container, "LAYERCAKE_WORKDIR");
 	if (wanted == NULL)
 		lc_fail(error, EXIT_REQUEST,
 			"cannot start in the image's working directory: no step can (choose "
@@ -139,6 +129,12 @@ static void warn_of_pmix(const struct task *task)
 			   "this step (leave out --ch-root for them, or say --mpi=pmi2)");
 }
 
+/* Whether the task is what drives the job, a batch script or the shell of salloc on a node. */
+static bool is_driver(const struct task *task)
+{
+	return task->step == SLURM_BATCH_SCRIPT || task->step == SLURM_INTERACTIVE_STEP;
+}
+
 static void enter_container(struct task *task, const char *spec)
 {
 	const struct lc_environment environment = {get_variable, set_variable, unset_variable,
@@ -158,6 +154,8 @@ static void enter_container(struct task *task, const char *spec)
 	if (lc_ask_to_enter(plugin_socket_path(), task->job, task->step, spec, show_progress, task,
 			    &container, &error) < 0 ||
 	    (directory = choose_directory(&request, &container, current, &error)) == NULL ||
+	    (request.entry_point && !is_driver(task) &&
+	     entry_prepare(task->spank, &container, &error) < 0) ||
 	    lc_enter(&container, &error) < 0 || lc_start_in(directory, &error) < 0)
 		end_task(task, &error);
 	warn_of_pmix(task);
@@ -191,12 +189,6 @@ _Noreturn static void end_unknown_task(const struct task *task)
 		"cannot tell whether this task belongs in a container: slurmstepd does not say of "
 		"which job and step it is (tell the site: is the plugin built for this Slurm?)");
 	end_task(task, &error);
-}
-
-/* Whether the task is what drives the job, a batch script or the shell of salloc on a node. */
-static bool is_driver(const struct task *task)
-{
-	return task->step == SLURM_BATCH_SCRIPT || task->step == SLURM_INTERACTIVE_STEP;
 }
 
 static bool is_inside_batch(const struct task *task)

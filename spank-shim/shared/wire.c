@@ -207,6 +207,16 @@ char *lc_parse_progress(const uint8_t *payload, size_t size, struct lc_error *er
 	return NULL;
 }
 
+const char *lc_container_find(const struct lc_container *container, const char *name)
+{
+	size_t length = strlen(name);
+
+	for (char **entry = container->environment; *entry != NULL; entry++)
+		if (strncmp(*entry, name, length) == 0 && (*entry)[length] == '=')
+			return *entry + length + 1;
+	return NULL;
+}
+
 void lc_container_clear(struct lc_container *container)
 {
 	if (container->user_namespace >= 0)

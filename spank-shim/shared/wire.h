@@ -58,6 +58,9 @@ char *lc_parse_progress(const uint8_t *payload, size_t size, struct lc_error *er
 /* Always -1: the launcher sent what it should not have. */
 int lc_malformed_reply(struct lc_error *error);
 
+/* The value of a variable of its environment, or NULL. */
+const char *lc_container_find(const struct lc_container *container, const char *name);
+
 void lc_container_clear(struct lc_container *container);
 
 #endif

@@ -154,6 +154,7 @@ static void test_options(void)
 	      LIST("ch-env=A,B", "ch-workdir=image", "ch-home=no", "ch-root", "ch-mount=/a",
 		   "ch-image=deb", "ch-env=C", ),
 	      LIST());
+	GIVES("image=deb;entrypoint=1", LIST("ch-image=deb", "ch-entrypoint", ), LIST());
 	GIVES("image=deb;home=/tmp/h", LIST("ch-image=deb", "ch-home=./h", ), LIST());
 	GIVES("image=deb;mount=/tmp/w:/tmp/w:rw;mount=/hh/x:/y:ro",
 	      LIST("ch-image=deb", "ch-mount=w,~/x:/y:ro", ), LIST("HOME=/hh", ));
@@ -168,6 +169,8 @@ static void test_variables(void)
 	      LIST("SLURM_CH_WORKDIR=/w", "SLURM_CH_HOME=no", "SLURM_CH_ENV=A", ));
 	GIVES("image=deb;workdir=/x;env=B", LIST("ch-image=deb", "ch-workdir=/x", "ch-env=B", ),
 	      LIST("SLURM_CH_WORKDIR=/w", "SLURM_CH_ENV=A", "SLURM_CH_HOME=", ));
+	GIVES("image=deb;entrypoint=1", LIST("ch-image=deb", ), LIST("SLURM_CH_ENTRYPOINT=1", ));
+	GIVES("image=deb", LIST("ch-image=deb", ), LIST("SLURM_CH_ENTRYPOINT=0", ));
 	GIVES("unset", LIST(), LIST("SLURM_CH_WORKDIR=w", "SLURM_CH_ENV==", ));
 	REFUSES("\"w\" as working directory", LIST("ch-image=deb", ), LIST("SLURM_CH_WORKDIR=w", ));
 }
@@ -192,14 +195,19 @@ static void test_options_of_the_allocation_are_forgotten(void)
 	GIVES("image=deb", LIST(),
 	      LIST("SLURM_JOB_ID=1", "SLURM_LAYERCAKE_SPEC=image=deb", INHERITED "ch_image=deb",
 		   INHERITED "ch_mount=/a", INHERITED "ch_root=", INHERITED "ch_writable=",
-		   INHERITED "ch_batch=", INHERITED "ch_workdir=/w", INHERITED "ch_home=no",
-		   INHERITED "ch_env=A", "_SLURM_SPANK_OPTION_layercake_ch_image=deb", ));
+		   INHERITED "ch_batch=", INHERITED "ch_entrypoint=", INHERITED "ch_workdir=/w",
+		   INHERITED "ch_home=no", INHERITED "ch_env=A",
+		   "_SLURM_SPANK_OPTION_layercake_ch_image=deb", ));
 }
 
 static void test_refusals(void)
 {
 	context = S_CTX_LOCAL;
 	REFUSES("--ch-workdir needs an image", LIST("ch-workdir=/w", ), LIST());
+	REFUSES("--ch-entrypoint needs an image", LIST("ch-entrypoint", ), LIST());
+	REFUSES("--ch-entrypoint needs an image, but --ch-image=none asks for none",
+		LIST("ch-entrypoint", "ch-image=none", ), LIST());
+	REFUSES("SLURM_CH_ENTRYPOINT=yes", LIST("ch-image=a", ), LIST("SLURM_CH_ENTRYPOINT=yes", ));
 	REFUSES("--ch-home needs an image", LIST("ch-home=no", ), LIST());
 	REFUSES("--ch-env needs an image", LIST("ch-env=A", ), LIST());
 	REFUSES("--ch-env needs an image, but --ch-image=none asks for none",
@@ -211,6 +219,8 @@ static void test_refusals(void)
 	context = S_CTX_ALLOCATOR;
 	REFUSES("SLURM_CH_BATCH=yes", LIST("ch-image=a", ), LIST("SLURM_CH_BATCH=yes", ));
 	GIVES("image=a", LIST("ch-image=a", "ch-batch", ), LIST("SLURM_CH_BATCH=0", ));
+	REFUSES("--ch-entrypoint is for srun steps",
+		LIST("ch-image=a", "ch-batch", "ch-entrypoint", ), LIST());
 }
 
 static void test_the_directory(void)

@@ -30,8 +30,8 @@ public record ImageConfig(List<String> environment, String architecture, Run run
 
   /**
    * What an OCI image's configuration says beside the environment (config.md of its specification).
-   * Kept and shown; a job's steps run what the user says, where the user says. At most 1,000
-   * strings and 48 KiB in all.
+   * Kept and shown; a job's steps use of it what the user asks for. At most 1,000 strings and 48
+   * KiB in all.
    *
    * @param directory the working directory; empty when it names none
    * @param entryPoint the program and its first arguments

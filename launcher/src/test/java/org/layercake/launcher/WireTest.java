@@ -85,6 +85,7 @@ class WireTest {
     assertEquals(environment, new ImageConfig(environment, "x86_64").environment());
     environment.add("LAYERCAKE_IMAGE=" + "x".repeat(512));
     environment.add("LAYERCAKE_WORKDIR=/" + "x".repeat(4094));
+    environment.add("LAYERCAKE_ENTRYPOINT=" + "x".repeat(8192));
     Wire.frame(new Reply.Entered(environment));
   }
 

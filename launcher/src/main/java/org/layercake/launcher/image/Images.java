@@ -155,8 +155,8 @@ public final class Images implements AutoCloseable {
   }
 
   /**
-   * The image's own; which image it is, for a job's log and to run the same again; and its working
-   * directory, for steps that want to start there.
+   * The image's own; which image it is, for a job's log and to run the same again; its working
+   * directory and its entry point, for steps that want them.
    */
   private static List<String> environment(Image image) {
     List<String> environment =
@@ -168,6 +168,10 @@ public final class Images implements AutoCloseable {
     String absolute = directory.startsWith("/") ? directory : "/" + directory;
     if (absolute.getBytes(UTF_8).length <= MAX_PATH_BYTES && absolute.indexOf('\0') < 0) {
       environment.add("LAYERCAKE_WORKDIR=" + absolute);
+    }
+    List<String> entryPoint = image.manifest().config().run().entryPoint();
+    if (!entryPoint.isEmpty()) {
+      environment.add("LAYERCAKE_ENTRYPOINT=" + EntryPoint.line(entryPoint));
     }
     return environment;
   }

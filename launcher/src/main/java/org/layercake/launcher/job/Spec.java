@@ -47,7 +47,7 @@ public record Spec(
   private static final int MAX_IMAGE_BYTES = 512;
   private static final int MAX_PATH_BYTES = 4095;
   // The task's own business, which does not make another container.
-  private static final Set<String> STEP_KEYS = Set.of("workdir", "env");
+  private static final Set<String> STEP_KEYS = Set.of("workdir", "env", "entrypoint");
 
   /**
    * A bind mount; the paths are absolute and hold no {@code .} or {@code ..}.

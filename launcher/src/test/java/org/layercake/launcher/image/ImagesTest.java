@@ -133,6 +133,29 @@ class ImagesTest {
   }
 
   @Test
+  void theEnvironmentHasTheImagesEntryPoint() throws Exception {
+    assertEquals("/tini -- /s%20t%25%3B%C3%A9", entryPoint("/tini", "--", "/s t%;\u00e9"));
+    assertEquals("sh -c ", entryPoint("sh", "-c", ""));
+    assertEquals("x".repeat(8192), entryPoint("x".repeat(8192)));
+    assertEquals("", entryPoint("x".repeat(8193)), "has no room in a frame");
+    assertEquals("", entryPoint("a\0b"), "cannot be executed");
+  }
+
+  private String entryPoint(String... words) throws Exception {
+    ImageConfig.Run run =
+        new ImageConfig.Run("", List.of(words), List.of(), "", Collections.emptySortedMap());
+    Image image = store.push(USER, "one", packed(), new ImageConfig(List.of(), "x86_64", run));
+    try (Images.Mounted mounted = mount(image)) {
+      String name = "LAYERCAKE_ENTRYPOINT=";
+      return mounted.environment().stream()
+          .filter(variable -> variable.startsWith(name))
+          .findFirst()
+          .orElseThrow()
+          .substring(name.length());
+    }
+  }
+
+  @Test
   void aDirectoryInWhichNoStepCanStartIsNotNamed() throws Exception {
     for (String said : List.of("/a\0b", "/" + "x".repeat(4095))) {
       try (Images.Mounted mounted = mount(pushWithDirectory(said))) {

@@ -43,7 +43,7 @@ class SpecTest {
 
   @Test
   void aDirectoryMakesAnotherContainer() throws Abort {
-    Spec spec = Spec.parse("image=a;cwd=/w%20x;root=1;workdir=/y");
+    Spec spec = Spec.parse("image=a;cwd=/w%20x;root=1;entrypoint=1;workdir=/y");
     assertEquals("/w x", spec.directory());
     assertEquals("image=a;cwd=/w%20x;root=1", spec.text());
     assertEquals(Spec.parse("image=a;root=1"), spec.withoutDirectory());
