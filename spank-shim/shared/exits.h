@@ -9,6 +9,7 @@ enum {
 	EXIT_REQUEST = 64,	 /* the request is malformed, or cannot be fulfilled by anybody */
 	EXIT_DAMAGED = 65,	 /* what should be an image is damaged, or not one */
 	EXIT_MISSING = 66,	 /* no such image, file or mount source */
+	EXIT_ARCHITECTURE = 68,	 /* the image is for another processor than the node's */
 	EXIT_UNAVAILABLE = 69,	 /* the launcher is not running; an image has more than is proved */
 	EXIT_INTERNAL = 70,	 /* an error inside LayerCake, or of the kernel */
 	EXIT_FULL = 73,		 /* no room for what is written */

@@ -25,7 +25,7 @@ class PushIT {
             "alice",
             """
             set -e
-            d=$HOME/push-it; rm -rf $d; mkdir -p $d/root/data
+            d=$HOME/push-it; rm -rf $d; mkdir -p $d/root/data $d/root/bin; cp /bin/busybox $d/root/bin/sh
             i=0; while [ $i -lt 60 ]; do head -c 1000000 /dev/urandom >$d/root/data/$i; i=$((i+1)); done
             mkdir -p $d/closed/in; echo x >$d/closed/in/file; chmod 000 $d/closed/in/file
             mkdir $d/$(printf 'caf\\303\\251'); echo x >$d/$(printf 'caf\\303\\251')/$(printf 'th\\303\\251')
@@ -161,7 +161,7 @@ class PushIT {
     String pushed =
         Cluster.as(
                 "alice",
-                "LC_ALL=%s layercake push $HOME/push-it/caf* locale && LC_ALL=%s layercake pull locale"
+                "LC_ALL=%s layercake push --data $HOME/push-it/caf* locale && LC_ALL=%s layercake pull locale"
                         .formatted(locale, locale)
                     + " $HOME/push-it/th$(printf '\\303\\251') && unsquashfs -l $HOME/push-it/th*"
                     + " | LC_ALL=C grep -c $(printf 'root/th\\303\\251$')")

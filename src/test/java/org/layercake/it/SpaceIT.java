@@ -126,7 +126,7 @@ class SpaceIT {
     for (String user : List.of("alice", "bob", "alice", "bob")) {
       pushes.add(
           CompletableFuture.supplyAsync(
-              () -> own(user, "layercake push $HOME/space-it/race site/race")));
+              () -> own(user, "layercake push --data $HOME/space-it/race site/race")));
     }
     int pushed = 0;
     for (CompletableFuture<Cluster.Result> push : pushes) {
@@ -151,7 +151,7 @@ class SpaceIT {
         CompletableFuture.supplyAsync(
             () -> own("alice", "for i in 1 2 3 4; do layercake rm contested; done"));
     for (int i = 0; i < 3; i++) {
-      Cluster.Result push = own("alice", "layercake push $HOME/space-it/rm contested");
+      Cluster.Result push = own("alice", "layercake push --data $HOME/space-it/rm contested");
       if (push.exit() != 0) {
         push.refused(75, "contested", "try again");
       }
@@ -160,7 +160,8 @@ class SpaceIT {
     if (own("alice", "layercake inspect contested").exit() == 0) {
       own("alice", "layercake verify contested").text();
     }
-    own("alice", "layercake push $HOME/space-it/rm contested && layercake verify contested").text();
+    own("alice", "layercake push --data $HOME/space-it/rm contested && layercake verify contested")
+        .text();
   }
 
   @Test

@@ -8,10 +8,12 @@ import java.nio.file.Path;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.layercake.pack.Packing;
+import org.layercake.pack.Platform;
 import org.layercake.pack.Reference;
 import org.layercake.pack.Registry;
 import org.layercake.pack.RegistryPull;
 import org.layercake.pack.Scratch;
+import org.layercake.pack.Wanted;
 import org.layercake.store.Existing;
 import org.layercake.store.ImageName;
 import org.layercake.store.ImagePush;
@@ -73,12 +75,32 @@ final class Push extends StoreCommand implements Callable<Integer> {
   private boolean repair;
 
   @Option(
-      names = "--arch",
+      names = {"--arch", "--platform"},
       paramLabel = "ARCH",
       description =
-          "docker:// only: take the image for this processor (amd64, arm64, or amd64/v3 for a"
-              + " variant), not this machine's.")
+          "Take the image for this processor (amd64, arm64, amd64/v3 for a variant, or linux/arm64),"
+              + " not this machine's.")
   private Optional<String> architecture;
+
+  @Option(
+      names = "--tag",
+      paramLabel = "NAME",
+      description =
+          "Of an archive of several images, take the one of this name, or tag; the error without it"
+              + " lists them.")
+  private Optional<String> tag;
+
+  @Option(
+      names = "--data",
+      description = "It is a data set: nothing in it has to run, and no processor matters.")
+  private boolean data;
+
+  @Option(
+      names = "--force",
+      description =
+          "Store also what does not look like a root file system, or is for another processor than"
+              + " it says.")
+  private boolean force;
 
   @Option(
       names = "--authfile",
@@ -101,16 +123,27 @@ final class Push extends StoreCommand implements Callable<Integer> {
     if (source.startsWith(Reference.TRANSPORT)) {
       pushFromRegistry(Reference.parse(source));
     } else {
-      pushFile(Transport.file(source));
+      Transport.Place place = Transport.file(source);
+      pushFile(place.path(), wanted(place.name()));
     }
     return 0;
   }
 
-  private void pushFile(Path file) throws StoreException, IOException {
-    if (architecture.isPresent() || authFile.isPresent() || !tlsVerify) {
+  private Wanted wanted(Optional<String> named) throws StoreException {
+    return new Wanted(tag.or(() -> named), platform(), force, data);
+  }
+
+  private Optional<Platform> platform() throws StoreException {
+    return architecture.isPresent()
+        ? Optional.of(Platform.parse(architecture.get()))
+        : Optional.empty();
+  }
+
+  private void pushFile(Path file, Wanted wanted) throws StoreException, IOException {
+    if (authFile.isPresent() || !tlsVerify) {
       throw new StoreException(
           INVALID,
-          "cannot push " + source + ": --arch, --authfile and --tls-verify are for docker:// only");
+          "cannot push " + source + ": --authfile and --tls-verify are for docker:// only");
     }
     if (name == null) {
       throw new StoreException(
@@ -122,16 +155,24 @@ final class Push extends StoreCommand implements Callable<Integer> {
         Scratch scratch = new Scratch(session().environment());
         Progress progress = new Progress(session().err())) {
       Packing packing = new Packing(scratch, progress::say, push::follow);
-      Packing.Packed packed = packing.pack(file, session().in());
+      Packing.Packed packed = packing.pack(file, session().in(), wanted);
       say(complete(push, scratch, packed, Optional.empty(), progress));
     }
   }
 
   /** The registry is asked first: what is known is not fetched. */
   private void pushFromRegistry(Reference reference) throws StoreException, IOException {
+    if (tag.isPresent()) {
+      throw new StoreException(
+          INVALID,
+          "cannot push "
+              + source
+              + ": --tag is for archives (say it in the reference: docker://REGISTRY/NAME:TAG)");
+    }
     if (name == null) {
       name = reference.name();
     }
+    Platform platform = platform().orElseGet(Platform::ofThisMachine);
     String packer = new Version().getVersion()[0];
     try (ImageStore store = openStore();
         Scratch scratch = new Scratch(session().environment())) {
@@ -139,7 +180,7 @@ final class Push extends StoreCommand implements Callable<Integer> {
           new Registry(
               scratch,
               session().environment(),
-              new Registry.Options(architecture, authFile, tlsVerify));
+              new Registry.Options(platform, authFile, tlsVerify));
       Registry.Found found = registry.find(reference);
       Optional<PushResult> known =
           repair ? Optional.empty() : store.pushKnown(name, user(), found.source(), packer);
@@ -151,7 +192,7 @@ final class Push extends StoreCommand implements Callable<Integer> {
           Progress progress = new Progress(session().err());
           RegistryPull pull = registry.pull(found, watcher(progress))) {
         Packing packing = new Packing(scratch, line -> tell(progress, line), push::follow);
-        Packing.Packed packed = packed(packing, pull, registry.architecture());
+        Packing.Packed packed = packed(packing, pull, wanted(Optional.empty()));
         say(complete(push, scratch, packed, Optional.of(pull.origin(packer)), progress));
         pull.remove();
       }
@@ -159,10 +200,10 @@ final class Push extends StoreCommand implements Callable<Integer> {
   }
 
   /** What has come is of no use for the next try when it is what was wrong. */
-  private static Packing.Packed packed(Packing packing, RegistryPull pull, String architecture)
+  private static Packing.Packed packed(Packing packing, RegistryPull pull, Wanted wanted)
       throws StoreException, IOException {
     try {
-      return packing.pack(pull, architecture);
+      return packing.pack(pull, wanted);
     } catch (StoreException e) {
       if (e.kind() == BAD_SOURCE) {
         pull.remove();

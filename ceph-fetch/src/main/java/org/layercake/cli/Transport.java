@@ -4,6 +4,7 @@ import static org.layercake.store.StoreException.Kind.INVALID;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Optional;
 import java.util.Set;
 import org.layercake.store.StoreException;
 
@@ -17,13 +18,20 @@ final class Transport {
 
   private Transport() {}
 
+  /**
+   * Where an image is.
+   *
+   * @param name of one of several images there
+   */
+  record Place(Path path, Optional<String> name) {}
+
   /** The file or directory that a source is in. */
-  static Path file(String source) throws StoreException {
+  static Place file(String source) throws StoreException {
     int colon = source.indexOf(':');
     String word = colon < 0 ? "" : source.substring(0, colon);
     String rest = source.substring(colon + 1);
     if (FILES.contains(word)) {
-      return withoutName(source, Path.of(rest));
+      return withName(rest);
     }
     switch (word) {
       case "docker-daemon" ->
@@ -37,18 +45,18 @@ final class Transport {
         if (OTHERS.contains(word)) {
           throw other(source, "skopeo copy " + source + " dir:DIR && layercake push DIR NAME");
         }
-        return Path.of(source);
+        return new Place(Path.of(source), Optional.empty());
       }
     }
   }
 
-  /** Behind the path may be the name of one of several images, which only skopeo finds there. */
-  private static Path withoutName(String source, Path path) throws StoreException {
-    int colon = path.toString().indexOf(':');
-    if (colon < 0 || Files.exists(path)) {
-      return path;
-    }
-    throw other(source, "skopeo copy " + source + " dir:DIR && layercake push DIR NAME");
+  /** Behind the path may be the name of one of several images. */
+  private static Place withName(String rest) {
+    int colon = rest.indexOf(':');
+    Path path = Path.of(rest);
+    return colon < 0 || Files.exists(path)
+        ? new Place(path, Optional.empty())
+        : new Place(Path.of(rest.substring(0, colon)), Optional.of(rest.substring(colon + 1)));
   }
 
   private static StoreException other(String source, String line) {

@@ -16,6 +16,11 @@ import org.layercake.store.StoreException;
 /** Finds out how an image is to be run: from its configuration, and its file /ch/environment. */
 final class Environment {
   private static final String FILE = "ch/environment";
+
+  /** One of these is in nearly every image, and no link. */
+  private static final List<String> PROGRAMS =
+      List.of("usr/bin/env", "bin/busybox", "bin/bash", "bin/ls", "usr/bin/bash", "bin/sh");
+
   private static final int MAX_BYTES = 64 * 1024;
   private static final int NO_SUCH_FILE = 2; // unsquashfs(1), -cat
   private static final int UNSQUASHFS_SECONDS = 60;
@@ -28,14 +33,31 @@ final class Environment {
     this.tell = tell;
   }
 
-  /** Of a squashfs file that somebody else has made. */
-  ImageConfig of(Path image, String source) throws StoreException, IOException {
-    return config(cat(image, source), source, new ArrayList<>(), ImageConfig.Run.NONE, "");
+  /**
+   * Of a squashfs file that somebody else has made.
+   *
+   * @param machine the processor that it is for, as {@code uname -m} says it
+   */
+  ImageConfig of(Path image, String source, String machine) throws StoreException, IOException {
+    byte[] file = cat(image, source, FILE, MAX_BYTES + 1);
+    return config(file, source, new ArrayList<>(), ImageConfig.Run.NONE, machine);
   }
 
   /** Of an image without a configuration. */
-  ImageConfig of(Packer.Result packed, String source) throws StoreException, IOException {
-    return config(file(packed, source), source, new ArrayList<>(), ImageConfig.Run.NONE, "");
+  ImageConfig of(Packer.Result packed, String source, String machine)
+      throws StoreException, IOException {
+    return config(file(packed, source), source, new ArrayList<>(), ImageConfig.Run.NONE, machine);
+  }
+
+  /** The processor that the programs of a squashfs file are for, as far as it has known ones. */
+  Optional<String> machine(Path image, String source) throws StoreException, IOException {
+    for (String program : PROGRAMS) {
+      String machine = Processors.machine(cat(image, source, program, Processors.HEADER_BYTES));
+      if (!machine.isEmpty()) {
+        return Optional.of(machine);
+      }
+    }
+    return Optional.empty();
   }
 
   /**
@@ -43,7 +65,7 @@ final class Environment {
    *
    * @param document its configuration; see {@link LayeredImage#config}
    */
-  ImageConfig of(Packer.Result packed, String source, JsonTree document)
+  ImageConfig of(Packer.Result packed, String source, JsonTree document, String machine)
       throws StoreException, IOException {
     JsonTree config = document.get("config");
     List<String> variables = new ArrayList<>();
@@ -62,8 +84,7 @@ final class Environment {
     } catch (IllegalArgumentException e) {
       throw BadSource.of(source, "it has " + e.getMessage());
     }
-    return config(
-        file(packed, source), source, variables, run, document.get("architecture").text());
+    return config(file(packed, source), source, variables, run, machine);
   }
 
   private static List<String> texts(JsonTree array) {
@@ -72,7 +93,7 @@ final class Environment {
 
   /** Adds what the image's own file says to what its configuration does. */
   private ImageConfig config(
-      byte[] file, String source, List<String> variables, ImageConfig.Run run, String architecture)
+      byte[] file, String source, List<String> variables, ImageConfig.Run run, String machine)
       throws StoreException {
     if (file.length > MAX_BYTES) {
       throw BadSource.of(source, "its /" + FILE + " is longer than " + MAX_BYTES + " bytes");
@@ -80,10 +101,8 @@ final class Environment {
     for (String line : new String(file, StandardCharsets.UTF_8).lines().toList()) {
       addVariable(unquoted(line), variables);
     }
-    String machine = architecture.isEmpty() ? System.getProperty("os.arch") : architecture;
     try {
-      return new ImageConfig(
-          variables, machine.replace("amd64", "x86_64").replace("arm64", "aarch64"), run);
+      return new ImageConfig(variables, machine, run);
     } catch (IllegalArgumentException e) {
       throw BadSource.of(source, "its environment has " + e.getMessage());
     }
@@ -115,13 +134,14 @@ final class Environment {
     }
     byte[] kept = packed.kept(file.get());
     // It passed by another name, or is huge.
-    return kept != null ? kept : cat(packed.image(), source);
+    return kept != null ? kept : cat(packed.image(), source, FILE, MAX_BYTES + 1);
   }
 
-  /** The same from an image, a little more than anyone may want at most. */
-  private byte[] cat(Path image, String source) throws StoreException, IOException {
+  /** The first bytes of a file in an image, none if there is no such file. */
+  private byte[] cat(Path image, String source, String file, int bytes)
+      throws StoreException, IOException {
     Program unsquashfs =
-        Program.start(scratch, List.of("unsquashfs", "-cat", image.toString(), FILE));
+        Program.start(scratch, List.of("unsquashfs", "-cat", image.toString(), file));
     unsquashfs.process().getOutputStream().close();
     unsquashfs
         .process()
@@ -130,10 +150,10 @@ final class Environment {
         .exceptionally(late -> unsquashfs.process().destroyForcibly());
     byte[] content;
     try (InputStream out = unsquashfs.process().getInputStream()) {
-      content = out.readNBytes(MAX_BYTES + 1);
+      content = out.readNBytes(bytes);
     }
-    if (content.length > MAX_BYTES) {
-      return content;
+    if (content.length == bytes) {
+      return content; // there may be more, in which nobody is interested
     }
     Program.End end = unsquashfs.await();
     return switch (end.code()) {

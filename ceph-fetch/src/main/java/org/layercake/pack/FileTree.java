@@ -125,7 +125,6 @@ final class FileTree {
       links++;
     }
 
-    /** How many names have been counted. */
     int links() {
       return links;
     }
@@ -165,11 +164,8 @@ final class FileTree {
       this.name = name;
       this.inode = inode;
       this.children = inode.isDirectory() ? new TreeMap<>() : Map.of();
-      this.pathBytes = name.length() + (parent == null ? 0 : parent.pathBytes + separator(parent));
-    }
-
-    private static int separator(Node parent) {
-      return parent.parent == null ? 0 : 1;
+      int slash = parent == null || parent.parent == null ? 0 : 1;
+      this.pathBytes = name.length() + (parent == null ? 0 : parent.pathBytes + slash);
     }
 
     Inode inode() {
@@ -178,6 +174,10 @@ final class FileTree {
 
     String name() {
       return name;
+    }
+
+    Map<String, Node> children() {
+      return children;
     }
 
     /** From the root, which has the empty path. */
@@ -209,6 +209,10 @@ final class FileTree {
 
   FileTree(Clash clash) {
     this.clash = clash;
+  }
+
+  Node root() {
+    return root;
   }
 
   /** Shows all names but the root's and devices', a directory before what is in it. */
@@ -248,9 +252,7 @@ final class FileTree {
       throw new IOException("files of more than 1 TB in all");
     }
     textBytes += entry.path().length() + entry.link().length();
-    for (Map.Entry<String, String> attribute : entry.attributes().entrySet()) {
-      textBytes += attribute.getKey().length() + attribute.getValue().length();
-    }
+    entry.attributes().forEach((name, value) -> textBytes += name.length() + value.length());
     if (textBytes > MAX_TEXT_BYTES) {
       throw new IOException("names and attributes of more than 384 MB in all");
     }
@@ -295,12 +297,7 @@ final class FileTree {
   private Node put(Node parent, String name, Inode inode) throws IOException {
     Node node = new Node(parent, name, inode);
     if (name.length() > TarEntry.MAX_NAME_BYTES) { // it may come from a link's target
-      throw new IOException(
-          "the name of \""
-              + node.path()
-              + "\" is longer than "
-              + TarEntry.MAX_NAME_BYTES
-              + " bytes");
+      throw tooLong("the name of \"" + node.path() + "\"", TarEntry.MAX_NAME_BYTES);
     }
     Node old = parent.children.put(name, node);
     if (old != null && clash == Clash.REFUSE) {
@@ -308,9 +305,13 @@ final class FileTree {
           "it has \"" + node.path() + "\" twice, not both a directory (make the archive anew)");
     }
     if (node.pathBytes > TarEntry.MAX_PATH_BYTES) {
-      throw new IOException("a file's path is longer than " + TarEntry.MAX_PATH_BYTES + " bytes");
+      throw tooLong("a file's path", TarEntry.MAX_PATH_BYTES);
     }
     return node;
+  }
+
+  private static IOException tooLong(String what, int bytes) {
+    return new IOException(what + " is longer than " + bytes + " bytes");
   }
 
   /** Takes a name away. */
@@ -331,18 +332,17 @@ final class FileTree {
 
   /** What a hard link is another name for. */
   Node target(TarEntry entry) throws IOException {
-    List<String> parts = parts(entry.link());
-    if (parts.isEmpty()) {
+    String path = String.join("/", parts(entry.link()));
+    if (path.isEmpty()) {
       throw new IOException("hard link \"" + entry.path() + "\" names no file");
     }
-    String path = String.join("/", parts);
     Node parent = directory(parent(path), false);
     Node found = parent == null ? null : parent.children.get(name(path));
-    if (found == null || found.inode.isDirectory()) {
-      throw new IOException(
-          "hard link \"" + entry.path() + "\" leads to \"" + path + "\", which is no file");
+    if (found != null && !found.inode.isDirectory()) {
+      return found;
     }
-    return found;
+    throw new IOException(
+        "hard link \"" + entry.path() + "\" leads to \"" + path + "\", which is no file");
   }
 
   /** The directory at a path, links on the way followed; null when there is none to be found. */

@@ -7,6 +7,8 @@ import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayDeque;
+import java.util.Deque;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.regex.Pattern;
@@ -45,7 +47,8 @@ interface ImageFiles {
 
   private static ImageFiles inDirectory(Path directory) throws IOException {
     Path root = directory.toRealPath();
-    return name -> {
+    return written -> {
+      String name = path("", written);
       if (!PLAIN_NAME.matcher(name).matches()) {
         return null;
       }
@@ -59,14 +62,16 @@ interface ImageFiles {
 
   private static ImageFiles inTar(Path tar) throws IOException {
     Map<String, Slice> slices = new HashMap<>();
-    Map<String, String> links = new HashMap<>();
+    Map<String, TarEntry> links = new HashMap<>();
     try (Counted in = new Counted(Files.newInputStream(tar))) {
       TarReader reader = new TarReader(in);
       for (TarEntry entry; (entry = reader.next()) != null; ) {
-        if (entry.type() == '0') {
+        slices.remove(entry.path());
+        links.remove(entry.path());
+        if (entry.type() == TarEntry.FILE) {
           slices.put(entry.path(), new Slice(tar, in.position(), entry.bytes()));
-        } else if (entry.type() == '1' || entry.type() == '2') {
-          links.put(entry.path(), entry.link());
+        } else if (entry.type() == TarEntry.HARD_LINK || entry.type() == TarEntry.SYMBOLIC_LINK) {
+          links.put(entry.path(), entry);
         }
         if (slices.size() + links.size() > MAX_FILES) {
           return name -> null; // a file tree that begins like an archive of layers
@@ -76,20 +81,31 @@ interface ImageFiles {
     return name -> followed(name, slices, links);
   }
 
-  /** docker save writes a layer that occurs twice as a link to the first. */
-  private static Slice followed(String name, Map<String, Slice> slices, Map<String, String> links) {
-    String at = name;
+  /** Some write a layer that occurs twice as a link to the first, or all layers as links. */
+  private static Slice followed(
+      String name, Map<String, Slice> slices, Map<String, TarEntry> links) {
+    String at = path("", name);
     for (int hops = 0; hops < MAX_LINKS && links.containsKey(at); hops++) {
-      String link = links.get(at);
-      String directory = at.substring(0, at.lastIndexOf('/') + 1);
-      // From LAYER/layer.tar to ../OTHER/layer.tar, or a hard link's name from the top.
-      boolean isUp = link.startsWith("../") && directory.indexOf('/') == directory.length() - 1;
-      at =
-          isUp
-              ? link.substring("../".length())
-              : slices.containsKey(link) ? link : directory + link;
+      TarEntry link = links.get(at);
+      // A hard link's target is from the top.
+      String from = link.type() == TarEntry.HARD_LINK ? "" : FileTree.parent(at);
+      at = path(from, link.link());
     }
     return slices.get(at);
+  }
+
+  /** A path from a directory on, without "." and ".."; above the top there is nothing. */
+  private static String path(String directory, String path) {
+    Deque<String> parts = new ArrayDeque<>();
+    String whole = path.startsWith("/") ? path : directory + "/" + path;
+    for (String part : whole.split("/", -1)) {
+      if (part.equals("..")) {
+        parts.pollLast();
+      } else if (!part.isEmpty() && !part.equals(".")) {
+        parts.add(part);
+      }
+    }
+    return String.join("/", parts);
   }
 
   /** Knows how far it has been read. */

@@ -68,6 +68,13 @@ final class JsonTree {
     return value instanceof List<?> items ? items.stream().map(JsonTree::new).toList() : List.of();
   }
 
+  /** The names of an object's fields. */
+  List<String> names() {
+    return value instanceof Map<?, ?> fields
+        ? fields.keySet().stream().map(String.class::cast).toList()
+        : List.of();
+  }
+
   /** The fields of an object whose values are strings. */
   Map<String, String> strings() {
     Map<String, String> strings = new LinkedHashMap<>();

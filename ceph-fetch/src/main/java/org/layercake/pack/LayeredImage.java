@@ -1,7 +1,5 @@
 package org.layercake.pack;
 
-import static java.nio.charset.StandardCharsets.US_ASCII;
-
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -18,24 +16,14 @@ import org.layercake.store.Origin;
 import org.layercake.store.StoreException;
 
 /**
- * An image as others keep it, in layers: an OCI image layout, as a directory or in a tar
- * (image-layout.md of the OCI image specification), what {@code docker save} writes, or a directory
- * of skopeo's ({@code dir:}, containers-transports(5)). All that is read is compared with its
- * digest.
+ * An image as others keep it, in layers, in a directory or a tar. {@link ArchivedImages} knows the
+ * forms. All that is read is compared with its digest, where there is one.
  */
 final class LayeredImage {
   static final int MAX_JSON_BYTES = 4 << 20;
   private static final long MAX_LAYER_BYTES = 1L << 50; // so many bytes of all can be added up
   private static final int MAX_LAYERS = Origin.MAX_LAYERS;
-  private static final byte[] DIR_VERSION = "Directory Transport Version: ".getBytes(US_ASCII);
-  private static final int MAX_INDEX_DEPTH = 3;
   private static final Pattern DIGEST = Pattern.compile("sha256:([0-9a-f]{64})");
-  // What such archives begin with: docker save, podman save, skopeo and umoci in a tar.
-  private static final Pattern FIRST_NAME =
-      Pattern.compile(
-          "(blobs(/.*)?|oci-layout|index\\.json|manifest\\.json|repositories"
-              + "|(sha256:)?[0-9a-f]{64}(\\.json|\\.tar|/.*)?)");
-
   private final JsonTree config;
   private final List<Layer> layers;
 
@@ -52,43 +40,36 @@ final class LayeredImage {
       while (entry != null && entry.path().isEmpty()) { // "./"
         entry = tar.next();
       }
-      return entry != null && FIRST_NAME.matcher(entry.path()).matches();
+      return entry != null && !RootFileSystem.has(entry.path().split("/", 2)[0]);
     } catch (IOException e) {
       return false; // whoever packs it will say what is wrong
     }
   }
 
-  /** Whether a directory is no file tree, but holds an image. */
-  static boolean isImage(Path directory) throws IOException {
-    return (Files.isRegularFile(directory.resolve("oci-layout"))
-            && Files.isRegularFile(directory.resolve("index.json")))
-        || (Files.isRegularFile(directory.resolve("manifest.json"))
-            && isDirVersion(directory.resolve("version")));
+  /** Whether a directory may be no file tree, but hold an image. */
+  static boolean mayBe(Path directory) {
+    return isFile(directory, "oci-layout", "index.json")
+        || ((isFile(directory, "manifest.json") || isFile(directory, "repositories"))
+            && !RootFileSystem.isIn(directory));
   }
 
-  private static boolean isDirVersion(Path file) throws IOException {
-    if (!Files.isRegularFile(file)) {
-      return false;
-    }
-    try (InputStream in = Files.newInputStream(file)) {
-      return Arrays.equals(in.readNBytes(DIR_VERSION.length), DIR_VERSION);
-    }
+  private static boolean isFile(Path directory, String... names) {
+    return Arrays.stream(names).allMatch(name -> Files.isRegularFile(directory.resolve(name)));
   }
 
   /**
    * Reads what the archive says of itself.
    *
    * @param source a directory or an uncompressed tar file
-   * @return empty when a tar is no such archive after all
+   * @param wanted which image of several
+   * @return empty when it is no such archive after all
    * @throws IOException when it is one that cannot be used, with the reason for people
    */
-  static Optional<LayeredImage> read(Path source, Decompressor decompressor) throws IOException {
-    ImageFiles files = ImageFiles.of(source);
-    if (files.find("oci-layout") != null && files.find("index.json") != null) {
-      return Optional.of(readLayout(files, decompressor));
-    }
-    return files.find("manifest.json") != null
-        ? Optional.of(readSaved(files, decompressor))
+  static Optional<LayeredImage> read(Path source, Decompressor decompressor, Wanted wanted)
+      throws IOException {
+    Optional<List<ArchivedImage>> images = ArchivedImages.list(ImageFiles.of(source), decompressor);
+    return images.isPresent()
+        ? Optional.of(ArchivedImage.choose(images.get(), wanted).opener().open())
         : Optional.empty();
   }
 
@@ -97,19 +78,19 @@ final class LayeredImage {
     return config;
   }
 
+  /** Whether it names a program to be run, wherever that is. */
+  boolean saysWhatRuns() {
+    JsonTree run = config.get("config");
+    return !run.get("Entrypoint").items().isEmpty() || !run.get("Cmd").items().isEmpty();
+  }
+
   /** The layers' tars, the lowest first. Reading one to its end proves its digest. */
   List<Layer> layers() {
     return layers;
   }
 
-  private static LayeredImage readLayout(ImageFiles files, Decompressor decompressor)
-      throws IOException {
-    return described(
-        files, decompressor, choose(files, json(files, "index.json"), 0), LayeredImage::blobName);
-  }
-
   /** What a manifest describes, whose files have the names that their digests are made to. */
-  private static LayeredImage described(
+  static LayeredImage described(
       ImageFiles files, Decompressor decompressor, JsonTree manifest, UnaryOperator<String> name)
       throws IOException {
     JsonTree config = blobJson(files, manifest.get("config"), name);
@@ -153,103 +134,56 @@ final class LayeredImage {
     return layers;
   }
 
-  /** One image of an index, which may be one of indexes: that of this machine's architecture. */
-  private static JsonTree choose(ImageFiles files, JsonTree index, int depth) throws IOException {
-    List<JsonTree> all = index.get("manifests").items();
-    List<JsonTree> fitting =
-        all.stream()
-            .filter(LayeredImage::isNoStatement)
-            .filter(LayeredImage::fitsThisMachine)
-            .toList();
-    if (fitting.size() != 1 || depth > MAX_INDEX_DEPTH) {
-      throw new IOException(
-          all.isEmpty()
-              ? "its index lists no image"
-              : "it holds "
-                  + fitting.size()
-                  + " images for "
-                  + architecture()
-                  + (fitting.isEmpty() ? "" : ": " + names(fitting))
-                  + " (take out one, with skopeo copy)");
-    }
-    JsonTree chosen = blobJson(files, fitting.get(0), LayeredImage::blobName);
-    boolean isIndex = !chosen.get("manifests").items().isEmpty();
-    return isIndex ? choose(files, chosen, depth + 1) : chosen;
-  }
-
   /** Build tools put statements about an image beside it, as if they were images. */
   static boolean isNoStatement(JsonTree described) {
     return !described.get("platform").get("architecture").text().equals("unknown");
   }
 
-  private static boolean fitsThisMachine(JsonTree described) {
-    JsonTree platform = described.get("platform");
-    String architecture = platform.get("architecture").text();
-    String os = platform.get("os").text();
-    return (architecture.isEmpty() || architecture.equals(architecture()))
-        && (os.isEmpty() || os.equals("linux"));
-  }
-
-  private static String names(List<JsonTree> described) {
-    return String.join(
-        ", ",
-        described.stream()
-            .map(d -> d.get("annotations").get("org.opencontainers.image.ref.name").text())
-            .map(name -> name.isEmpty() ? "one without a name" : name)
-            .toList());
-  }
-
-  /** This machine's, as OCI says it: Go's names. */
-  static String architecture() {
-    return architecture(System.getProperty("os.arch"));
-  }
-
-  /** The same from a name of the kernel's, or from one of Go's. */
-  static String architecture(String arch) {
-    return switch (arch) {
-      case "aarch64" -> "arm64";
-      case "x86_64" -> "amd64";
-      default -> arch;
-    };
-  }
-
-  private static LayeredImage readSaved(ImageFiles files, Decompressor decompressor)
+  /** An image of docker's list, which has the digests of its layers in its configuration. */
+  static LayeredImage saved(ImageFiles files, Decompressor decompressor, JsonTree saved)
       throws IOException {
-    JsonTree saved = json(files, "manifest.json");
-    if (!saved.get("layers").items().isEmpty()) { // skopeo's: an image's own manifest
-      return described(files, decompressor, saved, LayeredImage::hex);
-    }
-    if (!saved.get("manifests").items().isEmpty()) {
-      throw new IOException("it holds a list of images (make it without --all)");
-    }
-    List<JsonTree> images = saved.items();
-    if (images.size() != 1) {
-      throw new IOException(
-          "it holds " + images.size() + " images (save one: docker save NAME, or skopeo copy)");
-    }
-    JsonTree image = images.get(0);
-    JsonTree config = json(files, image.get("Config").text());
-    List<JsonTree> names = image.get("Layers").items();
-    List<JsonTree> digests = config.get("rootfs").get("diff_ids").items();
-    requireCount(names.size());
+    JsonTree config = json(files, saved.get("Config").text());
+    List<String> names = texts(saved.get("Layers"));
+    List<String> digests = texts(config.get("rootfs").get("diff_ids"));
     if (names.size() != digests.size()) {
       throw new IOException(
           "it has " + names.size() + " layers, its configuration " + digests.size());
     }
+    return named(files, decompressor, config, names, Optional.of(digests));
+  }
+
+  /**
+   * An image whose layers have names of their own.
+   *
+   * @param digests of the layers' tars, if they are known
+   */
+  static LayeredImage named(
+      ImageFiles files,
+      Decompressor decompressor,
+      JsonTree config,
+      List<String> names,
+      Optional<List<String>> digests)
+      throws IOException {
+    requireCount(names.size());
     List<Layer> layers = new ArrayList<>();
     for (int i = 0; i < names.size(); i++) {
-      String name = names.get(i).text();
+      String name = names.get(i);
       files.require(name);
-      String digest = digests.get(i).text();
-      if (!DIGEST.matcher(digest).matches()) {
+      int number = i;
+      Optional<String> digest = digests.map(all -> all.get(number));
+      if (digest.isPresent() && !DIGEST.matcher(digest.get()).matches()) {
         throw new IOException("layer \"" + name + "\" has no sha256 digest");
       }
-      layers.add(new Layer(files, decompressor, name, Optional.empty(), Optional.of(digest)));
+      layers.add(new Layer(files, decompressor, name, Optional.empty(), digest));
     }
     return new LayeredImage(config, layers);
   }
 
-  private static void requireCount(int count) throws IOException {
+  private static List<String> texts(JsonTree array) {
+    return array.items().stream().map(JsonTree::text).toList();
+  }
+
+  static void requireCount(int count) throws IOException {
     if (count < 1 || count > MAX_LAYERS) {
       throw new IOException("it has " + count + " layers, 1 to " + MAX_LAYERS + " are possible");
     }
@@ -264,7 +198,7 @@ final class LayeredImage {
     }
   }
 
-  private static String hex(String digest) {
+  static String hex(String digest) {
     return digest.substring("sha256:".length());
   }
 
@@ -272,8 +206,8 @@ final class LayeredImage {
     return "blobs/sha256/" + hex(digest);
   }
 
-  private static JsonTree blobJson(
-      ImageFiles files, JsonTree described, UnaryOperator<String> fileName) throws IOException {
+  static JsonTree blobJson(ImageFiles files, JsonTree described, UnaryOperator<String> fileName)
+      throws IOException {
     String digest = parsedDigest(described).toString();
     String name = fileName.apply(digest);
     byte[] bytes = bytes(files, name);
@@ -281,7 +215,7 @@ final class LayeredImage {
     return parse(name, bytes);
   }
 
-  private static JsonTree json(ImageFiles files, String name) throws IOException {
+  static JsonTree json(ImageFiles files, String name) throws IOException {
     return parse(name, bytes(files, name));
   }
 
@@ -294,7 +228,7 @@ final class LayeredImage {
     }
   }
 
-  private static byte[] bytes(ImageFiles files, String name) throws IOException {
+  static byte[] bytes(ImageFiles files, String name) throws IOException {
     ImageFiles.Slice slice = files.require(name);
     if (slice.bytes() > MAX_JSON_BYTES) {
       throw new IOException("its " + name + " is longer than " + MAX_JSON_BYTES + " bytes");
@@ -323,6 +257,11 @@ final class LayeredImage {
       this.name = name;
       this.blobDigest = blobDigest;
       this.tarDigest = tarDigest;
+    }
+
+    @Override
+    public boolean isProved() {
+      return blobDigest.isPresent() || tarDigest.isPresent();
     }
 
     @Override

@@ -23,6 +23,11 @@ final class Layers {
   /** A layer's tar, decompressed; opened twice. */
   interface Layer {
     InputStream open() throws IOException;
+
+    /** Whether its digest shows that nothing of it is missing, when it has been read to its end. */
+    default boolean isProved() {
+      return false;
+    }
   }
 
   /** An entry of the layer that is being applied. */
@@ -49,11 +54,15 @@ final class Layers {
     return merged;
   }
 
+  private TarReader.End end(int layer) {
+    return layers.get(layer).isProved() ? TarReader.End.PROVED : TarReader.End.MARKED;
+  }
+
   private void apply(int layer) throws IOException {
     Deque<Numbered> own = new ArrayDeque<>();
     List<String> whiteouts = new ArrayList<>();
     try (InputStream in = layers.get(layer).open()) {
-      TarReader tar = new TarReader(in);
+      TarReader tar = new TarReader(in, end(layer));
       int number = 0;
       for (TarEntry entry; (entry = tar.next()) != null; number++) {
         tree.admit(entry);
@@ -88,6 +97,10 @@ final class Layers {
     }
   }
 
+  FileTree tree() {
+    return tree;
+  }
+
   /** Packs each layer's files that are left, in their order; gives the tree. */
   FileTree pack(PackStream out) throws IOException {
     Map<Integer, Map<Integer, FileTree.Node>> alive = new HashMap<>();
@@ -111,7 +124,7 @@ final class Layers {
       throws IOException {
     int left = alive.size();
     try (InputStream in = layers.get(layer).open()) {
-      TarReader tar = new TarReader(in);
+      TarReader tar = new TarReader(in, end(layer));
       for (int number = 0; left > 0; number++) {
         TarEntry entry = tar.next();
         if (entry == null) {

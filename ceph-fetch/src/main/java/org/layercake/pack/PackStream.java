@@ -23,6 +23,7 @@ final class PackStream {
   /** Files of this name are kept; see {@link #kept}. */
   private static final String KEPT_NAME = "environment";
 
+  private static final int EXECUTABLE = 0111;
   private static final int MAX_KEPT_FILE_BYTES = 1 << 17;
   private static final int MAX_KEPT_BYTES = 1 << 24;
 
@@ -34,6 +35,7 @@ final class PackStream {
 
   private final DataOutputStream out;
   private final IdentityHashMap<FileTree.Inode, byte[]> kept = new IdentityHashMap<>();
+  private final Processors processors = new Processors();
   private int keptBytes;
   private int contents;
   private int linked;
@@ -55,10 +57,14 @@ final class PackStream {
         node.name().equals(KEPT_NAME)
             && bytes <= MAX_KEPT_FILE_BYTES
             && bytes <= MAX_KEPT_BYTES - keptBytes;
-    Passed passed = new Passed(keeps);
+    boolean isProgram = (node.inode().mode() & EXECUTABLE) != 0;
+    Passed passed = new Passed(keeps, isProgram);
     source.copyTo(passed);
     if (passed.bytes != bytes) {
       throw new IOException("\"" + node.path() + "\" has changed while it was read");
+    }
+    if (isProgram) {
+      processors.count(node, passed.header.toByteArray());
     }
     if (keeps) {
       keptBytes += (int) bytes;
@@ -71,6 +77,11 @@ final class PackStream {
   /** The bytes of a small file by the name of {@code environment}; null of any other. */
   byte[] kept(FileTree.Inode inode) {
     return kept.get(inode);
+  }
+
+  /** For which processor the programs are that have been packed. */
+  Processors processors() {
+    return processors;
   }
 
   /** Ends the description. */
@@ -163,11 +174,13 @@ final class PackStream {
   /** Counts and sums up what goes out, and copies it if wanted. */
   private final class Passed extends OutputStream {
     private final ByteArrayOutputStream copy;
+    private final ByteArrayOutputStream header;
     private final CRC32C checksum = new CRC32C();
     private long bytes;
 
-    private Passed(boolean keeps) {
+    private Passed(boolean keeps, boolean isProgram) {
       copy = keeps ? new ByteArrayOutputStream() : null;
+      header = isProgram ? new ByteArrayOutputStream(Processors.HEADER_BYTES) : null;
     }
 
     @Override
@@ -179,6 +192,9 @@ final class PackStream {
     public void write(byte[] from, int offset, int length) throws IOException {
       bytes += length;
       checksum.update(from, offset, length);
+      if (header != null && header.size() < Processors.HEADER_BYTES) {
+        header.write(from, offset, Math.min(length, Processors.HEADER_BYTES - header.size()));
+      }
       if (copy != null) {
         copy.write(from, offset, length);
       }

@@ -24,6 +24,11 @@ final class Packer {
     byte[] kept(FileTree.Inode inode) {
       return stream.kept(inode);
     }
+
+    /** The processor that its programs are for, as {@code uname -m} says it, if there are any. */
+    Optional<String> machine() {
+      return stream.processors().most();
+    }
   }
 
   private final Scratch scratch;

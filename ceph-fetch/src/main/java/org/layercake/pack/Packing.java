@@ -64,42 +64,30 @@ public final class Packing {
    *
    * @param source a file or directory; "-" for {@code stdin}
    */
-  public Packed pack(Path source, InputStream stdin) throws StoreException, IOException {
+  public Packed pack(Path source, InputStream stdin, Wanted wanted)
+      throws StoreException, IOException {
     if (source.toString().equals("-")) {
-      return explained(STANDARD_INPUT, () -> packStream(stdin, Optional.empty(), STANDARD_INPUT));
+      return explained(
+          STANDARD_INPUT, () -> packStream(stdin, Optional.empty(), STANDARD_INPUT, wanted));
     }
     return explained(
         source.toString(),
-        () -> Files.isDirectory(source) ? packDirectory(source) : packFile(source));
+        () -> Files.isDirectory(source) ? packDirectory(source, wanted) : packFile(source, wanted));
   }
 
   /**
    * Of an image that is being fetched: its layers are read while they come.
    *
-   * @param architecture that it must be for, in Go's words
+   * @param wanted what it must be; its variant has been chosen already
    */
-  public Packed pack(RegistryPull pull, String architecture) throws StoreException, IOException {
+  public Packed pack(RegistryPull pull, Wanted wanted) throws StoreException, IOException {
     String name = pull.name();
     return explained(
         name,
         () -> {
           Layers merged = Layers.read(pull.layers(decompressor));
-          LayeredImage image = pull.complete(decompressor);
-          String its = image.config().get("architecture").text();
-          if (!its.isEmpty() && !its.equals(architecture)) {
-            throw BadSource.of(
-                name,
-                "it is for "
-                    + its
-                    + ", not "
-                    + architecture
-                    + " (if so wanted: --arch="
-                    + its
-                    + ")");
-          }
-          tell.accept("packing " + name + " (" + image.layers().size() + " layers)");
-          Packer.Result result = packer.pack(merged::pack, name);
-          return packed(result, environment.of(result, name, image.config()));
+          LayeredImage image = pull.complete(decompressor, wanted.ofAnyVariant());
+          return packLayers(image, merged, name, wanted);
         });
   }
 
@@ -148,21 +136,23 @@ public final class Packing {
     }
   }
 
-  private Packed packDirectory(Path source) throws StoreException, IOException {
-    if (!LayeredImage.isImage(source)) {
-      tell.accept("packing " + source);
-      return tree(out -> DirectoryTree.pack(source, scratch.directory(), out), source.toString());
+  private Packed packDirectory(Path source, Wanted wanted) throws StoreException, IOException {
+    Optional<LayeredImage> layered =
+        !wanted.data() && LayeredImage.mayBe(source)
+            ? LayeredImage.read(source, decompressor, wanted)
+            : Optional.empty();
+    if (layered.isPresent()) {
+      return packLayers(layered.get(), source.toString(), wanted);
     }
-    Optional<LayeredImage> layered = LayeredImage.read(source, decompressor);
-    return packLayers(
-        layered.orElseThrow(() -> new IOException("its index or manifest leads out of it")),
-        source.toString());
+    tell.accept("packing " + source);
+    return tree(
+        out -> DirectoryTree.pack(source, scratch.directory(), out), source.toString(), wanted);
   }
 
-  private Packed packFile(Path source) throws StoreException, IOException {
+  private Packed packFile(Path source, Wanted wanted) throws StoreException, IOException {
     requireFile(source);
     try (InputStream in = Files.newInputStream(source)) {
-      return packStream(in, Optional.of(source), source.toString());
+      return packStream(in, Optional.of(source), source.toString(), wanted);
     }
   }
 
@@ -171,55 +161,80 @@ public final class Packing {
    *
    * @param file what the stream is from, if that can be read again
    */
-  private Packed packStream(InputStream stream, Optional<Path> file, String name)
+  private Packed packStream(InputStream stream, Optional<Path> file, String name, Wanted wanted)
       throws StoreException, IOException {
     BufferedInputStream in = new BufferedInputStream(stream, HEADER_BYTES);
     byte[] header = peek(in);
     if (isSquashfs(header)) {
       Path image = file.isPresent() ? file.get() : spooled(in, "stdin");
       checkComplete(image, name, header);
-      return new Packed(image, environment.of(image, name), Optional.empty());
+      String machine = Misfit.machine(environment.machine(image, name), Platform.UNKNOWN, wanted);
+      return new Packed(image, environment.of(image, name, machine), Optional.empty());
     }
     try (BufferedInputStream tar = decompressor.open(in)) {
       byte[] first = peek(tar);
       if (!TarReader.mayBegin(first)) {
         throw BadSource.of(name, "not a squashfs or tar file (plain, gz, xz, zst) nor a directory");
       }
-      if (!LayeredImage.mayBegin(first)) {
-        return packPlainTar(tar, name);
+      if (wanted.data() || !LayeredImage.mayBegin(first)) {
+        return packPlainTar(tar, name, wanted);
       }
       boolean isCompressed = !Arrays.equals(first, header);
       return packArchive(
-          file.isPresent() && !isCompressed ? file.get() : spooled(tar, "archive.tar"), name);
+          file.isPresent() && !isCompressed ? file.get() : spooled(tar, "archive.tar"),
+          name,
+          wanted);
     }
   }
 
-  /** A tar that begins like one of layers. */
-  private Packed packArchive(Path tar, String name) throws StoreException, IOException {
-    Optional<LayeredImage> layered = LayeredImage.read(tar, decompressor);
+  /** A tar that does not begin like one of a root file system. */
+  private Packed packArchive(Path tar, String name, Wanted wanted)
+      throws StoreException, IOException {
+    Optional<LayeredImage> layered = LayeredImage.read(tar, decompressor, wanted);
     if (layered.isPresent()) {
-      return packLayers(layered.get(), name);
+      return packLayers(layered.get(), name, wanted);
     }
     try (InputStream in = new BufferedInputStream(Files.newInputStream(tar), HEADER_BYTES)) {
-      return packPlainTar(in, name);
+      return packPlainTar(in, name, wanted);
     }
   }
 
-  private Packed packPlainTar(InputStream tar, String name) throws StoreException, IOException {
+  private Packed packPlainTar(InputStream tar, String name, Wanted wanted)
+      throws StoreException, IOException {
     tell.accept("packing " + name);
-    return tree(out -> PlainTar.pack(tar, out), name);
+    return tree(out -> PlainTar.pack(tar, out), name, wanted);
   }
 
-  private Packed packLayers(LayeredImage layered, String name) throws StoreException, IOException {
+  private Packed packLayers(LayeredImage layered, String name, Wanted wanted)
+      throws StoreException, IOException {
+    return packLayers(layered, Layers.read(layered.layers()), name, wanted);
+  }
+
+  private Packed packLayers(LayeredImage layered, Layers merged, String name, Wanted wanted)
+      throws StoreException, IOException {
+    if (!wanted.isAnything() && !layered.saysWhatRuns()) {
+      RootFileSystem.require(merged.tree());
+    }
     tell.accept("packing " + name + " (" + layered.layers().size() + " layers)");
-    Layers merged = Layers.read(layered.layers());
     Packer.Result result = packer.pack(merged::pack, name);
-    return packed(result, environment.of(result, name, layered.config()));
+    String machine = Misfit.machine(result.machine(), Platform.of(layered.config()), wanted);
+    return packed(result, environment.of(result, name, layered.config(), machine));
   }
 
-  private Packed tree(Packer.Tree tree, String name) throws StoreException, IOException {
-    Packer.Result result = packer.pack(tree, name);
-    return packed(result, environment.of(result, name));
+  private Packed tree(Packer.Tree tree, String name, Wanted wanted)
+      throws StoreException, IOException {
+    Packer.Result result =
+        packer.pack(
+            out -> {
+              FileTree written = tree.write(out);
+              if (!wanted.isAnything()) {
+                RootFileSystem.require(written);
+              }
+              return written;
+            },
+            name);
+    String machine = Misfit.machine(result.machine(), Platform.UNKNOWN, wanted);
+    return packed(result, environment.of(result, name, machine));
   }
 
   private static Packed packed(Packer.Result result, ImageConfig config) throws IOException {

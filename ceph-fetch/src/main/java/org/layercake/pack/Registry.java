@@ -1,19 +1,16 @@
 package org.layercake.pack;
 
-import static org.layercake.store.StoreException.Kind.INVALID;
-
 import java.io.IOException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.TreeSet;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import org.layercake.store.Digest;
 import org.layercake.store.Origin;
 import org.layercake.store.StoreException;
@@ -25,26 +22,16 @@ import org.layercake.store.StoreException;
 public final class Registry {
   private static final int MAX_LISTS = 3;
 
-  /** What there is for each processor: an image that says nothing of its variant is for all. */
-  private static final List<String> PLAINEST_VARIANTS = List.of("", "v1", "v8");
-
-  private static final Pattern ARCHITECTURE =
-      Pattern.compile("([A-Za-z0-9_]{1,32})(?:/([A-Za-z0-9._]{1,32}))?");
-
   private final Skopeo skopeo;
   private final Scratch scratch;
-  private final String architecture;
-  private final String variant;
+  private final Platform platform;
 
   /**
    * How a registry is asked.
    *
-   * @param architecture as Go or {@code uname -m} say it, with a variant behind a slash perhaps;
-   *     empty for this machine's
    * @param authFile that credentials are looked for in, instead of the usual places
    */
-  public record Options(
-      Optional<String> architecture, Optional<Path> authFile, boolean verifyTls) {}
+  public record Options(Platform platform, Optional<Path> authFile, boolean verifyTls) {}
 
   /**
    * @param environment in which skopeo finds the user's files
@@ -53,20 +40,7 @@ public final class Registry {
       throws StoreException {
     this.scratch = scratch;
     this.skopeo = new Skopeo(scratch, environment, options.authFile(), options.verifyTls());
-    String wanted = options.architecture().orElse(LayeredImage.architecture());
-    Matcher parts = ARCHITECTURE.matcher(wanted);
-    if (!parts.matches()) {
-      throw new StoreException(
-          INVALID,
-          "cannot push for \"" + wanted + "\": no architecture (--arch=arm64, --arch=amd64/v3)");
-    }
-    this.architecture = LayeredImage.architecture(parts.group(1));
-    this.variant = parts.group(2) == null ? "" : parts.group(2);
-  }
-
-  /** What images are for, in Go's words. */
-  public String architecture() {
-    return architecture;
+    this.platform = options.platform();
   }
 
   /**
@@ -106,8 +80,7 @@ public final class Registry {
   private Found found(Reference reference, Digest digest, Digest image, Optional<byte[]> manifest) {
     return new Found(
         reference,
-        new Origin.Source(
-            reference.withoutDigest(), digest, image, name("", architecture, variant)),
+        new Origin.Source(reference.withoutDigest(), digest, image, platform.toString()),
         manifest);
   }
 
@@ -142,45 +115,25 @@ public final class Registry {
     List<JsonTree> fitting = new ArrayList<>();
     TreeSet<String> others = new TreeSet<>();
     for (JsonTree image : list.get("manifests").items()) {
-      JsonTree platform = image.get("platform");
-      String its = platform.get("architecture").text();
-      String os = platform.get("os").text();
-      boolean isWanted = its.isEmpty() || its.equals(architecture);
-      boolean isLinux = os.isEmpty() || os.equals("linux");
       if (!LayeredImage.isNoStatement(image)) {
         continue;
       }
-      if (isWanted && isLinux && (variant.isEmpty() || variant.equals(variant(image)))) {
+      Platform its = Platform.of(image.get("platform"));
+      if (its.isFor(platform)) {
         fitting.add(image);
       } else {
-        others.add(name(os, its, variant(image)));
+        others.add(its.toString());
       }
     }
-    if (fitting.isEmpty()) {
-      throw new IOException(
-          "it has no image for "
-              + name("", architecture, variant)
-              + (others.isEmpty() ? "" : ", but for " + String.join(", ", others))
-              + " (choose one that your nodes can run: --arch)");
-    }
-    for (String plain : PLAINEST_VARIANTS) {
-      for (JsonTree image : fitting) {
-        if (variant(image).equals(plain)) {
-          return image;
-        }
-      }
-    }
-    return fitting.get(0);
-  }
-
-  private static String variant(JsonTree image) {
-    return image.get("platform").get("variant").text();
-  }
-
-  private static String name(String os, String architecture, String variant) {
-    return (os.isEmpty() || os.equals("linux") ? "" : os + "/")
-        + architecture
-        + (variant.isEmpty() ? "" : "/" + variant);
+    return fitting.stream()
+        .min(Comparator.comparing(image -> Platform.of(image.get("platform")).rank()))
+        .orElseThrow(
+            () ->
+                new IOException(
+                    "it has no image for "
+                        + platform
+                        + (others.isEmpty() ? "" : ", but for " + String.join(", ", others))
+                        + " (choose one that your nodes can run: --arch)"));
   }
 
   /**

@@ -247,7 +247,8 @@ public final class RegistryPull implements AutoCloseable {
   }
 
   /** Waits until all has come. */
-  LayeredImage complete(Decompressor decompressor) throws StoreException, IOException {
+  LayeredImage complete(Decompressor decompressor, Wanted wanted)
+      throws StoreException, IOException {
     try {
       end.get();
     } catch (ExecutionException e) {
@@ -259,7 +260,7 @@ public final class RegistryPull implements AutoCloseable {
       Thread.currentThread().interrupt();
       throw new IOException("interrupted", e);
     }
-    Optional<LayeredImage> image = LayeredImage.read(directory.layout(), decompressor);
+    Optional<LayeredImage> image = LayeredImage.read(directory.layout(), decompressor, wanted);
     return image.orElseThrow(() -> new IOException("skopeo has made no layout of it"));
   }
 

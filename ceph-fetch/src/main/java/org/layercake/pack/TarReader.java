@@ -18,14 +18,28 @@ final class TarReader {
   private static final int MAX_EXTENSIONS = 16;
   private static final String TYPES = "0123456";
 
+  /** How a tar shows that it is whole. */
+  enum End {
+    /** By its end mark, without which it is cut off. */
+    MARKED,
+    /** By a digest of all of it, which is compared elsewhere: some tools write no end mark. */
+    PROVED
+  }
+
   private final InputStream in;
+  private final End end;
   private final byte[] buffer = new byte[1 << 17];
   private PaxRecords global = new PaxRecords();
   private long content; // of the last entry, that has not been read
   private long unread; // the same with the padding
 
   TarReader(InputStream in) {
+    this(in, End.MARKED);
+  }
+
+  TarReader(InputStream in, End end) {
     this.in = in;
+    this.end = end;
   }
 
   /** Whether bytes are the beginning of a tar. */
@@ -41,17 +55,19 @@ final class TarReader {
   /**
    * Moves on to the next entry.
    *
-   * @return null at the end mark
+   * @return null at the end
    * @throws IOException when this is no whole tar, with the reason for people
    */
   TarEntry next() throws IOException {
-    skip(unread);
-    unread = 0;
+    skipLast();
     PaxRecords pax = new PaxRecords();
     pax.addGlobal(global);
     for (int extensions = 0; extensions <= MAX_EXTENSIONS; extensions++) {
-      byte[] block = block();
-      if (isZero(block, TarHeader.BLOCK)) {
+      byte[] block = in.readNBytes(TarHeader.BLOCK);
+      if (block.length < TarHeader.BLOCK && (end == End.MARKED || extensions > 0)) {
+        throw truncated();
+      }
+      if (isZero(block, block.length)) {
         return null;
       }
       TarHeader header = TarHeader.of(block);
@@ -184,6 +200,19 @@ final class TarReader {
       throw truncated();
     }
     return block;
+  }
+
+  /** What of the last entry has not been read. Behind its content may be the end. */
+  private void skipLast() throws IOException {
+    skip(content);
+    long padding = unread - content;
+    if (end == End.MARKED) {
+      skip(padding);
+    } else {
+      in.readNBytes((int) padding);
+    }
+    content = 0;
+    unread = 0;
   }
 
   private void skip(long bytes) throws IOException {

@@ -14,6 +14,9 @@ public final class ExitCode {
   /** No such image, file or mount source. */
   public static final int MISSING = 66;
 
+  /** The image is for another processor than the node's. */
+  public static final int ARCHITECTURE = 68;
+
   /** The launcher is not running, or the job has ended; an image has more than is proved. */
   public static final int UNAVAILABLE = 69;
 

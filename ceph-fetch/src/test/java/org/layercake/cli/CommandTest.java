@@ -101,9 +101,9 @@ public abstract class CommandTest {
     return tree;
   }
 
-  /** Pushes as {@code t} and gives the digest. */
+  /** Pushes as {@code t}, also what has nothing in it that runs, and gives the digest. */
   protected String push(Path source) {
-    assertEquals(0, layercake("push", source.toString(), "t"), this::said);
+    assertEquals(0, layercake("push", "--force", source.toString(), "t"), this::said);
     return pushedDigest();
   }
 

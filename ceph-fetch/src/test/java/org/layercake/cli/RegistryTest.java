@@ -125,7 +125,7 @@ class RegistryTest extends CommandTest {
   private String image(String name, String tag, String architecture, List<String> layers)
       throws Exception {
     String config =
-        "{\"architecture\":\"%s\",\"os\":\"linux\",\"config\":{\"Env\":[\"A=b\"],\"Labels\":{\"l\":\"m\"}},\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[%s]}}"
+        "{\"architecture\":\"%s\",\"os\":\"linux\",\"config\":{\"Env\":[\"A=b\"],\"Cmd\":[\"a\"],\"Labels\":{\"l\":\"m\"}},\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[%s]}}"
             .formatted(
                 architecture,
                 String.join(
@@ -706,7 +706,7 @@ class RegistryTest extends CommandTest {
 
   @Test
   void optionsOfRegistriesAreForRegistriesAlone() throws Exception {
-    assertEquals(64, pushed("--arch=arm64", exampleTree().toString(), "t"), this::said);
+    assertEquals(64, pushed("--authfile=x", exampleTree().toString(), "t"), this::said);
     assertTrue(said().contains("for docker:// only"), this::said);
     assertEquals(64, pushed(exampleTree().toString()), this::said);
     assertTrue(said().contains("it needs a name"), this::said);
@@ -727,8 +727,10 @@ class RegistryTest extends CommandTest {
       assertEquals(digest, pushedDigest(), word);
     }
     assertPushed("oci:" + layout, "t");
-    assertEquals(64, pushed("oci:" + layout + ":t", "t"), this::said);
-    assertTrue(said().contains("type: skopeo copy oci:" + layout + ":t dir:DIR && "), this::said);
+    assertPushed("oci:" + layout + ":t", "t");
+    assertEquals(65, pushed("oci:" + layout + ":u", "t"), this::said);
+    assertTrue(said().contains("it holds no image called \"u\", but t (amd64)"), this::said);
+    assertEquals(64, pushed("--tag=t", "docker://a.b/c", "t"), this::said);
     assertEquals(64, pushed("docker-daemon:pytorch:2", "t"), this::said);
     assertTrue(said().contains("type: docker save pytorch:2 | layercake push - "), this::said);
     assertEquals(64, pushed("containers-storage:x", "t"), this::said);

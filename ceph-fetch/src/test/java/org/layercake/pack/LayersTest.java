@@ -169,13 +169,11 @@ class LayersTest extends CommandTest {
   }
 
   @Test
-  void ofSeveralImagesNoneIsChosen() throws Exception {
+  void anIndexThatListsNothingIsRefused() throws Exception {
     makeLayout("good", "10");
     Path index = layout.resolve("index.json");
     String one = Files.readString(index);
     String image = one.substring(one.indexOf('[') + 1, one.lastIndexOf(']'));
-    Files.writeString(index, one.replace(image, image + "," + image.replace("\"t\"", "\"u\"")));
-    assertRefused(layout, "holds 2 images for amd64: t, u");
     Files.writeString(index, one.replace(image, image + "," + otherMachine(image)));
     push(layout);
     Files.writeString(index, "{\"manifests\": []}");

@@ -80,7 +80,7 @@ class PlainTarTest extends CommandTest {
   @Test
   void filesOfTooManyBytesAreRefusedBeforeTheyAreRead() throws Exception {
     byte[] header = new byte[TarHeader.BLOCK];
-    sh("truncate -s 2T huge; tar -cf - huge | head -c 512 >../head");
+    sh("mkdir usr; truncate -s 2T usr/huge; tar -cf - usr/huge | head -c 512 >../head");
     System.arraycopy(Files.readAllBytes(work.resolve("head")), 0, header, 0, header.length);
     stdin = new ByteArrayInputStream(header);
     assertEquals(65, layercake("push", "-", "bad"), this::said);
