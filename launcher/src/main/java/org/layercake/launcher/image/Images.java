@@ -120,6 +120,7 @@ public final class Images implements AutoCloseable {
       progress.accept("looking up " + name + " in " + settings.store().place());
       ImageStore images = store();
       Image image = resolve(images, name, reader);
+      Processor.ofNode().require(name, image);
       List<String> environment = environment(image); // the chunks are the fill's alone
       FetchProgress listener =
           new FetchProgress(

@@ -114,6 +114,15 @@ class ImagesTest {
   }
 
   @Test
+  void nothingOfAnImageForAnotherProcessorIsFetched() throws Exception {
+    Image image = store.push(USER, "one", packed(), new ImageConfig(List.of(), "pdp11"));
+    Abort refused = assertThrows(Abort.class, () -> mount(image));
+    assertEquals(ExitCode.ARCHITECTURE, refused.exitCode());
+    assertTrue(refused.getMessage().contains("are for pdp11, this node is "), refused::getMessage);
+    assertFalse(Files.exists(directory.resolve("words")));
+  }
+
+  @Test
   void theEnvironmentNamesTheImage() throws Exception {
     Image image = push("GREETING=hello");
     try (Images.Mounted mounted = mount(image)) {
