@@ -46,6 +46,7 @@ import picocli.CommandLine.Parameters;
       "  docker save pytorch | layercake push - pytorch:2",
       "  layercake push docker://ghcr.io/team/pytorch:2.3",
       "  layercake push ./rootfs mytools",
+      "  layercake push --tag 2.4 --arch arm64 saved.tar pytorch",
       "  layercake push image.sqfs site/python:3.11     (with an administrator's key)"
     })
 final class Push extends StoreCommand implements Callable<Integer> {
@@ -53,9 +54,9 @@ final class Push extends StoreCommand implements Callable<Integer> {
       index = "0",
       paramLabel = "SOURCE",
       description =
-          "A squashfs file, a directory, a tar file (plain, gz, xz or zst), an image in layers"
-              + " (OCI layout, or what docker save, podman save and skopeo copy write), or - for"
-              + " such a file on the standard input. Or an image in a registry:"
+          "A squashfs or SIF file, a directory, a tar file (plain, gz, xz, zst or bz2), an image in"
+              + " layers (OCI layout, or what docker save, podman save and skopeo copy write), or -"
+              + " for such a file on the standard input. Or an image in a registry:"
               + " docker://REGISTRY/NAME[:TAG][@DIGEST].")
   private String source;
 

@@ -7,13 +7,14 @@ import java.io.InputStream;
 import java.io.OutputStream;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicReference;
 import org.layercake.store.StoreException;
 
 /**
- * Turns compressed streams into plain ones, by gzip, xz and zstd, which run beside this program and
- * notice what is cut off or follows.
+ * Turns compressed streams into plain ones, by gzip, xz, zstd and bzip2, which run beside this
+ * program and notice what is cut off or follows.
  */
 final class Decompressor {
   private static final int BUFFER_BYTES = 1 << 16;
@@ -49,6 +50,8 @@ final class Decompressor {
       return List.of("xz", "-dc", XZ_MEMORY);
     } else if (startsWith(start, 0x28, 0xb5, 0x2f, 0xfd)) {
       return List.of("zstd", "-dc");
+    } else if (startsWith(start, 'B', 'Z', 'h') && start.length > 3 && start[3] >= '1') {
+      return List.of("bzip2", "-dc");
     }
     return List.of();
   }
@@ -70,7 +73,8 @@ final class Decompressor {
       throws IOException {
     Program program;
     try {
-      program = Program.start(scratch, command);
+      String name = command.get(0);
+      program = Program.start(scratch, name, command, Map.of(), "install " + name);
     } catch (StoreException e) {
       throw new IOException(e.getMessage(), e);
     }
@@ -116,7 +120,8 @@ final class Decompressor {
       if (end.isKilled()) {
         throw new IOException(end.failure("unpack the source", Optional.empty()));
       }
-      if (!end.isGood()) {
+      // bzip2 warns of what follows, and ends well.
+      if (!end.isGood() || end.complaint().contains("trailing garbage")) {
         throw new IOException(end.complaint(), failure.get());
       }
       feeder.join();

@@ -165,16 +165,17 @@ public final class Packing {
       throws StoreException, IOException {
     BufferedInputStream in = new BufferedInputStream(stream, HEADER_BYTES);
     byte[] header = peek(in);
+    Optional<Sif.Part> part = Sif.mayBegin(header) ? Sif.rootFileSystem(header) : Optional.empty();
+    if (part.isPresent()) {
+      return packSquashfs(spooled(in, part.get()), name, wanted);
+    }
     if (isSquashfs(header)) {
-      Path image = file.isPresent() ? file.get() : spooled(in, "stdin");
-      checkComplete(image, name, header);
-      String machine = Misfit.machine(environment.machine(image, name), Platform.UNKNOWN, wanted);
-      return new Packed(image, environment.of(image, name, machine), Optional.empty());
+      return packSquashfs(file.isPresent() ? file.get() : spooled(in, "stdin"), name, wanted);
     }
     try (BufferedInputStream tar = decompressor.open(in)) {
       byte[] first = peek(tar);
       if (!TarReader.mayBegin(first)) {
-        throw BadSource.of(name, "not a squashfs or tar file (plain, gz, xz, zst) nor a directory");
+        throw BadSource.of(name, OtherFormat.of(first));
       }
       if (wanted.data() || !LayeredImage.mayBegin(first)) {
         return packPlainTar(tar, name, wanted);
@@ -185,6 +186,13 @@ public final class Packing {
           name,
           wanted);
     }
+  }
+
+  private Packed packSquashfs(Path image, String name, Wanted wanted)
+      throws StoreException, IOException {
+    checkSquashfs(image, name);
+    String machine = Misfit.machine(environment.machine(image, name), Platform.UNKNOWN, wanted);
+    return new Packed(image, environment.of(image, name, machine), Optional.empty());
   }
 
   /** A tar that does not begin like one of a root file system. */
@@ -254,6 +262,17 @@ public final class Packing {
     return file;
   }
 
+  /** What is missing at its end is noticed by whoever reads it. */
+  private Path spooled(InputStream in, Sif.Part part) throws IOException {
+    for (long left = part.offset(), skipped; left > 0; left -= skipped) {
+      skipped = in.skip(left);
+      if (skipped == 0) {
+        throw new IOException("truncated: its root file system is missing");
+      }
+    }
+    return spooled(ImageStream.bounded(in, part.bytes()), "sif");
+  }
+
   private static void requireFile(Path source) throws StoreException {
     if (!Files.exists(source)) {
       throw new StoreException(
@@ -269,8 +288,14 @@ public final class Packing {
         && littleEndian(header).getInt(0) == SQUASHFS_MAGIC;
   }
 
-  private static void checkComplete(Path source, String name, byte[] header)
-      throws StoreException, IOException {
+  private static void checkSquashfs(Path source, String name) throws StoreException, IOException {
+    byte[] header;
+    try (InputStream in = Files.newInputStream(source)) {
+      header = in.readNBytes(SQUASHFS_SUPERBLOCK_BYTES);
+    }
+    if (!isSquashfs(header)) {
+      throw BadSource.of(name, "what should be the squashfs file in it is none: damaged");
+    }
     ByteBuffer superblock = littleEndian(header);
     long size = superblock.getLong(SQUASHFS_SIZE_OFFSET);
     if (superblock.getShort(SQUASHFS_MAJOR_OFFSET) != 4) {

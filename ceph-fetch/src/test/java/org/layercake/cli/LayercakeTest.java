@@ -56,7 +56,7 @@ class LayercakeTest extends CommandTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"plain,", "gz,gzip", "xz,xz", "zst,zstd"})
+  @CsvSource({"plain,", "gz,gzip", "xz,xz", "zst,zstd", "bz2,bzip2"})
   void tarFilesOfAllKindsAreTheSameImage(String suffix, String compressor) throws Exception {
     Path tar = tar();
     layercake("push", tar.toString(), "reference");
@@ -109,6 +109,7 @@ class LayercakeTest extends CommandTest {
             Arrays.copyOf(zipped, zipped.length / 2),
             Arrays.copyOf(zipped, zipped.length - 4),
             joined(zipped, "junk".getBytes(UTF_8)),
+            joined(run("bzip2", "-c", tar.toString()), "junk".getBytes(UTF_8)),
             joined(bytes, "junk".getBytes(UTF_8)),
             joined(bytes, bytes),
             Arrays.copyOf(squashed, squashed.length / 2))) {
