@@ -63,7 +63,7 @@ class EntryPointIT {
                 + ENTERED
                 + "--ch-workdir=image -N2 -n4 sh -c 'cat; echo $SLURM_PROCID; exit 9'");
     assertEquals(9, result.exit());
-    assertEquals(9, result.out().lines().count(), result.out());
+    assertEquals(12, result.out().lines().count(), result.out());
     assertEquals(
         Set.of("a stack at /opt", "in", "0", "1", "2", "3"),
         Set.copyOf(result.out().lines().toList()));

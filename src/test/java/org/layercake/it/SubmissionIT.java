@@ -76,8 +76,10 @@ class SubmissionIT {
   void anImageIsFoundByItsDigest() {
     String digest = Images.digest("alice", "submitted");
     assertQueued("alice", "--ch-image=submitted@" + digest, "");
-    submit("alice", SBATCH + "--ch-image=submitted@" + digest.replaceAll(".$", "x"))
-        .refused(1, "submitted@");
+    submit(
+            "alice",
+            SBATCH + "--ch-image=submitted@" + digest.replaceAll(".$", "x") + " --wrap true")
+        .refused(1, "cannot read digest");
   }
 
   /** Who shares what is in the owner's domain, which a user's key does not read. */
