@@ -1,5 +1,5 @@
-# shellcheck shell=bash
-# Where mounts go; container.sh reads this file.
+# shellcheck shell=bash disable=SC2154 # container.sh, which reads this file, has work, said and holder
+# Where mounts go.
 
 make_images_for_mounts() {
 	local root="$work/src/links"

@@ -486,7 +486,7 @@ test_volume() {
 	"$build/volume" /var/tmp 4194304 2001 2001 "$work/volume" 2>"$work/err"
 	is "a volume" 0 $?
 	is "… has both halves" "upper 2001 755
-work 0 755" "$(cd "$work/volume" && stat -c '%n %u %a' *)"
+work 0 755" "$(cd "$work/volume" && stat -c '%n %u %a' upper work)"
 	is "… root's" "0 700" "$(stat -c '%u %a' "$work/volume")"
 	has "… without setuid and devices" "nosuid,nodev" "$(grep "$work/volume" /proc/mounts)"
 	umount "$work/volume"
