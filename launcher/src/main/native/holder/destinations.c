@@ -16,14 +16,6 @@
 /* ch-run binds these from the host, whatever the image has there. */
 static const char *const host_trees[] = {"/dev", "/proc", "/sys", "/tmp", NULL};
 
-/* The part of a path below a directory, or NULL if it is not below. */
-static const char *below(const char *path, const char *directory)
-{
-	size_t length = strlen(directory);
-
-	return strncmp(path, directory, length) == 0 && path[length] == '/' ? path + length : NULL;
-}
-
 static bool is_at_or_below(const char *path, const char *directory)
 {
 	return strcmp(path, directory) == 0 || below(path, directory) != NULL;

@@ -60,18 +60,18 @@ static int append(char path[PATH_MAX], const char *component, size_t length)
 	return 0;
 }
 
-static bool is_below(const char *path, const char *directory)
+const char *below(const char *path, const char *directory)
 {
 	size_t length = strlen(directory);
 
-	return strncmp(path, directory, length) == 0 && path[length] == '/';
+	return strncmp(path, directory, length) == 0 && path[length] == '/' ? path + length : NULL;
 }
 
 /* Whether neither tree is to be seen at a path. */
 static bool is_hidden(const struct trees *trees, const char *path)
 {
 	for (size_t i = 0; trees->hidden != NULL && trees->hidden[i] != NULL; i++)
-		if (is_below(path, trees->hidden[i]))
+		if (below(path, trees->hidden[i]) != NULL)
 			return true;
 	return false;
 }
@@ -88,7 +88,7 @@ static int look_up(struct walk *walk)
 
 	for (int i = 0; i < 2; i++) {
 		bool covered =
-		    i == 1 && walk->covered[0] != '\0' && is_below(place->path, walk->covered);
+		    i == 1 && walk->covered[0] != '\0' && below(place->path, walk->covered) != NULL;
 		if (trees[i] < 0 || covered || is_hidden(walk->trees, place->path))
 			continue;
 		found[i] = fstatat(trees[i], relative, &status[i], AT_SYMLINK_NOFOLLOW) == 0;

@@ -21,6 +21,8 @@ struct trees {
 	const char *const *hidden; /* directories in which nothing of either is seen; or NULL */
 };
 
+/* The part of a path below a directory, or NULL if it is not below. */
+const char *below(const char *path, const char *directory);
 /* Follows a path as if the tree were the root directory. Returns 0 or an errno. */
 int find_in_tree(int tree, const char *path, struct place *place);
 /* The same in two trees. What is missing in a hidden directory is where the path says. */
