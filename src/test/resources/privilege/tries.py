@@ -130,32 +130,34 @@ def setuid_programs_of_the_image():
     return running("/setuid") or running("/setgid")
 
 
-@attempt
-def setuid_programs_made_inside():
+def made_inside(name, empower):
     for place in PLACES:
-        program = os.path.join(place, "made-setuid")
+        program = os.path.join(place, name)
         if attempted(shutil.copy, "/bin/busybox", program):
-            attempted(os.chown, program, 0, 0)
-            attempted(os.chmod, program, 0o6755)
+            empower(program)
             gained = running(program)
             if gained:
                 return gained
             if place != "/":
                 os.unlink(program)
+
+
+@attempt
+def setuid_programs_made_inside():
+    def empower(program):
+        attempted(os.chown, program, 0, 0)
+        attempted(os.chmod, program, 0o6755)
+
+    return made_inside("made-setuid", empower)
 
 
 @attempt
 def file_capabilities_made_inside():
-    for place in PLACES:
-        program = os.path.join(place, "made-capable")
-        if attempted(shutil.copy, "/bin/busybox", program):
-            attempted(os.chmod, program, 0o755)
-            attempted(os.setxattr, program, "security.capability", CAPABILITIES)
-            gained = running(program)
-            if gained:
-                return gained
-            if place != "/":
-                os.unlink(program)
+    def empower(program):
+        attempted(os.chmod, program, 0o755)
+        attempted(os.setxattr, program, "security.capability", CAPABILITIES)
+
+    return made_inside("made-capable", empower)
 
 
 @attempt
