@@ -48,6 +48,9 @@ final class Changes {
   private final Optional<ChangesDisk> disk;
   private final Map<Path, CompletableFuture<Path>> roots = new ConcurrentHashMap<>();
 
+  /** By uid. A disk that hangs under one user's layer keeps nobody else waiting. */
+  private final Map<Long, Object> locks = new ConcurrentHashMap<>();
+
   Changes(Path directory, Optional<ChangesDisk> disk) {
     this.directory = directory;
     this.disk = disk;
@@ -73,7 +76,9 @@ final class Changes {
       return await(theirs);
     }
     try {
-      makeLayer(place.resolve("layer"), uid, gid, bytes);
+      synchronized (locks.computeIfAbsent(uid, user -> new Object())) { // taken() counts it next
+        makeLayer(place.resolve("layer"), uid, gid, bytes);
+      }
       if (!isMounted(root)) { // else an earlier launcher has mounted it
         Files.createDirectories(root);
         mountOverlay(image.directory(), place.resolve("layer"), root);
@@ -104,7 +109,7 @@ final class Changes {
         e);
   }
 
-  private synchronized void makeLayer(Path layer, long uid, long gid, long bytes)
+  private void makeLayer(Path layer, long uid, long gid, long bytes)
       throws IOException, Abort, InterruptedException {
     if (isMounted(layer)) {
       if (Files.exists(layer.resolve("work"))) { // made last

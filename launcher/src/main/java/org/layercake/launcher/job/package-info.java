@@ -11,6 +11,8 @@
  *   <li>{@link org.layercake.launcher.job.Container}: which of its futures exist.
  *   <li>{@link org.layercake.launcher.job.Holder}: whether its descriptors are open, and who sends
  *       them.
+ *   <li>in {@link org.layercake.launcher.job.Changes} one for each user, while a layer of that user
+ *       is made: seconds, on a slow disk. Nothing else is held then.
  *   <li>each alone, for a few instructions: {@link org.layercake.launcher.job.Releases} and {@link
  *       org.layercake.launcher.job.Slurm}.
  * </ol>

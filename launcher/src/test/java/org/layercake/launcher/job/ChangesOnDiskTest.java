@@ -8,10 +8,13 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -108,6 +111,38 @@ class ChangesOnDiskTest extends ChangesTest {
     changes.root("3." + (UID + 1) + ".7", image, UID + 1, GID, 20 * MIB);
     changes.end(mine);
     root(second, 20 * MIB);
+  }
+
+  @Test
+  void aUserWhoseLayerTakesLongKeepsNoOtherWaiting() throws Exception {
+    Path slow = directory.resolve("slow-volume");
+    Files.writeString(
+        slow,
+        """
+        #!/bin/sh
+        : >%1$s.$3
+        until [ $3 != %2$d ] || [ -e %1$s.go ]; do sleep 0.01; done
+        exec %3$s "$@"
+        """
+            .formatted(slow, UID, PROGRAM));
+    Files.setPosixFilePermissions(slow, PosixFilePermissions.fromString("rwx------"));
+    disk();
+    ChangesDisk hanging = new ChangesDisk(disk.resolve("work"), slow, 16 * MIB, HALF);
+    changes = new Changes(directory(), Optional.of(hanging));
+    CompletableFuture<Path> waits = CompletableFuture.supplyAsync(() -> anyRoot("1." + UID + ".5"));
+    await("it has begun", () -> Files.exists(directory.resolve("slow-volume." + UID)));
+    changes.root("2." + (UID + 1) + ".6", image, UID + 1, GID, MIB);
+    assertFalse(waits.isDone());
+    Files.createFile(directory.resolve("slow-volume.go"));
+    waits.join();
+  }
+
+  private Path anyRoot(String job) {
+    try {
+      return root(job, MIB);
+    } catch (Exception e) {
+      throw new CompletionException(e);
+    }
   }
 
   @Test
