@@ -169,6 +169,25 @@ class SshClientsIT {
     assertEquals(Collections.nCopies(2, "2 2"), salloc("-N2 --ch-image=debian", script).lines());
   }
 
+  @Test
+  void gitClonesOverSshFromTheContainerOfAnotherNode() {
+    String script =
+        """
+        cp /etc/ssh/ssh_known_hosts $HOME/.ssh/known_hosts
+        srun -N1 -n1 -w n1 --overlap sh -e <<'END'
+        export GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@b
+        rm -rf $HOME/project $HOME/clone; git init -q $HOME/project
+        git -C $HOME/project commit -q --allow-empty -m first
+        ssh -G n2 | grep -i rekeylimit # from what is only in the image
+        git clone -q n2:project $HOME/clone && git -C $HOME/clone log --format=%s
+        rm -rf $HOME/project $HOME/clone
+        END
+        """;
+    assertEquals(
+        List.of("rekeylimit 1073741824 3600", "first"),
+        salloc("-N2 --ch-image=debian", script).lines());
+  }
+
   private static Cluster.Result salloc(String options, String script) {
     return Cluster.salloc("alice", options, script);
   }
