@@ -30,9 +30,9 @@ def run(commands, *within):
         bench.die(f"a command to be timed has failed, see above: {', '.join(commands)}")
 
 
-def run_in_job(commands, node, image):
-    """The same in one job on a node. Its container is that of its first step, which is not counted."""
-    with_container = ["sh", "-ec", f'srun -Q -n1 --ch-image={image} true; exec "$@"', "sh"]
+def run_in_job(commands, node, *container):
+    """The same in one job on a node, with these options of the container, which its first step makes and is not counted."""
+    with_container = ["sh", "-ec", f'srun -Q -n1 {" ".join(container)} true; exec "$@"', "sh"]
     yield from run(commands, "salloc", "-Q", "-w", node, "-c2", *with_container)
 
 
