@@ -14,6 +14,7 @@
 #include "devices.h"
 #include "mounts.h"
 #include "plan.h"
+#include "rules.h"
 #include "shared/descriptors.h"
 #include "shared/spec.h"
 #include "stage.h"
@@ -110,7 +111,8 @@ static void parse_arguments(int argc, char **argv, struct plan *plan, uid_t *uid
 		SCRATCH,
 		MOUNT,
 		SITE_MOUNT,
-		DIRECTORY
+		DIRECTORY,
+		MOUNT_RULE
 	};
 	static const struct option options[] = {
 	    {"job", required_argument, NULL, JOB},
@@ -129,6 +131,7 @@ static void parse_arguments(int argc, char **argv, struct plan *plan, uid_t *uid
 	    {"mount", required_argument, NULL, MOUNT},
 	    {"site-mount", required_argument, NULL, SITE_MOUNT},
 	    {"directory", required_argument, NULL, DIRECTORY},
+	    {"mount-rule", required_argument, NULL, MOUNT_RULE},
 	    {0},
 	};
 	int option;
@@ -182,6 +185,9 @@ static void parse_arguments(int argc, char **argv, struct plan *plan, uid_t *uid
 			add_mount(plan, true, optarg);
 			plan->binds[plan->bind_count - 1].yields = true;
 			break;
+		case MOUNT_RULE:
+			add_mount_rule(plan, optarg);
+			break;
 		default:
 			exit(EXIT_REQUEST); /* getopt_long has said why */
 		}
@@ -194,7 +200,7 @@ static void parse_arguments(int argc, char **argv, struct plan *plan, uid_t *uid
 		    "PATH --ch-run PATH [--root] [--writable] [--time-zone] [--hide DIR]... "
 		    "[--scratch-size SIZE] [--scratch DESTINATION]... "
 		    "[--mount|--site-mount|--directory "
-		    "SOURCE:DESTINATION:MODE]...");
+		    "SOURCE:DESTINATION:MODE]... [--mount-rule ACTION:REFUSAL:PATH...]...");
 }
 
 /* Undoes what a daemon's life has left in the process. */

@@ -27,6 +27,15 @@ struct bind {
 	char inside[PATH_MAX]; /* the destination without symbolic links, inside the image */
 };
 
+/* One `--mount-rule`: what the site says of sources in, or outside of all, directories. */
+struct mount_rule {
+	bool allows;   /* else it denies */
+	bool others;   /* about what is outside */
+	char *refusal; /* what the user is told */
+	char **paths;
+	size_t path_count;
+};
+
 struct plan {
 	uint32_t job;
 	const char *spool; /* SlurmdSpoolDir */
@@ -43,6 +52,8 @@ struct plan {
 	struct user user;
 	struct bind *binds;
 	size_t bind_count;
+	struct mount_rule *rules; /* the first that is about a source decides */
+	size_t rule_count;
 };
 
 #endif

@@ -3,6 +3,7 @@
 #include "binds.h"
 #include "common/die.h"
 #include "mounts.h"
+#include "rules.h"
 #include "skeleton.h"
 #include "source.h"
 
@@ -53,6 +54,31 @@ static int open_source(struct bind *bind)
 											  : 0;
 }
 
+/* Where a source really is, whatever links led there. An empty path if the kernel does not say. */
+static void find_place(const struct bind *bind, char place[PATH_MAX])
+{
+	char link[32];
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", bind->fd);
+	ssize_t length = readlink(link, place, PATH_MAX - 1);
+	place[length > 0 && length < PATH_MAX - 1 && place[0] == '/' ? length : 0] = '\0';
+}
+
+/* The site's own mounts are not its rules' business. */
+static void ask_rules(const struct plan *plan, struct bind *bind)
+{
+	char place[PATH_MAX];
+
+	if (plan->rule_count == 0 || bind->scratch || (bind->site && !bind->yields))
+		return;
+	find_place(bind, place);
+	const char *refusal =
+	    place[0] == '\0' ? "the node does not say where it is" : rules_refuse(plan, place);
+	if (refusal != NULL)
+		refuse(bind, EXIT_PERMISSION, "mount", place[0] == '\0' ? bind->source : place,
+		       refusal, "");
+}
+
 static const char *source_hint(int error)
 {
 	switch (error) {
@@ -98,6 +124,8 @@ void open_sources(struct plan *plan)
 		if (error != 0)
 			refuse(bind, source_code(error), "mount", bind->source, strerror(error),
 			       source_hint(error));
+		else
+			ask_rules(plan, bind);
 	}
 	return_identity();
 }

@@ -134,6 +134,50 @@ os.open(sys.argv[1], os.O_RDWR)' "/proc/$holder/root/dev/ptmx" 2>&1 && echo term
 	end
 }
 
+test_mount_rules() {
+	local secret="$work/proj/secret"
+	mkdir -p "$secret/deep" "$work/proj/secrets"
+	ln -sfn "$secret/deep" "$work/proj/way"
+	chmod 755 "$secret" "$secret/deep" "$work/proj/secrets"
+	local deny="--mount-rule deny:not%20that:$secret"
+
+	# shellcheck disable=SC2086 # two words
+	for source in secret secret/deep way; do
+		hold alice links $deny --mount "$work/proj/$source:/data:ro"
+		is "a rule refuses $source" 77 "$code"
+		has "… and says what it is" "cannot mount \"$secret" "$words"
+		has "… and why" ": not that" "$words"
+	done
+	# shellcheck disable=SC2086
+	hold alice links $deny --mount "$work/proj:/data:ro"
+	is "a rule refuses what is above" 77 "$code"
+	# shellcheck disable=SC2086
+	hold alice links $deny --mount "$work/proj/secrets:/data:ro"
+	is "a name that only begins alike is another" ready "$said"
+	end
+	# shellcheck disable=SC2086
+	hold alice links --mount-rule "allow:x:$secret/deep" $deny --mount "$work/proj/way:/data:ro"
+	is "the first rule decides" ready "$said"
+	end
+	hold alice links --mount-rule "deny-others:only%20there:$work/proj:/srv" \
+		--mount "$work/home/alice:/data:ro"
+	is "a rule refuses what is elsewhere" 77 "$code"
+	hold alice links --mount-rule "deny-others:only%20there:/srv:$work/proj" --mount "$work/proj:/data:ro" \
+		--site-mount "$work/home/alice:/srv/data:ro"
+	is "the site's own mounts are free" ready "$said"
+	end
+	hold alice links --mount-rule "allow-others:x:$secret" --mount-rule deny:no:/ \
+		--mount "$work/proj:/data:ro"
+	is "what is above is not elsewhere" 77 "$code"
+	# shellcheck disable=SC2086
+	hold alice links $deny --directory "$secret:$secret:rw"
+	is "a directory to start in that is refused is left out" ready "$said"
+	has "… so it is not there" "No such file" "$(inside alice ls "$secret")"
+	end
+	hold alice links --mount-rule "deny:half" --mount "$work/proj:/data:ro"
+	is "a rule without a path is no rule" 64 "$code"
+}
+
 test_kernel_trees() {
 	hold alice full --mount "$work/proj:/sys/layercake:rw"
 	refused "a new name in /sys" 64 "/sys/layercake\": No such file or directory (this is the node's, where nothing can be made)"

@@ -25,11 +25,13 @@ class DirectionTest {
   /** Each package without "org.layercake", and what it may use beside itself. */
   private static final Map<String, Set<String>> USES =
       Map.of(
-          ".cli", Set.of(".pack", ".store"),
+          ".cli", Set.of(".pack", ".policy", ".store"),
           ".pack", Set.of(".store"),
+          ".policy", Set.of(".store"),
           ".store", Set.of(),
-          ".launcher", Set.of(".launcher.job", ".launcher.image", ".launcher.node", ".store"),
-          ".launcher.job", Set.of(".launcher.image", ".launcher.node", ".store"),
+          ".launcher",
+              Set.of(".launcher.job", ".launcher.image", ".launcher.node", ".policy", ".store"),
+          ".launcher.job", Set.of(".launcher.image", ".launcher.node", ".policy", ".store"),
           ".launcher.image", Set.of(".launcher.node", ".store"),
           ".launcher.node", Set.of(".store"));
 

@@ -51,6 +51,7 @@ import picocli.CommandLine.ParameterException;
       Gc.class,
       Verify.class,
       Key.class,
+      PolicyCommand.class,
       AutoComplete.GenerateCompletion.class,
     },
     exitCodeListHeading = "%nExit codes:%n",

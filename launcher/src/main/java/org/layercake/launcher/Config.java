@@ -17,6 +17,7 @@ import org.layercake.launcher.job.ChangesDisk;
 import org.layercake.launcher.job.JobSettings;
 import org.layercake.launcher.job.Spec;
 import org.layercake.launcher.node.Abort;
+import org.layercake.policy.PolicyFile;
 import org.layercake.store.ExitCode;
 import org.layercake.store.StoreConfig;
 import org.layercake.store.StoreException;
@@ -49,6 +50,7 @@ record Config(Path runDirectory, String scontrol, ImageSettings images, JobSetti
           "scratch-size",
           "node-time-zone",
           "site-mounts",
+          "policy",
           "writable-directory",
           "writable-size",
           "user-writable-share",
@@ -147,7 +149,16 @@ record Config(Path runDirectory, String scontrol, ImageSettings images, JobSetti
         truth("node-time-zone", p.getProperty("node-time-zone", "true")),
         siteMounts(p.getProperty("site-mounts", "")),
         Path.of(p.getProperty("slurm-spool-directory", "/var/spool/slurmd")),
-        changesDisk(p, libraryDirectory));
+        changesDisk(p, libraryDirectory),
+        PolicyFile.ofSite(policy(p.getProperty("policy", PolicyFile.DEFAULT.toString()))));
+  }
+
+  private static Path policy(String path) {
+    if (!PLAIN_PATH.matcher(path).matches()) {
+      throw new IllegalArgumentException(
+          "policy \"" + path + "\" is not an absolute path of plain names");
+    }
+    return Path.of(path);
   }
 
   private static Optional<ChangesDisk> changesDisk(Properties p, Path libraryDirectory) {

@@ -14,6 +14,8 @@ import org.layercake.launcher.image.Images;
 import org.layercake.launcher.job.Jobs;
 import org.layercake.launcher.job.Slurm;
 import org.layercake.launcher.node.Abort;
+import org.layercake.policy.Policy;
+import org.layercake.policy.PolicyFile;
 import org.layercake.store.ExitCode;
 import org.layercake.store.ImageStore;
 import org.layercake.store.StoreConfig;
@@ -50,7 +52,13 @@ public final class Main {
 
   /** Says a line for each of the two, at once: layercake-check reads them. */
   private static void check(Path configFile) throws Abort {
-    StoreConfig config = Config.read(configFile).images().store();
+    Config read = Config.read(configFile);
+    StoreConfig config = read.images().store();
+    try {
+      Policy unused = read.jobs().policy().policy();
+    } catch (StoreException e) {
+      throw Abort.of(e);
+    }
     System.out.println("\"" + configFile + "\" is good");
     try (ImageStore store = ImageStore.open(config)) {
       store.probeForLauncher();
@@ -95,6 +103,7 @@ public final class Main {
         jobs.recover();
         Runtime.getRuntime().addShutdownHook(new Thread(() -> stop(server, stopped), "stop"));
         log.info("event=start socket={}", config.socket());
+        reportPolicy(config.jobs().policy());
         workers.execute(slurm::reportProctrack);
         systemd.ready();
         server.serve();
@@ -105,6 +114,16 @@ public final class Main {
       workers.awaitTermination(1, TimeUnit.SECONDS);
       log.info("event=stop");
       stopped.countDown();
+    }
+  }
+
+  /** A broken file refuses all containers: an administrator is to see it before users do. */
+  private static void reportPolicy(PolicyFile policy) {
+    try {
+      Policy read = policy.policy();
+      log.info("event=policy file={} rules={}", read.file(), read.rules().size());
+    } catch (StoreException e) {
+      log.error("event=policy-broken cause={}", e.getMessage());
     }
   }
 

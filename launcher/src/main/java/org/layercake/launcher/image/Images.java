@@ -10,6 +10,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
+import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import org.layercake.launcher.node.Abort;
 import org.layercake.store.Image;
@@ -53,8 +54,19 @@ public final class Images implements AutoCloseable {
    * @param user whose images a bare name means first, and who must be allowed to run it
    * @param gid whose group the image's files are said to be of, as they are said to be the user's
    * @param job all of whose containers of one name run one image, on all nodes
+   * @param admission whether the site lets an image run
    */
-  public record Reader(String user, long uid, long gid, JobLookup job) {}
+  public record Reader(String user, long uid, long gid, JobLookup job, Admission admission) {}
+
+  /** Is asked once it is known which image a name means, before anything of it is fetched. */
+  public interface Admission {
+    /**
+     * Refuses an image that is not to run.
+     *
+     * @param inGroup whether the user is in a group
+     */
+    void require(Image image, Predicate<String> inGroup) throws StoreException;
+  }
 
   /** Finds a job for the store; asked only where a name has no digest. */
   public interface JobLookup {
@@ -136,9 +148,12 @@ public final class Images implements AutoCloseable {
   private static Image resolve(ImageStore images, ImageName name, Reader reader)
       throws StoreException, InterruptedException {
     Groups groups = new Groups(reader.user());
-    return name.digest().isPresent()
-        ? images.resolveToRun(name, reader.user(), groups::contain)
-        : images.resolveForJob(reader.job().find(), name, reader.user(), groups::contain);
+    Image image =
+        name.digest().isPresent()
+            ? images.resolveToRun(name, reader.user(), groups::contain)
+            : images.resolveForJob(reader.job().find(), name, reader.user(), groups::contain);
+    reader.admission().require(image, groups::contain);
+    return image;
   }
 
   /** Takes up what an earlier launcher has left. Nothing is fetched yet. */

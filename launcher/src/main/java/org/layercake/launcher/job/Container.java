@@ -29,6 +29,7 @@ public final class Container implements AutoCloseable {
   private CompletableFuture<Holder> holder; // guarded by this
   private boolean closed; // guarded by this
   private volatile Libc.User user; // once the image is there
+  private volatile Admission admission; // as well
   private volatile Holder running; // once it is in the job's state, or about to be
   private volatile boolean mayBeTriedAgain; // before the holder fails
   private volatile String progress = "";
@@ -181,10 +182,12 @@ public final class Container implements AutoCloseable {
   private void mount(Images images, Slurm slurm) {
     try {
       user = userOf(job);
+      Admission rules = new Admission(settings.policy(), slurm, job, user.name(), spec);
+      admission = rules;
       image.complete(
           images.mount(
               spec.image(),
-              new Images.Reader(user.name(), job.uid(), user.gid(), () -> slurm.job(job)),
+              new Images.Reader(user.name(), job.uid(), user.gid(), () -> slurm.job(job), rules),
               line -> progress = line));
     } catch (Throwable e) { // also an Error: whoever waits would wait for ever
       image.completeExceptionally(Abort.of(e));
@@ -220,7 +223,8 @@ public final class Container implements AutoCloseable {
     try {
       refuseClosed();
       String home = user.home().startsWith("/") ? user.home() : null;
-      process = Holder.start(settings, job, spec, keeper.root(this, mounted), home);
+      Path root = keeper.root(this, mounted);
+      process = Holder.start(settings, job, spec, root, home, admission.mountRules());
       running = process;
       keeper.complete(this, process);
       process.keep();

@@ -45,10 +45,12 @@ public final class Holder implements AutoCloseable {
    *
    * @param root where the image is mounted, or what the job has made of it
    * @param home the user's home directory, or null when it has none
+   * @param mountRules the site's about the user's mounts, as the program takes them
    * @throws Abort as the holder program says it, {@link ExitCode#MISCONFIGURED} without {@code
    *     ch-run}
    */
-  static Holder start(JobSettings settings, JobKey job, Spec spec, Path root, String home)
+  static Holder start(
+      JobSettings settings, JobKey job, Spec spec, Path root, String home, List<String> mountRules)
       throws Abort, InterruptedException {
     if (!Files.isExecutable(settings.chRun())) {
       throw new Abort(
@@ -57,9 +59,9 @@ public final class Holder implements AutoCloseable {
               + settings.chRun()
               + "\" (tell the site: install charliecloud-runtime)");
     }
-    Program program =
-        Program.startTentative(
-            command(settings, job, spec, root, home), "ready", READY_TIMEOUT_MILLIS);
+    List<String> command = command(settings, job, spec, root, home);
+    mountRules.forEach(rule -> command.addAll(List.of("--mount-rule", rule)));
+    Program program = Program.startTentative(command, "ready", READY_TIMEOUT_MILLIS);
     try {
       Holder holder = find(program.id());
       holder.program = program;

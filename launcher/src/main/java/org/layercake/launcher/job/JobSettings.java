@@ -3,6 +3,7 @@ package org.layercake.launcher.job;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import org.layercake.policy.PolicyFile;
 
 /**
  * What a node's jobs and their containers need to be told.
@@ -16,6 +17,7 @@ import java.util.Optional;
  * @param timeZone whether containers have the time zone of the node
  * @param siteMounts mounts of every container, skipped where the user cannot reach the source
  * @param changesDisk where what jobs change of their images is kept, if not in memory
+ * @param policy what the site lets run
  */
 public record JobSettings(
     Path runDirectory,
@@ -30,7 +32,8 @@ public record JobSettings(
     boolean timeZone,
     List<Spec.Mount> siteMounts,
     Path slurmSpoolDirectory,
-    Optional<ChangesDisk> changesDisk) {
+    Optional<ChangesDisk> changesDisk,
+    PolicyFile policy) {
   /** What of a spec counts here: a directory that makes no difference makes no other container. */
   Spec relevant(Spec spec) {
     String directory = spec.directory();

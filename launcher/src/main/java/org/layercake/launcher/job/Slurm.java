@@ -11,6 +11,7 @@ import java.util.concurrent.FutureTask;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.layercake.launcher.node.Program;
+import org.layercake.policy.Wish;
 import org.layercake.store.JobRef;
 import org.layercake.store.StoreException;
 import org.slf4j.Logger;
@@ -88,12 +89,22 @@ public final class Slurm {
   }
 
   private Optional<Instant> submitted(long job) throws StoreException {
+    return submitted(job, show(job, "learn when job " + job + " was submitted"));
+  }
+
+  /** Where a job runs, and on whose account. */
+  Wish.Place place(long job) throws StoreException {
+    String act = "learn the partition and the account of job " + job;
+    String lines = show(job, act);
+    return place(job, lines).orElseThrow(() -> failure(act, new IOException("it has no such job")));
+  }
+
+  private String show(long job, String act) throws StoreException {
     try {
       // For the last task of an array Slurm has its other tasks' lines, too, however many.
-      return submitted(
-          job, ask("JobId=" + job + " ", "--oneliner", "show", "job", Long.toString(job)));
+      return ask("JobId=" + job + " ", "--oneliner", "show", "job", Long.toString(job));
     } catch (IOException e) {
-      throw failure("learn when job " + job + " was submitted", e);
+      throw failure(act, e);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new StoreException(StoreException.Kind.UNAVAILABLE, "interrupted", e);
@@ -106,8 +117,7 @@ public final class Slurm {
    * time is that of the requeue, and for one that Slurm does not know.
    */
   static Optional<Instant> submitted(long job, String lines) {
-    Optional<String> line =
-        lines.lines().filter(each -> each.startsWith("JobId=" + job + " ")).findFirst();
+    Optional<String> line = lineOf(job, lines);
     boolean requeued = !line.flatMap(l -> value(l, "Restarts")).orElse("").equals("0");
     if (requeued) {
       return Optional.empty();
@@ -118,6 +128,20 @@ public final class Slurm {
     } catch (DateTimeException e) {
       return Optional.empty(); // "Unknown", say
     }
+  }
+
+  /** From the same; empty when Slurm does not know the job. */
+  static Optional<Wish.Place> place(long job, String lines) {
+    return lineOf(job, lines)
+        .map(
+            line ->
+                new Wish.Place(
+                    value(line, "Partition").orElse(""),
+                    value(line, "Account").filter(name -> !name.equals("(null)")).orElse("")));
+  }
+
+  private static Optional<String> lineOf(long job, String lines) {
+    return lines.lines().filter(each -> each.startsWith("JobId=" + job + " ")).findFirst();
   }
 
   /** Once Slurm has answered, it is not asked again. One thread asks; the others wait for it. */

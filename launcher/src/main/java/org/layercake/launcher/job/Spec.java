@@ -258,7 +258,7 @@ public record Spec(
   }
 
   /** Writes a path as it stands in a spec; the opposite of what {@link #parse} does. */
-  private static String encode(String path) {
+  static String encode(String path) {
     StringBuilder encoded = new StringBuilder(path.length());
     for (int i = 0; i < path.length(); i++) {
       char c = path.charAt(i);

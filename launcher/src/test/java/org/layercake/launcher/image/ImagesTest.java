@@ -98,7 +98,7 @@ class ImagesTest {
   }
 
   private Images.Mounted mount(Image image) throws Exception {
-    Images.Reader reader = new Images.Reader(USER, 1000, 1001, () -> null);
+    Images.Reader reader = new Images.Reader(USER, 1000, 1001, () -> null, (found, groups) -> {});
     return images.mount(ImageName.parse("one@" + image.digest()), reader, line -> {});
   }
 

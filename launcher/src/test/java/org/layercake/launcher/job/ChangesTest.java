@@ -44,7 +44,11 @@ class ChangesTest extends NodeTestCase {
   private void mountImage() throws Exception {
     // By its digest, for which no job is needed.
     ImageName name = ImageName.parse("site/small@" + node.digest());
-    image = images.mount(name, new Images.Reader("root", UID, GID, () -> null), line -> {});
+    image =
+        images.mount(
+            name,
+            new Images.Reader("root", UID, GID, () -> null, (image, groups) -> {}),
+            line -> {});
   }
 
   Path directory() {

@@ -25,7 +25,8 @@ import org.layercake.store.ExitCode;
 @Timeout(120)
 class HolderTest extends NodeTestCase {
   private Holder start(String spec) throws Exception {
-    return Holder.start(node.settings(), JOB, Spec.parse(spec), Path.of("/image"), "/home/mé");
+    return Holder.start(
+        node.settings(), JOB, Spec.parse(spec), Path.of("/image"), "/home/mé", List.of());
   }
 
   @Test
@@ -65,11 +66,12 @@ class HolderTest extends NodeTestCase {
             true,
             List.of(),
             settings.slurmSpoolDirectory(),
-            Optional.empty());
+            Optional.empty(),
+            settings.policy());
     Abort abort =
         assertThrows(
             Abort.class,
-            () -> Holder.start(without, JOB, Spec.parse(NodeRig.SPEC), directory, null));
+            () -> Holder.start(without, JOB, Spec.parse(NodeRig.SPEC), directory, null, List.of()));
     assertEquals(ExitCode.MISCONFIGURED, abort.exitCode());
     assertTrue(abort.getMessage().contains("/no/ch-run"), abort.getMessage());
   }
@@ -123,9 +125,10 @@ class HolderTest extends NodeTestCase {
             false,
             List.of(),
             settings.slurmSpoolDirectory(),
-            Optional.empty());
+            Optional.empty(),
+            settings.policy());
     Spec spec = Spec.parse(NodeRig.SPEC + item);
-    Holder.start(site, JOB, spec, Path.of("/image"), "/home/m\u00e9").close();
+    Holder.start(site, JOB, spec, Path.of("/image"), "/home/m\u00e9", List.of()).close();
     String given = Files.readString(words);
     assertEquals(option != null, given.contains("/home/m%E9"), given);
     assertTrue(option == null || given.contains(" " + option), given);

@@ -16,6 +16,7 @@ import java.util.stream.Stream;
 import org.layercake.launcher.image.ImageSettings;
 import org.layercake.launcher.image.Images;
 import org.layercake.launcher.image.TestStore;
+import org.layercake.policy.PolicyFile;
 import org.layercake.store.StoreConfig;
 
 /**
@@ -69,7 +70,8 @@ public final class NodeRig {
             true,
             Spec.mounts("/site:/site:rw"),
             Files.createDirectory(directory.resolve("spool")),
-            Optional.empty());
+            Optional.empty(),
+            PolicyFile.ofSite(directory.resolve("policy")));
     this.files = new JobFiles(runDirectory);
     files.prepare();
     push("not much");

@@ -13,6 +13,7 @@ import java.util.concurrent.FutureTask;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.layercake.policy.Wish;
 import org.layercake.store.StoreException;
 
 @Timeout(60)
@@ -34,6 +35,18 @@ class SlurmTest {
     Slurm slurm = scontrol("echo ClusterName = c; " + others + "; cat " + lines);
     assertEquals(
         Optional.of(Instant.parse("2026-11-26T11:00:00Z")), slurm.job(JOB).submitted().time());
+  }
+
+  @Test
+  void aJobIsWhereItsOwnLineSays() throws Exception {
+    String others = "JobId=421 Account=x Partition=no\n";
+    String lines = others + "JobId=42 Account=(null) QOS=x Partition=gpu Y=z";
+    assertEquals(Optional.of(new Wish.Place("gpu", "")), Slurm.place(42, lines));
+    lines = others + "JobId=42 JobName=Account=y UserId=a(1) Account=phys Partition=gpu";
+    assertEquals(Optional.empty(), Slurm.place(43, lines));
+    Slurm slurm = scontrol("exit 0");
+    StoreException failure = assertThrows(StoreException.class, () -> slurm.place(42));
+    assertTrue(failure.getMessage().contains("the account of job 42"), failure.getMessage());
   }
 
   @Test

@@ -12,6 +12,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.layercake.launcher.node.Abort;
+import org.layercake.policy.PolicyFile;
 import org.layercake.store.ExitCode;
 
 class SpecTest {
@@ -74,7 +75,8 @@ class SpecTest {
         false,
         Spec.mounts(siteMounts),
         none,
-        Optional.empty());
+        Optional.empty(),
+        PolicyFile.ofSite(none));
   }
 
   @Test

@@ -1,0 +1,163 @@
+package org.layercake.cli;
+
+import static org.layercake.store.StoreException.Kind.DENIED;
+
+import java.io.PrintStream;
+import java.nio.file.Path;
+import java.util.Collections;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import org.layercake.policy.Policy;
+import org.layercake.policy.PolicyFile;
+import org.layercake.policy.Rule;
+import org.layercake.policy.Wish;
+import org.layercake.store.Image;
+import org.layercake.store.ImageName;
+import org.layercake.store.ImageStore;
+import org.layercake.store.StoreException;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+@Command(
+    name = "policy",
+    mixinStandardHelpOptions = true,
+    description = {
+      "Checks the site's rules, and says what they decide.",
+      "",
+      "\"layercake policy check\" reads the file and says how many rules it has, or what is wrong"
+          + " with it. With --image it says what the rules decide about that image, for the job, the"
+          + " user and the container that the other options describe, and which rule does. What the"
+          + " options leave out is empty, and mounts are taken as they are written: on a node it is"
+          + " looked where they lead."
+    },
+    exitCodeListHeading = "%nExit codes beside those of layercake(1):%n",
+    exitCodeList = {"77:the rules refuse it", "78:the file is wrong"},
+    footerHeading = "%nExamples:%n",
+    footer = {
+      "  layercake policy check",
+      "  layercake policy check --file draft --partition gpu --user alice --image site/cuda:12"
+    })
+final class PolicyCommand extends StoreCommand implements Callable<Integer> {
+  /** What can be done with the rules. */
+  enum Act {
+    CHECK
+  }
+
+  @Parameters(index = "0", paramLabel = "check", description = "What to do.")
+  private Act act;
+
+  @Option(
+      names = "--file",
+      paramLabel = "FILE",
+      description = "Another file than /etc/layercake/policy; it need not be root's.")
+  private Path file;
+
+  @Option(
+      names = "--image",
+      paramLabel = "IMAGE",
+      converter = NameConverter.class,
+      description = "What is to run.")
+  private ImageName image;
+
+  @Option(names = "--user", paramLabel = "USER", description = "Default: you.")
+  private String user;
+
+  @Option(
+      names = "--group",
+      paramLabel = "GROUP",
+      split = ",",
+      description = "What groups the user is in.")
+  private List<String> groups = List.of();
+
+  @Option(
+      names = "--partition",
+      paramLabel = "PARTITION",
+      defaultValue = "",
+      description = "Where the job is to run.")
+  private String partition;
+
+  @Option(
+      names = "--account",
+      paramLabel = "ACCOUNT",
+      defaultValue = "",
+      description = "Whose time it is to use.")
+  private String account;
+
+  @Option(names = "--root", description = "As with --ch-root.")
+  private boolean root;
+
+  @Option(names = "--writable", description = "As with --ch-writable.")
+  private boolean writable;
+
+  @Option(names = "--mount", paramLabel = "SOURCE", description = "A source of --ch-mount.")
+  private List<String> mounts = List.of();
+
+  @Override
+  public Integer call() throws Exception {
+    return switch (act) {
+      case CHECK -> check();
+    };
+  }
+
+  private int check() throws StoreException {
+    Policy policy =
+        file == null
+            ? PolicyFile.ofSite(PolicyFile.DEFAULT).policy()
+            : PolicyFile.draft(file).policy();
+    session()
+        .out()
+        .println(
+            policy.file().isEmpty()
+                ? "there are no rules: everything is allowed"
+                : "\"" + policy.file() + "\" is good: " + policy.rules().size() + " rules");
+    return image == null || explain(policy) ? 0 : DENIED.exitCode();
+  }
+
+  /** Whether all of it is allowed. */
+  private boolean explain(Policy policy) throws StoreException {
+    Wish wish =
+        new Wish(
+            user == null ? user() : user,
+            groups::contains,
+            () -> new Wish.Place(partition, account),
+            facts(policy),
+            root,
+            writable);
+    boolean allowed = say(policy, image.toString(), policy.onContainer(wish));
+    List<Rule> onMounts = policy.onMounts(wish);
+    for (String mount : mounts) {
+      Optional<Rule> rule = onMounts.stream().filter(r -> r.isAbout(mount)).findFirst();
+      allowed &= say(policy, mount, rule);
+    }
+    return allowed;
+  }
+
+  /** What a rule may ask of the image. The store is asked only for what it alone knows. */
+  private Wish.ImageFacts facts(Policy policy) throws StoreException {
+    if (policy.asksOfImages() || image.owner().isEmpty()) {
+      try (ImageStore store = openStore()) {
+        Image found = store.resolve(image, user == null ? user() : user);
+        return Wish.ImageFacts.of(found);
+      }
+    }
+    return new Wish.ImageFacts(
+        image.owner().orElseThrow(),
+        image.digest().isPresent() ? Optional.empty() : Optional.of(image.tagged()),
+        "",
+        0,
+        Collections.emptySortedMap());
+  }
+
+  private boolean say(Policy policy, String what, Optional<Rule> rule) {
+    boolean allowed = rule.map(Rule::allows).orElse(true);
+    PrintStream out = session().out();
+    out.println(
+        what
+            + ": "
+            + (allowed ? "allowed" : "refused")
+            + rule.map(r -> " by " + policy.place(r)).orElse(", since no rule is about it"));
+    return allowed;
+  }
+}

@@ -1,0 +1,166 @@
+package org.layercake.policy;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.layercake.store.StoreException;
+
+/** Reads the rules. Whatever is not understood is refused: a rule must not be lost. */
+final class PolicyText {
+  static final int MAX_BYTES = 1 << 20;
+  static final int MAX_RULES = 4096;
+  static final int MAX_VALUES = 256;
+  private static final int MAX_REASON_CHARS = 200;
+
+  private static final Pattern CONDITION = Pattern.compile("([a-z]+)(!=|=|>)(.*)");
+  private static final Pattern BYTES = Pattern.compile("(\\d{1,15})([KMGT]?)");
+  private static final Pattern PRINTABLE = Pattern.compile("[\\x21-\\x7e]+");
+  private static final Pattern REASON = Pattern.compile("[^\\p{IsControl}\\p{Cs}]*");
+
+  private final String file;
+
+  private PolicyText(String file) {
+    this.file = file;
+  }
+
+  /**
+   * Parses the text of a file.
+   *
+   * @throws StoreException MISCONFIGURED that names the line and what is wrong with it
+   */
+  static Policy parse(String file, String text) throws StoreException {
+    PolicyText reader = new PolicyText(file);
+    List<Rule> rules = new ArrayList<>();
+    String[] lines = text.split("\n", -1);
+    for (int i = 0; i < lines.length; i++) {
+      String line = lines[i].strip();
+      if (!line.isEmpty() && !line.startsWith("#")) {
+        rules.add(reader.rule(i + 1, line));
+      }
+      if (rules.size() > MAX_RULES) {
+        throw reader.refused(i + 1, "more than " + MAX_RULES + " rules");
+      }
+    }
+    return new Policy(file, List.copyOf(rules));
+  }
+
+  private Rule rule(int number, String line) throws StoreException {
+    int dashes = (line + " ").indexOf(" -- ");
+    String said = (dashes < 0 ? line : line.substring(0, dashes)).strip();
+    String reason = dashes < 0 ? "" : line.substring(Math.min(line.length(), dashes + 4)).strip();
+    if (reason.length() > MAX_REASON_CHARS || !REASON.matcher(reason).matches()) {
+      throw refused(number, "the reason has more than " + MAX_REASON_CHARS + " characters");
+    }
+    List<String> words = Arrays.asList(said.split("[ \t]+"));
+    String action = words.get(0);
+    if (!action.equals("allow") && !action.equals("deny")) {
+      throw refused(number, "it begins with \"" + action + "\", not with allow or deny");
+    }
+    List<Condition> conditions = new ArrayList<>();
+    Optional<Rule.MountPaths> mounts = Optional.empty();
+    for (String word : words.subList(1, words.size())) {
+      Condition condition = condition(number, word);
+      if (conditions.stream().anyMatch(c -> c.key() == condition.key())
+          || (mounts.isPresent() && condition.key() == Condition.Key.MOUNT)) {
+        throw refused(number, "\"" + condition.key().word() + "\" is there twice");
+      }
+      if (condition.key() == Condition.Key.MOUNT) {
+        List<String> paths = condition.values().stream().map(Glob::pattern).toList();
+        mounts = Optional.of(new Rule.MountPaths(condition.negated(), paths));
+      } else {
+        conditions.add(condition);
+      }
+    }
+    return new Rule(number, said, action.equals("allow"), List.copyOf(conditions), mounts, reason);
+  }
+
+  private Condition condition(int number, String word) throws StoreException {
+    Matcher parts = CONDITION.matcher(word);
+    if (!PRINTABLE.matcher(word).matches() || !parts.matches()) {
+      throw refused(number, "\"" + word + "\" is not KEY=VALUE");
+    }
+    Condition.Key key = key(number, parts.group(1));
+    String value = parts.group(3);
+    if (parts.group(2).equals(">") != (key == Condition.Key.SIZE)) {
+      throw refused(number, "\"" + word + "\": a size is compared by >, all else by = or !=");
+    }
+    if (key == Condition.Key.SIZE) {
+      return new Condition(key, false, List.of(), bytes(number, value));
+    }
+    List<String> values = Arrays.asList(value.split(",", -1));
+    if (values.size() > MAX_VALUES) {
+      throw refused(number, "more than " + MAX_VALUES + " values");
+    }
+    for (String each : values) {
+      String wrong = wrong(key, each);
+      if (!wrong.isEmpty()) {
+        throw refused(number, "\"" + word + "\": \"" + each + "\" " + wrong);
+      }
+    }
+    boolean negated = parts.group(2).equals("!=");
+    return new Condition(key, negated, values.stream().map(Glob::new).toList(), 0);
+  }
+
+  private Condition.Key key(int number, String word) throws StoreException {
+    for (Condition.Key key : Condition.Key.values()) {
+      if (key.word().equals(word)) {
+        return key;
+      }
+    }
+    throw refused(number, "there is no \"" + word + "\" to ask for");
+  }
+
+  /** What is wrong with a value; empty when nothing is. */
+  private static String wrong(Condition.Key key, String value) {
+    if (value.isEmpty()) {
+      return "is empty";
+    }
+    return switch (key) {
+      case ROOT, WRITABLE -> value.equals("yes") || value.equals("no") ? "" : "is not yes or no";
+      case IMAGE ->
+          value.chars().filter(c -> c == '/').count() == 1 && !value.contains("@")
+              ? ""
+              : "is not OWNER/NAME or OWNER/NAME:TAG";
+      case LABEL -> value.indexOf('=') > 0 ? "" : "is not NAME=VALUE";
+      case GROUP -> value.matches(".*[*?].*") ? "names no group: * and ? are no good here" : "";
+      case MOUNT -> isPath(value) ? "" : "is not an absolute path without . and .. in it";
+      default -> "";
+    };
+  }
+
+  private static boolean isPath(String value) {
+    return value.equals("/")
+        || (value.startsWith("/")
+            && Arrays.stream(value.substring(1).split("/", -1))
+                .noneMatch(part -> part.isEmpty() || part.equals(".") || part.equals("..")));
+  }
+
+  private long bytes(int number, String value) throws StoreException {
+    Matcher size = BYTES.matcher(value.toUpperCase(Locale.ROOT));
+    if (!size.matches()) {
+      throw refused(number, "\"" + value + "\" is not a size such as 500M or 20G");
+    }
+    int shift = 10 * " KMGT".indexOf(size.group(2).isEmpty() ? " " : size.group(2));
+    try {
+      return Math.multiplyExact(Long.parseLong(size.group(1)), 1L << shift);
+    } catch (ArithmeticException e) {
+      throw refused(number, "\"" + value + "\" is more than anything");
+    }
+  }
+
+  private StoreException refused(int number, String why) {
+    return new StoreException(
+        StoreException.Kind.MISCONFIGURED,
+        "cannot use the site's rules in \""
+            + file
+            + "\": line "
+            + number
+            + ": "
+            + why
+            + " (mend it; layercake policy check says when it is right)");
+  }
+}

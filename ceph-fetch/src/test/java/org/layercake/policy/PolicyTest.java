@@ -1,0 +1,226 @@
+package org.layercake.policy;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.stream.Collectors;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.layercake.store.StoreException;
+
+class PolicyTest {
+  private static final String DIGEST = "sha256:" + "a".repeat(64);
+
+  /** What a user wants: words as the tests below have them, or a dash for the usual. */
+  private static Wish wish(String words) {
+    String user = "alice";
+    String partition = "main";
+    String account = "";
+    Optional<String> tagged = Optional.of("tool:1");
+    String owner = "alice";
+    boolean root = false;
+    boolean writable = false;
+    for (String word : words.split(" ", -1)) {
+      String value = word.substring(word.indexOf('=') + 1);
+      switch (word.split("=", -1)[0]) {
+        case "user" -> user = value;
+        case "partition" -> partition = value;
+        case "account" -> account = value;
+        case "image" -> {
+          owner = value.substring(0, value.indexOf('/'));
+          tagged =
+              value.endsWith("@")
+                  ? Optional.empty()
+                  : Optional.of(value.substring(value.indexOf('/') + 1));
+        }
+        case "root" -> root = true;
+        case "writable" -> writable = true;
+        default -> assertEquals("-", word);
+      }
+    }
+    Wish.Place place = new Wish.Place(partition, account);
+    TreeMap<String, String> labels = new TreeMap<>();
+    labels.put("vendor", "NVIDIA Corporation");
+    return new Wish(
+        user,
+        Set.of("staff")::contains,
+        () -> place,
+        new Wish.ImageFacts(owner, tagged, DIGEST, 5L << 30, labels),
+        root,
+        writable);
+  }
+
+  private static Policy policy(String rules) throws StoreException {
+    return PolicyText.parse("policy", rules.replace("; ", "\n"));
+  }
+
+  private static String decision(Policy policy, Wish wish) throws StoreException {
+    return policy
+        .onContainer(wish)
+        .map(rule -> (rule.allows() ? "allow " : "deny ") + rule.line())
+        .orElse("allow");
+  }
+
+  // Rules, with "; " between lines; the wish; the decision, with the line that made it.
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "allow                                     | -                       | allow 1",
+        "deny                                      | -                       | deny 1",
+        "# nothing                                 | -                       | allow",
+        "deny root=yes                             | root                    | deny 1",
+        "deny root=yes                             | -                       | allow",
+        "deny root=no                              | -                       | deny 1",
+        "deny root!=no                             | root                    | deny 1",
+        "deny writable=yes partition=main          | writable                | deny 1",
+        "deny writable=yes partition=main          | writable partition=gpu  | allow",
+        "allow user=dana; deny root=yes            | root user=dana          | allow 1",
+        "allow user=dana; deny root=yes            | root                    | deny 2",
+        "deny user!=dana,alice                     | user=alice              | allow",
+        "deny user!=dana,alice                     | user=bob                | deny 1",
+        "deny user=stud*                           | user=stud0815           | deny 1",
+        "allow group=staff; deny                   | -                       | allow 1",
+        "allow group=others; deny                  | -                       | deny 2",
+        "deny group!=staff                         | -                       | allow",
+        "deny account!=phys*                       | account=physics         | allow",
+        "deny account!=phys*                       | -                       | deny 1",
+        "deny partition=gpu image!=site/*          | partition=gpu           | deny 1",
+        "deny partition=gpu image!=site/*          | partition=gpu image=site/x:1 | allow",
+        "deny image=*/tool:1                       | image=bob/tool:1        | deny 1",
+        "deny image=*/tool:1                       | image=bob/tool:2        | allow",
+        "deny image=*/tool                         | image=bob/tool:2        | deny 1",
+        "deny image=*/tool                         | image=bob/tools:2       | allow",
+        "deny image=site/old*                      | image=site/x@           | deny 1",
+        "allow image=site/good; deny               | image=site/good@        | deny 2",
+        "allow image=site/*; deny                  | image=site/x@           | allow 1",
+        "deny image!=site/good                     | image=site/good@        | deny 1",
+        "deny image!=site/good                     | image=bob/good:1        | deny 1",
+        "deny digest=sha256:aaa*                   | -                       | deny 1",
+        "deny digest!=sha256:aaa*                  | -                       | allow",
+        "deny label=vendor=NVIDIA?Corp*            | -                       | deny 1",
+        "deny label=maker=*                        | -                       | allow",
+        "deny label!=vendor=AMD*                   | -                       | deny 1",
+        "deny size>4G                              | -                       | deny 1",
+        "deny size>5G                              | -                       | allow",
+        "deny mount=/data                          | -                       | allow",
+        "deny  root=yes \t user=alice  --  ask us  | root                    | deny 1",
+      })
+  void theFirstRuleThatAppliesDecides(String rules, String wish, String decision)
+      throws StoreException {
+    assertEquals(decision, decision(policy(rules), wish(wish)));
+  }
+
+  // Rules; a source, without links; the line that decides about it.
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "deny mount=/data                        | /data          | deny 1",
+        "deny mount=/data                        | /data/x        | deny 1",
+        "deny mount=/data                        | /data2         | none",
+        "deny mount=/data/secret                 | /data          | deny 1",
+        "deny mount=/data/secret                 | /              | deny 1",
+        "allow mount=/data/secret                | /data          | none",
+        "allow mount=/data/pub; deny mount=/data | /data/pub/x    | allow 1",
+        "allow mount=/data/pub; deny mount=/data | /data/x        | deny 2",
+        "deny mount!=/scratch,/home              | /home/alice    | none",
+        "deny mount!=/scratch,/home              | /srv           | deny 1",
+        "deny mount!=/scratch/a                  | /scratch       | deny 1",
+        "allow mount!=/scratch/a                 | /scratch       | none",
+        "deny mount=/ user=bob                   | /srv           | none",
+        "deny mount=/ root=no                    | /srv           | deny 1",
+        "deny user=alice                         | /srv           | none",
+      })
+  void mountsHaveRulesOfTheirOwn(String rules, String source, String decision)
+      throws StoreException {
+    List<Rule> onMounts = policy(rules).onMounts(wish("-"));
+    assertEquals(
+        decision,
+        onMounts.stream()
+            .filter(rule -> rule.isAbout(source))
+            .map(rule -> (rule.allows() ? "allow " : "deny ") + rule.line())
+            .findFirst()
+            .orElse("none"));
+  }
+
+  @Test
+  void slurmIsAskedOnlyByRulesThatNeedIt() throws StoreException {
+    Wish wish = wish("-");
+    Wish unasked =
+        new Wish(
+            wish.user(),
+            group -> {
+              throw new AssertionError("asked for a group");
+            },
+            () -> {
+              throw new AssertionError("asked for the job");
+            },
+            wish.image(),
+            false,
+            false);
+    Policy rules = policy("deny root=yes partition=gpu; deny user=bob group=staff; allow");
+    assertEquals("allow 3", decision(rules, unasked));
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "permit root=yes | begins with \"permit\"",
+        "deny root | is not KEY=VALUE",
+        "deny root=maybe | is not yes or no",
+        "deny Root=yes | is not KEY=VALUE",
+        "deny rout=yes | there is no \"rout\"",
+        "deny user= | is empty",
+        "deny user=a,,b | is empty",
+        "deny user=a user=b | is there twice",
+        "deny mount=/a mount!=/b | is there twice",
+        "deny image=pytorch | is not OWNER/NAME",
+        "deny image=site/x@sha256:12 | is not OWNER/NAME",
+        "deny label=vendor | is not NAME=VALUE",
+        "deny group=st* | names no group",
+        "deny mount=data | is not an absolute path",
+        "deny mount=/data/../etc | is not an absolute path",
+        "deny mount=/data/ | is not an absolute path",
+        "deny size>big | is not a size",
+        "deny size=4G | compared by >",
+        "deny size>999999999999999T | is more than anything",
+        "deny user>4 | compared by >",
+        "deny user=\u00e4 | is not KEY=VALUE",
+      })
+  void whatIsNotUnderstoodIsRefusedWithItsLine(String text) {
+    String[] parts = text.split(" \\| ", -1);
+    StoreException e =
+        assertThrows(StoreException.class, () -> policy("# one; allow; " + parts[0]));
+    assertEquals(StoreException.Kind.MISCONFIGURED, e.kind());
+    assertTrue(e.getMessage().contains("line 3: "), e.getMessage());
+    assertTrue(e.getMessage().contains(parts[1]), e.getMessage());
+  }
+
+  @Test
+  void aFileIsBounded() {
+    for (String many :
+        List.of(
+            "deny\n".repeat(PolicyText.MAX_RULES + 1),
+            "deny user=" + "a,".repeat(PolicyText.MAX_VALUES) + "a",
+            "deny -- " + "x".repeat(201))) {
+      assertThrows(StoreException.class, () -> policy(many));
+    }
+  }
+
+  @Test
+  void patternsThatLookBackOftenTakeNoTime() throws StoreException {
+    String stars = Arrays.stream(new String[60]).map(s -> "*a").collect(Collectors.joining());
+    assertEquals("allow", decision(policy("deny user=" + stars), wish("user=" + "b".repeat(400))));
+    assertEquals(
+        "allow", decision(policy("deny user=" + stars + "c"), wish("user=" + "a".repeat(400))));
+  }
+}
