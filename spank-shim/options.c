@@ -129,8 +129,10 @@ static struct spank_option options[] = {
     {"ch-image", "NAME", "run the tasks in this container image; \"none\" for on the host", 1,
      OPTION_IMAGE, read_option},
     {"ch-mount", "SOURCE[:DESTINATION][:ro|rw][,...]",
-     "show files, directories or devices of the node in the container", 1, OPTION_MOUNT,
-     read_option},
+     "show files, directories or devices of the node in the container, or with "
+     "image:NAME:DESTINATION "
+     "another image",
+     1, OPTION_MOUNT, read_option},
     {"ch-root", NULL, "be root in the container, without more rights outside", 0, OPTION_ROOT,
      read_option},
     {"ch-writable", "[SIZE]",
@@ -366,7 +368,7 @@ int options_publish(spank_t spank, spank_context_t context)
 	if (error.code == 0 && compose_request(context, &request, &error) == 0) {
 		show_directory(&request);
 		if (publish_request(spank, &request, &error) == 0 && request.image != NULL)
-			submission_check(context, request.image, &error);
+			submission_check(context, &request, &error);
 	}
 	lc_request_clear(&request);
 	if (error.code == 0)

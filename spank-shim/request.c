@@ -95,34 +95,27 @@ int lc_request_set_home(struct lc_request *request, const char *value, const str
 
 /* --- mounts --- */
 
-/* Takes the mount over when it succeeds. `item` is what the user wrote. */
-static int add_mount(struct lc_request *request, struct lc_mount *added, const char *item,
-		     struct lc_error *error)
+/* Takes over a mount that has been checked, when it succeeds. */
+static int add_mount(struct lc_request *request, struct lc_mount *added, struct lc_error *error)
 {
-	const char *problem = lc_check_path(added->source), *path = added->source;
 	struct lc_mount *mount = NULL;
+	size_t images = added->image ? 1 : 0;
 
-	if (problem == NULL) {
-		path = added->destination;
-		problem = lc_check_path(added->destination);
-	}
-	if (problem == NULL) {
-		lc_tidy_path(added->source);
-		lc_tidy_path(added->destination);
-	}
-	if (problem == NULL && strcmp(added->destination, "/") == 0)
-		problem = "nothing can be mounted on the root directory";
-	if (problem == NULL && strncmp(added->destination, "/proc", 5) == 0 &&
-	    (added->destination[5] == '/' || added->destination[5] == '\0'))
-		problem = "nothing can be mounted on /proc or below it";
-	for (size_t i = 0; problem == NULL && i < request->mount_count; i++)
+	for (size_t i = 0; i < request->mount_count; i++) {
 		if (strcmp(request->mounts[i].destination, added->destination) == 0)
 			mount = &request->mounts[i];
-	if (problem == NULL && mount == NULL && request->mount_count == LC_MOUNTS_MAX)
-		problem = "one mount too many, 64 are possible";
-	if (problem != NULL)
-		return lc_fail(error, EXIT_REQUEST, "cannot mount \"%.200s\": \"%.200s\": %s", item,
-			       path, problem);
+		else if (request->mounts[i].image)
+			images++;
+	}
+	if (mount == NULL && request->mount_count == LC_MOUNTS_MAX)
+		return lc_fail(error, EXIT_REQUEST,
+			       "cannot mount \"%.200s\": one mount too many, %d are possible",
+			       added->source, LC_MOUNTS_MAX);
+	if (images > LC_IMAGE_MOUNTS_MAX)
+		return lc_fail(
+		    error, EXIT_REQUEST,
+		    "cannot mount image \"%.200s\": one image too many, %d can be mounted",
+		    added->source, LC_IMAGE_MOUNTS_MAX);
 	if (mount == NULL)
 		mount = &request->mounts[request->mount_count++];
 	lc_mount_clear(mount);
@@ -131,64 +124,21 @@ static int add_mount(struct lc_request *request, struct lc_mount *added, const c
 	return 0;
 }
 
-static bool is_mode(const char *text)
-{
-	return strcmp(text, "ro") == 0 || strcmp(text, "rw") == 0;
-}
-
-/* Adds the item of a --ch-mount list that *list points to, and moves *list behind it. */
-static int add_item(struct lc_request *request, const char **list, const struct lc_words *words,
-		    struct lc_error *error)
-{
-	char *fields[3] = {NULL}, *item = NULL;
-	struct lc_mount mount = {0};
-	const char *start = *list, *problem = NULL;
-	size_t count = 0;
-	int result = -1;
-
-	for (;;) {
-		fields[count] = lc_take_field(list, ",:", words, &problem);
-		if (fields[count++] == NULL || **list != ':' || count == 3)
-			break;
-		(*list)++;
-	}
-	bool has_mode = count > 1 && fields[count - 1] != NULL && is_mode(fields[count - 1]);
-	mount.writable = !has_mode || strcmp(fields[count - 1], "rw") == 0;
-	size_t paths = has_mode ? count - 1 : count;
-	item = strndup(start, (size_t)(*list - start));
-	if (fields[count - 1] != NULL && paths <= 2) {
-		mount.source = lc_make_absolute(fields[0], words);
-		mount.destination =
-		    paths == 2 ? strdup(fields[1]) : lc_make_absolute(fields[0], words);
-	}
-	if (problem != NULL)
-		lc_fail(error, EXIT_REQUEST, "cannot mount \"%.200s\": %s", start, problem);
-	else if (paths > 2 || **list == ':')
-		lc_fail(
-		    error, EXIT_REQUEST,
-		    "cannot mount \"%.200s\": not SOURCE[:DESTINATION][:ro|rw] (write a colon in "
-		    "a name as \\:)",
-		    item != NULL ? item : "");
-	else if (item == NULL || mount.source == NULL || mount.destination == NULL)
-		out_of_memory(error);
-	else
-		result = add_mount(request, &mount, item, error);
-	for (size_t i = 0; i < count; i++)
-		free(fields[i]);
-	lc_mount_clear(&mount);
-	free(item);
-	return result;
-}
-
 int lc_request_add_mounts(struct lc_request *request, const char *list,
 			  const struct lc_words *words, struct lc_error *error)
 {
+	struct lc_mount mount;
+
 	for (;;) {
 		if (*list == '\0' || *list == ',')
 			return lc_fail(error, EXIT_REQUEST,
 				       "cannot mount \"\": the list of mounts has an empty item "
 				       "(write a comma in a name as \\,)");
-		if (add_item(request, &list, words, error) < 0)
+		if (lc_take_mount(&list, words, &mount, error) < 0)
+			return -1;
+		int result = add_mount(request, &mount, error);
+		lc_mount_clear(&mount);
+		if (result < 0)
 			return -1;
 		if (*list == '\0')
 			return 0;
@@ -235,10 +185,10 @@ int lc_request_merge(struct lc_request *request, const struct lc_request *other,
 	for (size_t i = 0; i < other->mount_count; i++) {
 		const struct lc_mount *mount = &other->mounts[i];
 		struct lc_mount copy = {strdup(mount->source), strdup(mount->destination),
-					mount->writable};
+					mount->writable, mount->image};
 		int result = copy.source == NULL || copy.destination == NULL
 				 ? out_of_memory(error)
-				 : add_mount(request, &copy, mount->destination, error);
+				 : add_mount(request, &copy, error);
 		lc_mount_clear(&copy);
 		if (result < 0)
 			return -1;
@@ -316,7 +266,9 @@ static int parse_mount(struct lc_request *request, const char *value, size_t len
 
 	if (lc_spec_parse_mount(value, length, &mount) < 0)
 		return malformed(error, value, length);
-	int result = add_mount(request, &mount, mount.source, error);
+	int result = lc_check_mount(&mount, mount.source, error);
+	if (result == 0)
+		result = add_mount(request, &mount, error);
 	lc_mount_clear(&mount);
 	return result;
 }

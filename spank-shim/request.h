@@ -6,6 +6,7 @@
 #define LAYERCAKE_REQUEST_H
 
 #include "field.h"
+#include "mount.h"
 #include "shared/error.h"
 #include "shared/spec.h"
 #include "text.h"
@@ -13,8 +14,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-enum { LC_MOUNTS_MAX = 64 };
 
 /* All zero: nothing asked for. */
 struct lc_request {
@@ -38,8 +37,8 @@ int lc_request_set_text(struct lc_request *request, enum lc_text which, const ch
 			struct lc_error *error);
 
 /*
- * Adds what --ch-mount said, SOURCE[:DESTINATION][:ro|rw][,...], written as field.h has it. Sources
- * may be relative. A mount replaces an earlier one on its destination.
+ * Adds what --ch-mount said, a list of items with commas between (mount.h), written as field.h has
+ * it. Sources may be relative. A mount replaces an earlier one on its destination.
  */
 int lc_request_add_mounts(struct lc_request *request, const char *list,
 			  const struct lc_words *words, struct lc_error *error);

@@ -31,12 +31,32 @@ static bool is_wanted_by_site(spank_context_t context)
 	       (plugin_check() == CHECK_SBATCH && submission_is_batch(context));
 }
 
-int submission_check(spank_context_t context, const char *image, struct lc_error *error)
+/* Returns 0 too where nobody can say, which the user is told; the rest need not be asked then. */
+static int look_up(const char *image, bool *answered, struct lc_error *error)
 {
-	static bool checked; /* once for all components of a heterogeneous job */
-	bool wanted = is_wanted_by_site(context);
 	struct lc_error doubt;
 	char line[sizeof(doubt.text) + 64];
+
+	switch (lc_look_up(COMMAND, image, LOOKUP_MILLIS, &doubt)) {
+	case LC_NO_IMAGE:
+		*error = doubt;
+		return -1;
+	case LC_NO_ANSWER:
+		snprintf(line, sizeof(line), "%s (the job is queued all the same)", doubt.text);
+		plugin_say(line);
+		*answered = false;
+		break;
+	case LC_NOTHING_WRONG:
+		break;
+	}
+	return 0;
+}
+
+int submission_check(spank_context_t context, const struct lc_request *request,
+		     struct lc_error *error)
+{
+	static bool checked; /* once for all components of a heterogeneous job */
+	bool wanted = is_wanted_by_site(context), answered = true;
 
 	/* Root has no containers: who is root submits for others, whose key this is not. */
 	if (!submission_makes_job(context) || getuid() == 0 || checked)
@@ -46,16 +66,9 @@ int submission_check(spank_context_t context, const char *image, struct lc_error
 	if (!wanted)
 		return 0;
 	checked = true;
-	switch (lc_look_up(COMMAND, image, LOOKUP_MILLIS, &doubt)) {
-	case LC_NO_IMAGE:
-		*error = doubt;
-		return -1;
-	case LC_NO_ANSWER:
-		snprintf(line, sizeof(line), "%s (the job is queued all the same)", doubt.text);
-		plugin_say(line);
-		break;
-	case LC_NOTHING_WRONG:
-		break;
-	}
-	return 0;
+	int result = look_up(request->image, &answered, error);
+	for (size_t i = 0; result == 0 && answered && i < request->mount_count; i++)
+		if (request->mounts[i].image)
+			result = look_up(request->mounts[i].source, &answered, error);
+	return result;
 }

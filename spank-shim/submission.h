@@ -1,7 +1,8 @@
-/* What is done once, before a job is queued: its image is looked up. */
+/* What is done once, before a job is queued: its images are looked up. */
 #ifndef LAYERCAKE_SUBMISSION_H
 #define LAYERCAKE_SUBMISSION_H
 
+#include "request.h"
 #include "shared/error.h"
 
 #include <slurm/spank.h>
@@ -14,9 +15,11 @@ bool submission_is_batch(spank_context_t context);
 bool submission_makes_job(spank_context_t context);
 
 /*
- * Looks the image of a new job up, if the site and the user want that. Returns -1 with an error
- * when nobody could run it. Where there is no answer the user gets a line, and the job is queued.
+ * Looks up the image of a new job and those that it mounts, if the site and the user want that.
+ * Returns -1 with an error when nobody could run it. Where there is no answer the user gets a line,
+ * and the job is queued.
  */
-int submission_check(spank_context_t context, const char *image, struct lc_error *error);
+int submission_check(spank_context_t context, const struct lc_request *request,
+		     struct lc_error *error);
 
 #endif

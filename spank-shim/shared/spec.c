@@ -45,7 +45,12 @@ void lc_spec_put_value(struct lc_spec_text *text, const char *value)
 
 void lc_spec_put_mount(struct lc_spec_text *text, const struct lc_mount *mount)
 {
-	put_escaped(text, mount->source, true);
+	if (mount->image) {
+		lc_spec_put(text, LC_IMAGE_SOURCE);
+		lc_spec_put_value(text, mount->source);
+	} else {
+		put_escaped(text, mount->source, true);
+	}
 	lc_spec_put(text, ":");
 	put_escaped(text, mount->destination, true);
 	lc_spec_put(text, mount->writable ? ":rw" : ":ro");
@@ -84,18 +89,36 @@ char *lc_spec_parse_value(const char *from, size_t length)
 	return value;
 }
 
+/*
+ * Whether a mount's source, with the colon behind it, is an image's: of all fields only a name has
+ * colons of its own.
+ */
+static bool is_image(const char *source, size_t length)
+{
+	size_t prefix = strlen(LC_IMAGE_SOURCE);
+
+	return length > prefix && memcmp(source, LC_IMAGE_SOURCE, prefix) == 0;
+}
+
 int lc_spec_parse_mount(const char *value, size_t length, struct lc_mount *mount)
 {
-	const char *end = value + length;
-	const char *colon = memchr(value, ':', length);
-	const char *mode = colon != NULL ? memchr(colon + 1, ':', (size_t)(end - colon - 1)) : NULL;
+	const char *mode = memrchr(value, ':', length);
+	const char *colon = mode != NULL ? memrchr(value, ':', (size_t)(mode - value)) : NULL;
+	const char *source = value;
 
 	*mount = (struct lc_mount){0};
-	if (mode == NULL || end - mode != 3 || mode[1] != 'r' || (mode[2] != 'o' && mode[2] != 'w'))
+	if (colon == NULL || value + length - mode != 3 || mode[1] != 'r' ||
+	    (mode[2] != 'o' && mode[2] != 'w'))
 		return -1;
-	mount->source = lc_spec_parse_value(value, (size_t)(colon - value));
+	bool image = is_image(value, (size_t)(colon - value) + 1);
+	if (image ? mode[2] == 'w' : memchr(value, ':', length) != colon)
+		return -1;
+	if (image)
+		source += strlen(LC_IMAGE_SOURCE);
+	mount->source = lc_spec_parse_value(source, (size_t)(colon - source));
 	mount->destination = lc_spec_parse_value(colon + 1, (size_t)(mode - colon - 1));
 	mount->writable = mode[2] == 'w';
+	mount->image = image;
 	if (mount->source != NULL && mount->destination != NULL)
 		return 0;
 	lc_mount_clear(mount);

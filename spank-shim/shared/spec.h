@@ -11,18 +11,22 @@
 enum { LC_SPEC_MAX = 16384 }; /* without the NUL */
 
 struct lc_mount {
-	char *source;
+	char *source; /* a path of the node, or the name of an image */
 	char *destination;
 	bool writable;
+	bool image; /* which is never writable */
 };
+
+#define LC_IMAGE_SOURCE "image:" /* what a mount begins with whose source is an image */
 
 /* A value, decoded and to be freed; NULL when it is not written as values are, or without memory.
  */
 char *lc_spec_parse_value(const char *value, size_t length);
 
 /*
- * Parses SOURCE:DESTINATION:MODE, two values and "ro" or "rw"; any bytes but NUL can be in the
- * paths. Returns 0 and a mount to be cleared, or -1 as above.
+ * Parses SOURCE:DESTINATION:MODE, two values and "ro" or "rw", or image:NAME:DESTINATION:ro; any
+ * bytes but NUL can be in the paths and the name. Returns 0 and a mount to be cleared, or -1 as
+ * above.
  */
 int lc_spec_parse_mount(const char *value, size_t length, struct lc_mount *mount);
 void lc_mount_clear(struct lc_mount *mount);

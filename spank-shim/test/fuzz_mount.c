@@ -49,7 +49,8 @@ static void check_mount(const char *text, size_t size)
 	INSIST(lc_spec_parse_mount(spec, (size_t)(to.at - spec), &again) == 0);
 	INSIST(strcmp(again.source, mount.source) == 0 &&
 	       strcmp(again.destination, mount.destination) == 0 &&
-	       again.writable == mount.writable);
+	       again.writable == mount.writable && again.image == mount.image &&
+	       !(mount.image && mount.writable));
 	/* Less room: what does not fit is said to, and nothing is written behind it. */
 	struct lc_spec_text small = {.at = spec, .left = size / 2};
 	spec[size / 2] = '!';

@@ -2,6 +2,7 @@
  * What users give to options and what comes in variables of the environment: whatever is accepted
  * is written as a spec, and comes out of that unchanged. The first byte says which.
  */
+#include "image.h"
 #include "request.h"
 #include "shared/test/fuzz.h"
 
@@ -11,7 +12,7 @@ static bool same_mount(const struct lc_mount *one, const struct lc_mount *other)
 {
 	return strcmp(one->source, other->source) == 0 &&
 	       strcmp(one->destination, other->destination) == 0 &&
-	       one->writable == other->writable;
+	       one->writable == other->writable && one->image == other->image;
 }
 
 static bool same(const struct lc_request *one, const struct lc_request *other)
@@ -39,7 +40,11 @@ static void check_path(const char *path)
 
 static void check_mount(const struct lc_mount *mount)
 {
-	check_path(mount->source);
+	if (mount->image)
+		INSIST(mount->source[0] != '\0' && strlen(mount->source) <= LC_IMAGE_MAX &&
+		       !mount->writable);
+	else
+		check_path(mount->source);
 	check_path(mount->destination);
 	INSIST(strcmp(mount->destination, "/") != 0 && strcmp(mount->destination, "/proc") != 0 &&
 	       strncmp(mount->destination, "/proc/", 6) != 0);
@@ -52,7 +57,10 @@ static void check_request(const struct lc_request *request)
 	struct lc_error error;
 
 	INSIST(spec != NULL && again != NULL && request->mount_count <= LC_MOUNTS_MAX);
+	size_t images = 0;
 	for (size_t i = 0; i < request->mount_count; i++) {
+		images += request->mounts[i].image ? 1 : 0;
+		INSIST(images <= LC_IMAGE_MOUNTS_MAX);
 		check_mount(&request->mounts[i]);
 		for (size_t j = 0; j < i; j++)
 			INSIST(strcmp(request->mounts[i].destination,

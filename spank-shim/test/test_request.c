@@ -106,8 +106,53 @@ static void test_refused_mounts(void)
 	refused("/a\033[2J:b", "/a?[2J");
 }
 
+static void test_images_are_mounted(void)
+{
+	struct lc_error error = {0};
+
+	gives("image:x:/d", "image=deb:12;mount=image:x:/d:ro");
+	gives("image:x:/d:ro,/a", "image=deb:12;mount=image:x:/d:ro;mount=/a:/a:rw");
+	gives("image:x:1:/d//e/", "image=deb:12;mount=image:x:1:/d/e:ro");
+	gives("image:bob/x:1.2:/d", "image=deb:12;mount=image:bob/x:1.2:/d:ro");
+	gives("image:$USER/x:~/d", "image=deb:12;mount=image:me/x:/home/me/d:ro");
+	gives("image:x:1@sha256:ab:/d:ro", "image=deb:12;mount=image:x:1@sha256:ab:/d:ro");
+	gives("image:x:/d\\,e\\:f", "image=deb:12;mount=image:x:/d,e%3Af:ro");
+	gives("image:ro:/d", "image=deb:12;mount=image:ro:/d:ro");
+	gives("/a:/d,image:x:/d", "image=deb:12;mount=image:x:/d:ro");
+	gives("image:x:/d,image:x:/e", "image=deb:12;mount=image:x:/d:ro;mount=image:x:/e:ro");
+	refused("image:x:/d:rw", "\"image:x:/d:rw\": an image can only be mounted read-only");
+	refused("image:x", "not image:NAME[:TAG]:DESTINATION");
+	refused("image:x:ro", "not image:NAME[:TAG]:DESTINATION");
+	refused("image:x:1", "\"1\": not an absolute path");
+	refused("image:x:d:ro", "\"d\": not an absolute path");
+	refused("image:x:/", "root directory");
+	refused("image:x:/proc", "on /proc or below it");
+	refused("image:x y:/d", "\" \" is not allowed in a name");
+	refused("image::/d", "1 to 512 characters");
+	refused("image:./x:/d", "\"./x\"");
+	refused("image:a:b:c:d:e:f:g:/d", "not image:NAME[:TAG]:DESTINATION");
+	CHECK(spec_of("image:docker://r/x:/d", &error) == NULL && error.code == EXIT_MISSING);
+	CHECK(strstr(error.text, "layercake push docker://r/x") != NULL);
+}
+
+static void test_a_directory_may_be_called_image(void)
+{
+	gives("image", "image=deb:12;mount=/w/x/image:/w/x/image:rw");
+	gives("image:ro", "image=deb:12;mount=/w/x/image:/w/x/image:ro");
+	gives("image:/d", "image=deb:12;mount=/w/x/image:/d:rw");
+	gives("image:/d:rw", "image=deb:12;mount=/w/x/image:/d:rw");
+	gives("image:~:ro", "image=deb:12;mount=/w/x/image:/home/me:ro");
+	gives("image\\:x:/d", "image=deb:12;mount=/w/x/image%3Ax:/d:rw");
+}
+
 static void test_limits(void)
 {
+	refused("image:x:/1,image:x:/2,image:x:/3,image:x:/4,image:x:/5,image:x:/6,image:x:/7,"
+		"image:x:/8,image:x:/9",
+		"one image too many, 8 can be mounted");
+	gives("image:x:/1,image:x:/1,image:x:/1,image:x:/1,image:x:/1,image:x:/1,image:x:/1,"
+	      "image:x:/1,image:x:/1",
+	      "image=deb:12;mount=image:x:/1:ro");
 	static char list[70000];
 	struct lc_error error = {0};
 
@@ -309,6 +354,7 @@ static void test_parse(void)
 	    "image=a;writable=1048576",
 	    "image=a;mount=/a%3Ab:/c:ro;mount=/%25%3B%20:/d:rw;root=1",
 	    "image=a;workdir=image",
+	    "image=a;mount=image:bob/x:1@sha256:ab:/d:ro;mount=/a:/b:rw",
 	    "image=a;cwd=/a;workdir=image",
 	    "image=a;cwd=/a;home=no;workdir=/b;env=A,_b2",
 	    "image=a;home=/h",
@@ -348,6 +394,12 @@ static void test_parse(void)
 	    "image=a;mount=/a%3:/b:ro",
 	    "image=a;mount=/a%:/b:ro",
 	    "image=a;mount=/a b:/b:ro",
+	    "image=a;mount=image:x:/d:rw",
+	    "image=a;mount=image:x:d:ro",
+	    "image=a;mount=image::/d:ro",
+	    "image=a;mount=image:/d:ro",
+	    "image=a;mount=image:x%20y:/d:ro",
+	    "image=a;mount=image:x:/..:ro",
 	    "image=a;workdir=",
 	    "image=a;workdir",
 	    "image=a;workdir=a",
@@ -400,6 +452,8 @@ int main(void)
 	test_mounts();
 	test_words();
 	test_refused_mounts();
+	test_images_are_mounted();
+	test_a_directory_may_be_called_image();
 	test_limits();
 	test_images();
 	test_merge();

@@ -58,10 +58,27 @@ static void test_values_written_otherwise_are_refused(void)
 
 static void test_mounts_written_otherwise_are_refused(void)
 {
-	static const char *const bad[] = {"",	       ":",	    "::",	  "/a",
-					  "/a:/b",     "/a:/b:",    "/a:/b:r",	  "/a:/b:rx",
-					  "/a:/b:row", "/a:/b:ro:", "/a:/b:c:ro", "/a:/%:rw",
-					  "/%0:/b:rw", "ro",	    ":ro"};
+	static const char *const bad[] = {"",
+					  ":",
+					  "::",
+					  "/a",
+					  "/a:/b",
+					  "/a:/b:",
+					  "/a:/b:r",
+					  "/a:/b:rx",
+					  "/a:/b:row",
+					  "/a:/b:ro:",
+					  "/a:/b:c:ro",
+					  "/a:/%:rw",
+					  "/%0:/b:rw",
+					  "ro",
+					  ":ro",
+					  "image:x:/b:rw",
+					  "image:x:/b",
+					  "image:x:/%:ro",
+					  "image:%:/b:ro",
+					  "images:x:/b:ro",
+					  "Image:x:/b:ro"};
 	struct lc_mount mount;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
@@ -69,6 +86,26 @@ static void test_mounts_written_otherwise_are_refused(void)
 			   mount.destination == NULL))
 			printf("  accepted %s\n", bad[i]);
 	CHECK(parse_mount("::rw", &mount) == 0 && mount.source[0] == '\0' && mount.writable);
+	lc_mount_clear(&mount);
+}
+
+static void test_the_name_of_an_image_has_colons(void)
+{
+	static const char value[] = "image:bob/x:1@sha256:ab:/a%3Ab:ro";
+	char again[sizeof(value)];
+	struct lc_spec_text text = {.at = again, .left = sizeof(again)};
+	struct lc_mount mount;
+
+	if (!CHECK(parse_mount(value, &mount) == 0))
+		return;
+	CHECK(mount.image && !mount.writable);
+	CHECK(strcmp(mount.source, "bob/x:1@sha256:ab") == 0);
+	CHECK(strcmp(mount.destination, "/a:b") == 0);
+	lc_spec_put_mount(&text, &mount);
+	CHECK(!text.full && memcmp(again, value, strlen(value)) == 0);
+	lc_mount_clear(&mount);
+	CHECK(parse_mount("image:/b:rw", &mount) == 0);
+	CHECK(!mount.image && strcmp(mount.source, "image") == 0);
 	lc_mount_clear(&mount);
 }
 
@@ -88,6 +125,7 @@ int main(void)
 	test_every_byte_of_a_path_comes_back();
 	test_values_written_otherwise_are_refused();
 	test_mounts_written_otherwise_are_refused();
+	test_the_name_of_an_image_has_colons();
 	test_what_does_not_fit_is_not_written();
 	return summary();
 }

@@ -17,6 +17,7 @@
 #include "rules.h"
 #include "shared/descriptors.h"
 #include "shared/spec.h"
+#include "sources.h"
 #include "stage.h"
 #include "user.h"
 
@@ -56,11 +57,11 @@ static void add_bind(struct plan *plan, struct bind bind)
 }
 
 /* Paths are any bytes, but a JVM's program arguments are not: mounts come as specs have them. */
-static void add_mount(struct plan *plan, bool site, const char *text)
+static struct bind *add_mount(struct plan *plan, bool site, const char *text)
 {
 	struct lc_mount mount;
 
-	if (lc_spec_parse_mount(text, strlen(text), &mount) < 0)
+	if (lc_spec_parse_mount(text, strlen(text), &mount) < 0 || mount.image)
 		die(EXIT_REQUEST,
 		    "cannot read the mount \"%s\": it is SOURCE:DESTINATION:MODE, MODE being ro or "
 		    "rw "
@@ -73,6 +74,17 @@ static void add_mount(struct plan *plan, bool site, const char *text)
 				     .destination = mount.destination,
 				     .writable = mount.writable,
 				     .site = site});
+	return &plan->binds[plan->bind_count - 1];
+}
+
+static void add_image(struct plan *plan, bool site, const char *text)
+{
+	struct bind *bind = add_mount(plan, site, text);
+
+	if (bind->writable)
+		die(EXIT_REQUEST, "cannot mount an image on \"%s\" to be written to",
+		    bind->destination);
+	bind->image = true;
 }
 
 /* The source is made when there is a stage for it. */
@@ -111,6 +123,8 @@ static void parse_arguments(int argc, char **argv, struct plan *plan, uid_t *uid
 		SCRATCH,
 		MOUNT,
 		SITE_MOUNT,
+		IMAGE_MOUNT,
+		SITE_IMAGE_MOUNT,
 		DIRECTORY,
 		MOUNT_RULE
 	};
@@ -130,6 +144,8 @@ static void parse_arguments(int argc, char **argv, struct plan *plan, uid_t *uid
 	    {"scratch", required_argument, NULL, SCRATCH},
 	    {"mount", required_argument, NULL, MOUNT},
 	    {"site-mount", required_argument, NULL, SITE_MOUNT},
+	    {"image-mount", required_argument, NULL, IMAGE_MOUNT},
+	    {"site-image-mount", required_argument, NULL, SITE_IMAGE_MOUNT},
 	    {"directory", required_argument, NULL, DIRECTORY},
 	    {"mount-rule", required_argument, NULL, MOUNT_RULE},
 	    {0},
@@ -181,9 +197,12 @@ static void parse_arguments(int argc, char **argv, struct plan *plan, uid_t *uid
 		case SITE_MOUNT:
 			add_mount(plan, option == SITE_MOUNT, optarg);
 			break;
+		case IMAGE_MOUNT:
+		case SITE_IMAGE_MOUNT:
+			add_image(plan, option == SITE_IMAGE_MOUNT, optarg);
+			break;
 		case DIRECTORY:
-			add_mount(plan, true, optarg);
-			plan->binds[plan->bind_count - 1].yields = true;
+			add_mount(plan, true, optarg)->yields = true;
 			break;
 		case MOUNT_RULE:
 			add_mount_rule(plan, optarg);
@@ -199,8 +218,9 @@ static void parse_arguments(int argc, char **argv, struct plan *plan, uid_t *uid
 		    "usage: holder --job J --uid U --spool DIR --image MOUNT --stage DIR --pause "
 		    "PATH --ch-run PATH [--root] [--writable] [--time-zone] [--hide DIR]... "
 		    "[--scratch-size SIZE] [--scratch DESTINATION]... "
-		    "[--mount|--site-mount|--directory "
-		    "SOURCE:DESTINATION:MODE]... [--mount-rule ACTION:REFUSAL:PATH...]...");
+		    "[--mount|--site-mount|--directory SOURCE:DESTINATION:MODE]... "
+		    "[--image-mount|--site-image-mount MOUNT:DESTINATION:ro]... "
+		    "[--mount-rule ACTION:REFUSAL:PATH...]...");
 }
 
 /* Undoes what a daemon's life has left in the process. */
@@ -213,6 +233,16 @@ static void start_clean(void)
 	if (fd < 0 || write(fd, "0", 1) != 1)
 		die(EXIT_INTERNAL, "cannot reset oom_score_adj: %s", strerror(errno));
 	close(fd);
+}
+
+static int take_root(const char *image)
+{
+	int mount = take_mount(image);
+
+	if (mount < 0)
+		die(errno == ENOSYS ? EXIT_MISCONFIGURED : EXIT_INPUT,
+		    "cannot take the image's mount \"%s\": %s", image, strerror(errno));
+	return mount;
 }
 
 static int open_pause(const char *path)
@@ -291,7 +321,9 @@ int main(int argc, char **argv)
 	int job_namespace = adopt_into_extern_step(plan.job, uid, plan.spool);
 	find_user(uid, &plan.user);
 	int pause = open_pause(plan.pause);
-	int image = enter_private_mounts(job_namespace, plan.image);
+	int image = take_root(plan.image);
+	take_images(&plan);
+	enter_private_mounts(job_namespace);
 	stage_container(&plan, image);
 	become_user(&plan.user);
 	run_ch_run(&plan, pause);

@@ -113,14 +113,13 @@ static void free_mounts(struct mount_entry *list, size_t count)
 	free(list);
 }
 
-int enter_private_mounts(int job_namespace, const char *image)
+int take_mount(const char *image)
 {
-	/* Before anything else: no other namespace has to show the image. */
-	int mount_fd = (int)syscall(CALL_OPEN_TREE, AT_FDCWD, image, CLONE_TREE | O_CLOEXEC);
+	return (int)syscall(CALL_OPEN_TREE, AT_FDCWD, image, CLONE_TREE | O_CLOEXEC);
+}
 
-	if (mount_fd < 0)
-		die(errno == ENOSYS ? EXIT_MISCONFIGURED : EXIT_INPUT,
-		    "cannot take the image's mount \"%s\": %s", image, strerror(errno));
+void enter_private_mounts(int job_namespace)
+{
 	/* A hardened unit has mounts of its own, which are not the job's business. */
 	if (job_namespace < 0)
 		job_namespace = open("/proc/1/ns/mnt", O_RDONLY | O_CLOEXEC);
@@ -130,7 +129,6 @@ int enter_private_mounts(int job_namespace, const char *image)
 	/* Slave: what the site mounts later appears in the job, and nothing leaves it. */
 	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
 		die(EXIT_INTERNAL, "cannot make a private mount namespace: %s", strerror(errno));
-	return mount_fd;
 }
 
 void attach_mount(int mount_fd, const char *target)
@@ -138,7 +136,6 @@ void attach_mount(int mount_fd, const char *target)
 	if (syscall(CALL_MOVE_MOUNT, mount_fd, "", AT_FDCWD, target, FROM_EMPTY_PATH) < 0 ||
 	    mount(NULL, target, NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		die(EXIT_INTERNAL, "cannot attach a mount to \"%s\": %s", target, strerror(errno));
-	close(mount_fd);
 }
 
 void detach_mounts_below(const char *directory)

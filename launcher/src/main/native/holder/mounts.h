@@ -3,11 +3,14 @@
 #define LAYERCAKE_MOUNTS_H
 
 /*
- * Enters a new mount namespace, made from the job's own if there is one and else from the node's.
- * Returns a detached copy of the image's mount, which is in no namespace yet.
+ * Returns a detached copy of an image's mount, which is in no namespace and stays so when another
+ * is entered; -1 with errno.
  */
-int enter_private_mounts(int job_namespace, const char *image);
-/* Attaches what enter_private_mounts returned. */
+int take_mount(const char *image);
+/* Enters a new mount namespace, made from the job's own if there is one and else from the node's.
+ */
+void enter_private_mounts(int job_namespace);
+/* Attaches what take_mount returned, which stays open. */
 void attach_mount(int mount_fd, const char *target);
 /* Takes every mount below a directory out of this mount namespace. */
 void detach_mounts_below(const char *directory);

@@ -12,18 +12,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* One `--mount`, `--site-mount` or `--directory`. */
+/* One `--mount`, `--image-mount`, or one of the site's, or `--directory`. */
 struct bind {
 	const char *source;
 	const char *destination;
 	bool writable;
+	bool image;	 /* the source is where an image is mounted */
 	bool site;	 /* asked for by the site: left out when it can not be had */
 	bool yields;	 /* as is what has nothing to add to what is there anyway */
 	bool scratch;	 /* an empty directory of ours: left out if the image has no place for it */
 	bool new_in_dev; /* the node's /dev has no such name */
 	int given;	 /* its place on the command line */
 	bool is_dir;	 /* else a file, a device, … */
-	int fd;		 /* the source, opened as the user; -1 when left out */
+	int fd;		 /* the source, opened as the user, or an image's mount; -1 when left out */
 	char inside[PATH_MAX]; /* the destination without symbolic links, inside the image */
 };
 

@@ -64,12 +64,12 @@ static void find_place(const struct bind *bind, char place[PATH_MAX])
 	place[length > 0 && length < PATH_MAX - 1 && place[0] == '/' ? length : 0] = '\0';
 }
 
-/* The site's own mounts are not its rules' business. */
+/* The site's own mounts are not its rules' business. The launcher has asked about images. */
 static void ask_rules(const struct plan *plan, struct bind *bind)
 {
 	char place[PATH_MAX];
 
-	if (plan->rule_count == 0 || bind->scratch || (bind->site && !bind->yields))
+	if (plan->rule_count == 0 || bind->scratch || bind->image || (bind->site && !bind->yields))
 		return;
 	find_place(bind, place);
 	const char *refusal =
@@ -115,12 +115,26 @@ void make_scratch(struct plan *plan)
 	}
 }
 
+void take_images(struct plan *plan)
+{
+	for (size_t i = 0; i < plan->bind_count; i++) {
+		struct bind *bind = &plan->binds[i];
+		if (!bind->image)
+			continue;
+		bind->is_dir = true;
+		bind->fd = take_mount(bind->source);
+		if (bind->fd < 0)
+			refuse(bind, EXIT_INPUT, "mount an image on", bind->destination,
+			       strerror(errno), "");
+	}
+}
+
 void open_sources(struct plan *plan)
 {
 	borrow_identity(&plan->user);
 	for (size_t i = 0; i < plan->bind_count; i++) {
 		struct bind *bind = &plan->binds[i];
-		int error = open_source(bind);
+		int error = bind->image ? 0 : open_source(bind);
 		if (error != 0)
 			refuse(bind, source_code(error), "mount", bind->source, strerror(error),
 			       source_hint(error));
@@ -130,30 +144,39 @@ void open_sources(struct plan *plan)
 	return_identity();
 }
 
-void bind_sources(struct plan *plan)
+static void bind_source(const struct bind *bind, const char *target)
 {
-	char source[32], target[PATH_MAX];
+	char source[32];
 
-	make_dir("binds", 0711);
-	for (size_t i = 0; i < plan->bind_count; i++) {
-		struct bind *bind = &plan->binds[i];
-		if (bind->fd < 0)
-			continue;
+	if (bind->is_dir)
+		make_dir(target, 0711);
+	else
+		make_file(target, 0600);
+	if (bind->image) {
+		attach_mount(bind->fd, target);
+	} else {
 		snprintf(source, sizeof(source), "/proc/self/fd/%d", bind->fd);
-		snprintf(target, sizeof(target), "%s/binds/%zu", plan->stage, i);
-		if (bind->is_dir)
-			make_dir(target, 0711);
-		else
-			make_file(target, 0600);
 		if (mount(source, target, NULL, MS_BIND | MS_REC, NULL) < 0)
 			die(EXIT_INTERNAL, "cannot mount \"%s\": %s", bind->source,
 			    strerror(errno));
-		if (bind->writable)
+	}
+	if (bind->writable)
+		return;
+	/* Private: nothing writable may appear below it later. */
+	if (mount(NULL, target, NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		die(EXIT_INTERNAL, "cannot mount \"%s\": %s", bind->source, strerror(errno));
+	make_read_only(target);
+}
+
+void bind_sources(struct plan *plan)
+{
+	char target[PATH_MAX];
+
+	make_dir("binds", 0711);
+	for (size_t i = 0; i < plan->bind_count; i++) {
+		if (plan->binds[i].fd < 0)
 			continue;
-		/* Private: nothing writable may appear below it later. */
-		if (mount(NULL, target, NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-			die(EXIT_INTERNAL, "cannot mount \"%s\": %s", bind->source,
-			    strerror(errno));
-		make_read_only(target);
+		snprintf(target, sizeof(target), "%s/binds/%zu", plan->stage, i);
+		bind_source(&plan->binds[i], target);
 	}
 }

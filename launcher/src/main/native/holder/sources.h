@@ -4,6 +4,8 @@
 
 #include "plan.h"
 
+/* Takes the mounts of images that are sources, before another mount namespace is entered. */
+void take_images(struct plan *plan);
 /* Makes the scratch directories, which are sources then. */
 void make_scratch(struct plan *plan);
 /* Opens the sources, as the user. */

@@ -6,7 +6,7 @@
  *                 image they are made
  *   STAGE/root    what ch-run gets: an overlay of both, or the image itself if it lacks nothing.
  *                 (On the overlay the kernel enforces file modes; the bare image is all readable.)
- *   STAGE/binds/N mount sources, opened as the user, read-only where asked
+ *   STAGE/binds/N mount sources, opened as the user, read-only where asked; images, always so
  *   STAGE/scratch/N  empty directories of a tmpfs, mount sources for what is writable in any image
  *   STAGE/dev     the node's /dev with names that it lacks, if any are asked for
  *   STAGE/empty   ch-run's storage directory. Without one of ours it would look into a directory
@@ -74,6 +74,7 @@ void stage_container(struct plan *plan, int image_mount)
 	make_dir("root", 0755);
 	make_dir("empty", 0755);
 	attach_mount(image_mount, "image");
+	close(image_mount);
 
 	int image = open("image", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (image < 0)

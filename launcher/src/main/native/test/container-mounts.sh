@@ -178,6 +178,46 @@ test_mount_rules() {
 	is "a rule without a path is no rule" 64 "$code"
 }
 
+test_images() {
+	local options
+	for options in "" --root; do
+		# shellcheck disable=SC2086 # none or one
+		hold alice bare $options --image-mount "$work/images/full:/data:ro" \
+			--image-mount "$work/images/links-alices:/new/deep:ro" \
+			--image-mount "$work/images/full:/dev/layercake-data:ro" \
+			--mount "$work/proj:/new/deep/srv/data:rw"
+		is "images as mounts $options" ready "$said"
+		is "… on new mount points" secret "$(inside alice cat /data/etc/shadow)"
+		is "… with files of its owner" secret "$(inside alice cat /dev/layercake-data/etc/shadow)"
+		shows "… with another mount in it" /new/deep/srv/data
+		has "… which nobody can write to" "Read-only file system" \
+			"$(inside alice /data/bin/touch /data/x)"
+		has "… nor make writable" "refused" "$(inside alice /data/bin/unshare -r -m /data/bin/sh -c \
+			'/data/bin/mount -o remount,bind,rw /data || echo refused')"
+		is "… and of which nothing else is to be seen" "" "$(grep "$work/images" "/proc/$holder/mounts")"
+		is "… nor any descriptor" "0 1 2 " "$(find "/proc/$holder/fd" -type l -printf '%f ')"
+		end
+	done
+	hold alice full --mount "$work/proj:/real:rw" \
+		--image-mount "$work/images/bare:/link/none:ro"
+	refused "an image below another mount, where it has no place" 64 "/link/none"
+	hold alice full --image-mount "$work/images/bare:/etc/file:ro"
+	refused "an image on a file" 64 "the source is a directory, this is none"
+	hold alice full --image-mount "$work/images/none:/data:ro"
+	refused "an image whose mount is gone" 74 "cannot mount an image on \"/data\""
+	hold alice full --site-image-mount "$work/images/none:/data:ro" \
+		--site-image-mount "$work/images/bare:/etc/file:ro" \
+		--site-image-mount "$work/images/bare:/real:ro"
+	is "images of the site that cannot be there are left out" ready "$said"
+	is "… and others are there" secret "$(inside alice cat /real/shadow)"
+	end
+	hold alice full --mount-rule deny:no:/ --image-mount "$work/images/bare:/data:ro"
+	is "rules about paths are not about images" ready "$said"
+	end
+	hold alice full --image-mount "$work/images/bare:/data:rw"
+	refused "an image to be written to" 64 "to be written to"
+}
+
 test_kernel_trees() {
 	hold alice full --mount "$work/proj:/sys/layercake:rw"
 	refused "a new name in /sys" 64 "/sys/layercake\": No such file or directory (this is the node's, where nothing can be made)"

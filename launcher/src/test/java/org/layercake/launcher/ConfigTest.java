@@ -60,6 +60,8 @@ class ConfigTest {
         "scratch-directories = /a/../b",
         "scratch-size = 0",
         "site-mounts = /a:/b",
+        "site-mounts = image:genomes:/data:ro",
+        "site-mounts = image:site/genomes:/data:rw",
         "scontrol = bin/scontrol",
         "writable-directory = changes",
         "writable-directory = /var/../tmp",

@@ -61,11 +61,12 @@ public final class Images implements AutoCloseable {
   /** Is asked once it is known which image a name means, before anything of it is fetched. */
   public interface Admission {
     /**
-     * Refuses an image that is not to run.
+     * Refuses an image that is not to run, or not to be mounted.
      *
+     * @param runs whether it is what a container runs in; else it is only mounted there
      * @param inGroup whether the user is in a group
      */
-    void require(Image image, Predicate<String> inGroup) throws StoreException;
+    void require(Image image, boolean runs, Predicate<String> inGroup) throws StoreException;
   }
 
   /** Finds a job for the store; asked only where a name has no digest. */
@@ -122,18 +123,32 @@ public final class Images implements AutoCloseable {
   }
 
   /**
-   * Makes an image ready on this node.
+   * Makes an image ready on this node, whose programs can be run here.
    *
    * @param progress told lines for the user
    */
   public Mounted mount(ImageName name, Reader reader, Consumer<String> progress)
       throws Abort, InterruptedException {
+    return mount(name, reader, true, progress);
+  }
+
+  /** The same for an image that is only read, whose programs may be for any processor. */
+  public Mounted mountData(ImageName name, Reader reader, Consumer<String> progress)
+      throws Abort, InterruptedException {
+    return mount(name, reader, false, progress);
+  }
+
+  private Mounted mount(ImageName name, Reader reader, boolean runs, Consumer<String> progress)
+      throws Abort, InterruptedException {
     try {
       progress.accept("looking up " + name + " in " + settings.store().place());
       ImageStore images = store();
-      Image image = resolve(images, name, reader);
-      Processor.ofNode().require(name, image);
-      List<String> environment = environment(image); // the chunks are the fill's alone
+      Image image = resolve(images, name, reader, runs);
+      if (runs) {
+        Processor.ofNode().require(name, image);
+      }
+      // The chunks are the fill's alone.
+      List<String> environment = runs ? environment(image) : List.of();
       FetchProgress listener =
           new FetchProgress(
               name + " from " + settings.store().place(), image.manifest().size(), progress);
@@ -145,14 +160,14 @@ public final class Images implements AutoCloseable {
     }
   }
 
-  private static Image resolve(ImageStore images, ImageName name, Reader reader)
+  private static Image resolve(ImageStore images, ImageName name, Reader reader, boolean runs)
       throws StoreException, InterruptedException {
     Groups groups = new Groups(reader.user());
     Image image =
         name.digest().isPresent()
             ? images.resolveToRun(name, reader.user(), groups::contain)
             : images.resolveForJob(reader.job().find(), name, reader.user(), groups::contain);
-    reader.admission().require(image, groups::contain);
+    reader.admission().require(image, runs, groups::contain);
     return image;
   }
 

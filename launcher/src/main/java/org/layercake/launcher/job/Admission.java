@@ -34,7 +34,7 @@ final class Admission implements Images.Admission {
   }
 
   @Override
-  public void require(Image image, Predicate<String> inGroup) throws StoreException {
+  public void require(Image image, boolean runs, Predicate<String> inGroup) throws StoreException {
     Policy policy = file.policy();
     Wish wish =
         new Wish(
@@ -43,8 +43,17 @@ final class Admission implements Images.Admission {
     if (rule.isPresent() && !rule.get().allows()) {
       throw new StoreException(
           StoreException.Kind.DENIED,
-          "cannot start " + image.name() + ": " + refusal(policy, rule.get()));
+          (runs ? "cannot start " : "cannot mount ")
+              + image.name()
+              + ": "
+              + refusal(policy, rule.get()));
     }
+    if (runs) {
+      noteMountRules(policy, wish);
+    }
+  }
+
+  private void noteMountRules(Policy policy, Wish wish) throws StoreException {
     List<String> rules = new ArrayList<>();
     for (Rule onMounts : policy.onMounts(wish)) {
       rules.add(argument(policy, onMounts));

@@ -13,7 +13,7 @@ import org.layercake.launcher.node.Libc;
 import org.layercake.store.ExitCode;
 
 /**
- * A job's container of one spec on this node: first its image, then its holder. Both are futures,
+ * A job's container of one spec on this node: first its images, then its holder. Both are futures,
  * so whoever asks second waits for the work of the first. Whatever is thrown completes them.
  */
 public final class Container implements AutoCloseable {
@@ -25,10 +25,10 @@ public final class Container implements AutoCloseable {
   private final JobSettings settings;
   private final Executor workers;
   private final Keeper keeper;
-  private final CompletableFuture<Images.Mounted> image = new CompletableFuture<>();
+  private final CompletableFuture<ContainerImages> images = new CompletableFuture<>();
   private CompletableFuture<Holder> holder; // guarded by this
   private boolean closed; // guarded by this
-  private volatile Libc.User user; // once the image is there
+  private volatile Libc.User user; // once the images are there
   private volatile Admission admission; // as well
   private volatile Holder running; // once it is in the job's state, or about to be
   private volatile boolean mayBeTriedAgain; // before the holder fails
@@ -61,7 +61,7 @@ public final class Container implements AutoCloseable {
   }
 
   /**
-   * Starts to make the image ready, in the background.
+   * Starts to make the images ready, in the background.
    *
    * @param arrival of the request that asked for it
    */
@@ -78,7 +78,7 @@ public final class Container implements AutoCloseable {
     try {
       workers.execute(() -> container.mount(images, slurm));
     } catch (RuntimeException | Error e) {
-      container.image.completeExceptionally(noThread(e));
+      container.images.completeExceptionally(noThread(e));
     }
     return container;
   }
@@ -89,25 +89,25 @@ public final class Container implements AutoCloseable {
       Spec spec,
       Libc.User user,
       JobSettings settings,
-      Images.Mounted image,
+      ContainerImages images,
       Holder holder,
       Keeper keeper) {
     Container container = new Container(job, spec, 0, settings, Runnable::run, keeper);
     container.user = user;
-    container.image.complete(image);
+    container.images.complete(images);
     container.running = holder;
     container.holder = CompletableFuture.completedFuture(holder);
     return container;
   }
 
-  /** Starts the holder once the image is mounted; the job's extern step must exist by then. */
+  /** Starts the holder once the images are mounted; the job's extern step must exist by then. */
   public CompletableFuture<Holder> start() {
     CompletableFuture<Holder> started;
     synchronized (this) {
       if (holder != null) {
         return holder;
       }
-      holder = image.thenApplyAsync(this::startHolder, workers);
+      holder = images.thenApplyAsync(this::startHolder, workers);
       started = holder;
     }
     // Outside of the lock: the keeper takes the lock of the job, whose holders take ours.
@@ -151,7 +151,7 @@ public final class Container implements AutoCloseable {
 
   /** The image's environment, {@code NAME=VALUE}, once {@link #start} is complete. */
   public List<String> environment() {
-    return image.join().environment();
+    return images.join().root().environment();
   }
 
   /** What a later launcher must know of it; null while there is no holder. */
@@ -160,16 +160,18 @@ public final class Container implements AutoCloseable {
     if (process == null) {
       return null;
     }
-    Images.Mounted mounted = image.join();
-    return new JobState.Running(spec.text(), mounted.key(), mounted.environment(), process.id());
+    ContainerImages mounted = images.join();
+    Images.Mounted root = mounted.root();
+    return new JobState.Running(
+        spec.text(), root.key(), root.environment(), mounted.data(), process.id());
   }
 
-  /** Whether its image server has died: nothing in the container can be read any more. */
-  boolean hasLostItsImage() {
-    return image.isDone() && !image.isCompletedExceptionally() && !image.join().isAlive();
+  /** Whether an image server of it has died: what it served can never be read again in it. */
+  boolean hasLostAnImage() {
+    return images.isDone() && !images.isCompletedExceptionally() && !images.join().areAlive();
   }
 
-  /** Whether it failed because its image server or its holder was killed: another may be had. */
+  /** Whether it failed because an image server or its holder was killed: another may be had. */
   public boolean mayBeTriedAgain() {
     return mayBeTriedAgain;
   }
@@ -179,18 +181,20 @@ public final class Container implements AutoCloseable {
     return progress;
   }
 
-  private void mount(Images images, Slurm slurm) {
+  private void mount(Images node, Slurm slurm) {
     try {
       user = userOf(job);
       Admission rules = new Admission(settings.policy(), slurm, job, user.name(), spec);
       admission = rules;
-      image.complete(
-          images.mount(
-              spec.image(),
+      images.complete(
+          ContainerImages.mount(
+              node,
+              spec,
+              settings.siteMounts(),
               new Images.Reader(user.name(), job.uid(), user.gid(), () -> slurm.job(job), rules),
               line -> progress = line));
     } catch (Throwable e) { // also an Error: whoever waits would wait for ever
-      image.completeExceptionally(Abort.of(e));
+      images.completeExceptionally(Abort.of(e));
     }
   }
 
@@ -217,14 +221,15 @@ public final class Container implements AutoCloseable {
                     + ": no such user on this node (tell the site)"));
   }
 
-  private Holder startHolder(Images.Mounted mounted) {
+  private Holder startHolder(ContainerImages mounted) {
     progress = "starting the container";
     Holder process = null;
     try {
       refuseClosed();
       String home = user.home().startsWith("/") ? user.home() : null;
-      Path root = keeper.root(this, mounted);
-      process = Holder.start(settings, job, spec, root, home, admission.mountRules());
+      Path root = keeper.root(this, mounted.root());
+      process =
+          Holder.start(settings, job, spec, root, mounted::place, home, admission.mountRules());
       running = process;
       keeper.complete(this, process);
       process.keep();
@@ -235,7 +240,7 @@ public final class Container implements AutoCloseable {
         process.close();
       }
       Abort abort = Abort.of(e);
-      mayBeTriedAgain = abort.isKilled() || mounted.endsWithin(END_MILLIS);
+      mayBeTriedAgain = abort.isKilled() || mounted.endWithin(END_MILLIS);
       throw new CompletionException(abort);
     }
   }
@@ -255,7 +260,7 @@ public final class Container implements AutoCloseable {
         e);
   }
 
-  /** Ends the holder and lets go of the image, now or as soon as they are there. */
+  /** Ends the holder and lets go of the images, now or as soon as they are there. */
   @Override
   public void close() {
     CompletableFuture<Holder> started;
@@ -268,6 +273,6 @@ public final class Container implements AutoCloseable {
             ? CompletableFuture.completedFuture(null)
             : started.thenAccept(Holder::close).exceptionally(failure -> null);
     CompletableFuture<Void> unused =
-        holderEnded.thenCompose(ended -> image.thenAccept(Images.Mounted::close));
+        holderEnded.thenCompose(ended -> images.thenAccept(ContainerImages::close));
   }
 }

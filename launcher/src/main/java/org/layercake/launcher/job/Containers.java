@@ -58,10 +58,10 @@ final class Containers {
     this.room = new ChangesRoom(settings.slurmSpoolDirectory(), settings.changesDisk());
   }
 
-  /** The job's container of this spec, made when there is none whose image can be read. */
+  /** The job's container of this spec, made when there is none whose images can be read. */
   Container of(Job job, Spec spec, long arrival) throws Abort {
     Container there = job.containers.get(spec.text());
-    if (there != null && !there.hasLostItsImage()) {
+    if (there != null && !there.hasLostAnImage()) {
       return there;
     }
     if (there != null) { // its tasks go on with what they have, and those to come get another
@@ -169,6 +169,17 @@ final class Containers {
         container.spec().image(),
         container.running().image().digest(),
         holder.id().pid());
+    container
+        .running()
+        .data()
+        .forEach(
+            (name, image) ->
+                log.info(
+                    "event=data job={} uid={} image={} digest={}",
+                    job.key.job(),
+                    job.key.uid(),
+                    name,
+                    image.digest()));
     watch(job.key, container, holder);
   }
 
@@ -232,14 +243,13 @@ final class Containers {
   }
 
   /** For tasks that are still in a container which nobody can enter any more. */
-  private void keepImage(Job job, JobState.Running running) throws Abort, InterruptedException {
+  private void keepImages(Job job, JobState.Running running) throws Abort, InterruptedException {
     if (!ExternStep.isHere(settings.slurmSpoolDirectory(), job.key.job())) {
       return;
     }
-    Images.Mounted image =
-        images.mountedBefore(running.image(), running.environment(), job.key.uid());
-    if (image != null) {
-      job.orphans.put(running, image);
+    ContainerImages mounted = ContainerImages.mountedBefore(images, running, job.key.uid());
+    if (mounted != null) {
+      job.orphans.put(running, mounted);
     }
   }
 
@@ -249,26 +259,26 @@ final class Containers {
       holder = Holder.find(running.holder());
     } catch (IOException e) {
       log.info("event=holder-gone job={} pid={}", job.key.job(), running.holder().pid());
-      keepImage(job, running);
+      keepImages(job, running);
       return null;
     }
-    Images.Mounted image = null;
+    ContainerImages mounted = null;
     Container container = null;
     try {
       Spec spec = Spec.parse(running.spec());
-      image = images.mountedBefore(running.image(), running.environment(), job.key.uid());
-      if (image == null) {
+      mounted = ContainerImages.mountedBefore(images, running, job.key.uid());
+      if (mounted == null || !mounted.data().equals(running.data())) {
         log.warn("event=image-gone job={} image={}", job.key.job(), running.image());
         return null;
       }
-      container = Container.found(job.key, spec, job.user, settings, image, holder, keeper(job));
+      container = Container.found(job.key, spec, job.user, settings, mounted, holder, keeper(job));
       return container;
     } finally {
       if (container == null) {
         holder.close();
       }
-      if (container == null && image != null) {
-        image.close();
+      if (container == null && mounted != null) {
+        mounted.close();
       }
     }
   }

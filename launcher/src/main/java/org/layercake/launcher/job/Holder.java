@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import org.layercake.launcher.node.Abort;
 import org.layercake.launcher.node.Libc;
@@ -40,17 +41,30 @@ public final class Holder implements AutoCloseable {
     this.mountNamespace = mountNamespace;
   }
 
+  /** Knows where images are. */
+  interface Places {
+    /** A mount with the path in place of its image; none for one that is left out. */
+    Optional<Spec.Mount> of(Spec.Mount mount);
+  }
+
   /**
    * Starts a holder in the job's extern step and waits until its namespaces are complete.
    *
    * @param root where the image is mounted, or what the job has made of it
+   * @param places of mounts whose source is an image
    * @param home the user's home directory, or null when it has none
    * @param mountRules the site's about the user's mounts, as the program takes them
    * @throws Abort as the holder program says it, {@link ExitCode#MISCONFIGURED} without {@code
    *     ch-run}
    */
   static Holder start(
-      JobSettings settings, JobKey job, Spec spec, Path root, String home, List<String> mountRules)
+      JobSettings settings,
+      JobKey job,
+      Spec spec,
+      Path root,
+      Places places,
+      String home,
+      List<String> mountRules)
       throws Abort, InterruptedException {
     if (!Files.isExecutable(settings.chRun())) {
       throw new Abort(
@@ -59,7 +73,7 @@ public final class Holder implements AutoCloseable {
               + settings.chRun()
               + "\" (tell the site: install charliecloud-runtime)");
     }
-    List<String> command = command(settings, job, spec, root, home);
+    List<String> command = command(settings, job, spec, root, places, home);
     mountRules.forEach(rule -> command.addAll(List.of("--mount-rule", rule)));
     Program program = Program.startTentative(command, "ready", READY_TIMEOUT_MILLIS);
     try {
@@ -97,7 +111,7 @@ public final class Holder implements AutoCloseable {
   }
 
   private static List<String> command(
-      JobSettings settings, JobKey job, Spec spec, Path root, String home) {
+      JobSettings settings, JobKey job, Spec spec, Path root, Places places, String home) {
     List<String> command = new ArrayList<>();
     command.add(settings.libraryDirectory().resolve("holder").toString());
     command.addAll(List.of("--job", Long.toString(job.job())));
@@ -129,8 +143,8 @@ public final class Holder implements AutoCloseable {
     if (home != null) {
       addHome(command, settings, spec, home);
     }
-    settings.siteMounts().forEach(mount -> add(command, "--site-mount", mount));
-    spec.mounts().forEach(mount -> add(command, "--mount", mount));
+    settings.siteMounts().forEach(mount -> add(command, "--site-", mount, places));
+    spec.mounts().forEach(mount -> add(command, "--", mount, places));
     String directory = spec.directory();
     if (directory != null) {
       add(command, "--directory", new Spec.Mount(directory, directory, Spec.Mount.Mode.RW));
@@ -144,6 +158,11 @@ public final class Holder implements AutoCloseable {
     } else if (spec.home() != null && !spec.home().equals(Spec.NO_HOME)) {
       add(command, "--mount", new Spec.Mount(spec.home(), home, Spec.Mount.Mode.RW));
     }
+  }
+
+  private static void add(List<String> command, String prefix, Spec.Mount mount, Places places) {
+    String option = prefix + (mount.isImage() ? "image-mount" : "mount");
+    places.of(mount).ifPresent(placed -> add(command, option, placed));
   }
 
   // Paths are any bytes but a JVM's program arguments are not: mounts travel as in a spec.

@@ -6,7 +6,6 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Stream;
-import org.layercake.launcher.image.Images;
 import org.layercake.launcher.node.Libc;
 
 /** What is known of a job of this node. Guarded by itself, but for its key. */
@@ -17,7 +16,7 @@ final class Job {
   final JobKey key;
   final Map<String, Container> containers = new ConcurrentHashMap<>(); // by spec; read by any
   // What tasks still read whose container's holder has ended; a launcher that was there has none.
-  final Map<JobState.Running, Images.Mounted> orphans = new ConcurrentHashMap<>();
+  final Map<JobState.Running, ContainerImages> orphans = new ConcurrentHashMap<>();
   String registeredSpec = "";
   long registered; // arrival of the request that said so
   Libc.User user;
@@ -73,7 +72,7 @@ final class Job {
   }
 
   void closeOrphans() {
-    orphans.values().forEach(Images.Mounted::close);
+    orphans.values().forEach(ContainerImages::close);
     orphans.clear();
   }
 

@@ -7,11 +7,14 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Properties;
 import org.layercake.launcher.image.ImageKey;
 import org.layercake.launcher.node.Libc;
 import org.layercake.launcher.node.ProcessId;
+import org.layercake.store.ImageName;
 import org.layercake.store.StoreException;
 
 /**
@@ -32,8 +35,17 @@ record JobState(
     long prologUntilSeconds,
     List<Running> containers) {
 
-  /** A complete container and its holder. */
-  record Running(String spec, ImageKey image, List<String> environment, ProcessId holder) {}
+  /**
+   * A complete container and its holder.
+   *
+   * @param data the images that it mounts, by the names they were asked for
+   */
+  record Running(
+      String spec,
+      ImageKey image,
+      List<String> environment,
+      Map<ImageName, ImageKey> data,
+      ProcessId holder) {}
 
   /**
    * Writes the file as a whole: a reader sees the old state or the new, and a failure leaves the
@@ -81,6 +93,10 @@ record JobState(
       p.setProperty(prefix + "holder", running.holder().toString());
       p.setProperty(
           prefix + "environment", Integer.toString(environments.indexOf(running.environment())));
+      int count = 0;
+      for (Map.Entry<ImageName, ImageKey> each : running.data().entrySet()) {
+        p.setProperty(prefix + "data." + count++, each.getKey() + " " + each.getValue());
+      }
     }
     return p;
   }
@@ -121,7 +137,18 @@ record JobState(
         p.getProperty(prefix + "spec"),
         ImageKey.parse(p.getProperty(prefix + "image", "")),
         List.copyOf(environment),
+        data(p, prefix + "data."),
         ProcessId.parse(p.getProperty(prefix + "holder", "")));
+  }
+
+  /** Earlier launchers wrote none. */
+  private static Map<ImageName, ImageKey> data(Properties p, String prefix) throws StoreException {
+    Map<ImageName, ImageKey> data = new LinkedHashMap<>();
+    for (int i = 0; p.containsKey(prefix + i); i++) {
+      String[] words = p.getProperty(prefix + i).split(" ", 2);
+      data.put(ImageName.parse(words[0]), ImageKey.parse(words.length < 2 ? "" : words[1]));
+    }
+    return data;
   }
 
   private static String environmentKey(int environment, int variable) {

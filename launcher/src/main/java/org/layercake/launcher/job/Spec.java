@@ -3,6 +3,7 @@ package org.layercake.launcher.job;
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
 
 import java.io.ByteArrayOutputStream;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
@@ -44,6 +45,7 @@ public record Spec(
   private static final long MAX_WRITABLE_BYTES = 1L << 50;
   private static final Pattern WRITABLE = Pattern.compile("[1-9]\\d{0,15}");
   private static final int MAX_MOUNTS = 64;
+  private static final int MAX_IMAGE_MOUNTS = 8;
   private static final int MAX_IMAGE_BYTES = 512;
   private static final int MAX_PATH_BYTES = 4095;
   // The task's own business, which does not make another container.
@@ -52,13 +54,31 @@ public record Spec(
   /**
    * A bind mount; the paths are absolute and hold no {@code .} or {@code ..}.
    *
-   * @param source bytes as ISO 8859-1
+   * @param source bytes as ISO 8859-1; null for an image
+   * @param image what is mounted, read-only; null for a path
    * @param destination bytes as ISO 8859-1, below {@code /}
    */
-  public record Mount(String source, String destination, Mode mode) {
+  public record Mount(String source, ImageName image, String destination, Mode mode) {
+    /** What a mount's text begins with whose source is an image. */
+    private static final String IMAGE = "image";
+
     enum Mode {
       RO,
       RW
+    }
+
+    /** A mount of a path. */
+    Mount(String source, String destination, Mode mode) {
+      this(source, null, destination, mode);
+    }
+
+    boolean isImage() {
+      return image != null;
+    }
+
+    /** The mount of an image that is on this node, in the place of the image's name. */
+    Mount from(Path directory) {
+      return new Mount(directory.toString(), destination, mode);
     }
 
     /** Whether a path is its destination or lies in it. */
@@ -73,7 +93,10 @@ public record Spec(
 
     /** The mount as it stands in a spec. */
     String text() {
-      return encode(source) + ":" + encode(destination) + (mode == Mode.RO ? ":ro" : ":rw");
+      return (isImage() ? IMAGE + ":" + image : encode(source))
+          + ":"
+          + encode(destination)
+          + (mode == Mode.RO ? ":ro" : ":rw");
     }
   }
 
@@ -141,6 +164,7 @@ public record Spec(
       if (mounts.size() > MAX_MOUNTS) {
         throw refused(item, "more than " + MAX_MOUNTS + " mounts");
       }
+      refuseTooManyImages(item, mounts);
     }
     return new Spec(
         String.join(";", ofContainer),
@@ -150,6 +174,12 @@ public record Spec(
         writableBytes,
         directory,
         home);
+  }
+
+  private static void refuseTooManyImages(String item, List<Mount> mounts) throws Abort {
+    if (mounts.stream().filter(Mount::isImage).count() > MAX_IMAGE_MOUNTS) {
+      throw refused(item, "more than " + MAX_IMAGE_MOUNTS + " mounts of images");
+    }
   }
 
   private static long writableBytes(String item, String value) throws Abort {
@@ -180,7 +210,8 @@ public record Spec(
   }
 
   /**
-   * Parses a comma separated list of mounts as the config file has it, written as in a spec.
+   * Parses a comma separated list of mounts as the config file has it, written as in a spec. Images
+   * have their owner, since a user's of the same name would be taken for a bare name.
    *
    * @throws Abort with the offending part
    */
@@ -188,7 +219,12 @@ public record Spec(
     List<Mount> mounts = new ArrayList<>();
     for (String item : list.split(",", -1)) {
       if (!item.isBlank()) {
-        mounts.add(mount(item, item.strip()));
+        Mount mount = mount(item, item.strip());
+        if (mount.isImage() && mount.image().owner().isEmpty()) {
+          throw refused(item, "the image's owner is missing, as in image:site/NAME");
+        }
+        mounts.add(mount);
+        refuseTooManyImages(item, mounts);
       }
     }
     return List.copyOf(mounts);
@@ -208,18 +244,27 @@ public record Spec(
 
   private static Mount mount(String item, String value) throws Abort {
     String[] fields = value.split(":", -1);
-    if (fields.length != 3) {
-      throw refused(item, "a mount is SOURCE:DESTINATION:MODE");
+    int count = fields.length;
+    boolean isImage = count > 3 && fields[0].equals(Mount.IMAGE); // only names have colons
+    if (count != 3 && !isImage) {
+      throw refused(item, "a mount is SOURCE:DESTINATION:MODE or image:NAME:DESTINATION:ro");
     }
     Mount.Mode mode =
-        switch (fields[2]) {
+        switch (fields[count - 1]) {
           case "ro" -> Mount.Mode.RO;
           case "rw" -> Mount.Mode.RW;
           default -> throw refused(item, "mode is ro or rw");
         };
-    String destination = path(item, decode(item, fields[1]));
+    if (isImage && mode != Mount.Mode.RO) {
+      throw refused(item, "an image can only be mounted read-only");
+    }
+    String destination = path(item, decode(item, fields[count - 2]));
     if (isRoot(destination)) {
       throw refused(item, "a mount can not replace the container's /");
+    }
+    if (isImage) {
+      String name = String.join(":", Arrays.asList(fields).subList(1, count - 2));
+      return new Mount(null, image(item, name), destination, mode);
     }
     return new Mount(path(item, decode(item, fields[0])), destination, mode);
   }

@@ -98,7 +98,8 @@ class ImagesTest {
   }
 
   private Images.Mounted mount(Image image) throws Exception {
-    Images.Reader reader = new Images.Reader(USER, 1000, 1001, () -> null, (found, groups) -> {});
+    Images.Reader reader =
+        new Images.Reader(USER, 1000, 1001, () -> null, (found, runs, groups) -> {});
     return images.mount(ImageName.parse("one@" + image.digest()), reader, line -> {});
   }
 
@@ -120,6 +121,18 @@ class ImagesTest {
     assertEquals(ExitCode.ARCHITECTURE, refused.exitCode());
     assertTrue(refused.getMessage().contains("are for pdp11, this node is "), refused::getMessage);
     assertFalse(Files.exists(directory.resolve("words")));
+  }
+
+  @Test
+  void dataMayBeForAnyProcessorAndHasNoEnvironment() throws Exception {
+    Image image = store.push(USER, "one", packed(), new ImageConfig(List.of("A=1"), "pdp11"));
+    Images.Reader reader =
+        new Images.Reader(USER, 1000, 1001, () -> null, (found, runs, groups) -> {});
+    ImageName name = ImageName.parse("one@" + image.digest());
+    try (Images.Mounted mounted = images.mountData(name, reader, line -> {})) {
+      assertTrue(mounted.isAlive());
+      assertEquals(List.of(), mounted.environment());
+    }
   }
 
   @Test

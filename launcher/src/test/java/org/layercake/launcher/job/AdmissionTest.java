@@ -119,4 +119,20 @@ class AdmissionTest extends NodeTestCase {
                 .formatted(refusal, file)),
         rules);
   }
+
+  @Test
+  void anImageThatIsMountedIsAskedAboutToo() throws Exception {
+    node.push("site/data", "much");
+    rules("deny image=site/data:* -- ask the library\ndeny mount=/secret\n");
+    Abort abort = refused(NodeRig.DATA_SPEC);
+    assertEquals(ExitCode.PERMISSION, abort.exitCode());
+    String line =
+        "cannot mount site/data:latest: the site's rules do not allow it: ask the library";
+    assertTrue(abort.getMessage().startsWith(line), abort.getMessage());
+    rules("deny image=site/other:*\ndeny mount=/secret\n");
+    enter(NodeRig.DATA_SPEC);
+    String given = Files.readString(node.directory.resolve("arguments"));
+    assertTrue(given.contains(" --image-mount "), given);
+    assertTrue(given.contains(" --mount-rule deny:"), given);
+  }
 }

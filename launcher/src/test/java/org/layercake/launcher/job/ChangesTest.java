@@ -47,7 +47,7 @@ class ChangesTest extends NodeTestCase {
     image =
         images.mount(
             name,
-            new Images.Reader("root", UID, GID, () -> null, (image, groups) -> {}),
+            new Images.Reader("root", UID, GID, () -> null, (image, runs, groups) -> {}),
             line -> {});
   }
 

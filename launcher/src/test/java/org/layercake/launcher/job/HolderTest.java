@@ -26,7 +26,23 @@ import org.layercake.store.ExitCode;
 class HolderTest extends NodeTestCase {
   private Holder start(String spec) throws Exception {
     return Holder.start(
-        node.settings(), JOB, Spec.parse(spec), Path.of("/image"), "/home/mé", List.of());
+        node.settings(),
+        JOB,
+        Spec.parse(spec),
+        Path.of("/image"),
+        HolderTest::place,
+        "/home/mé",
+        List.of());
+  }
+
+  /** Has all images but one. */
+  private static Optional<Spec.Mount> place(Spec.Mount mount) {
+    if (!mount.isImage()) {
+      return Optional.of(mount);
+    }
+    return mount.image().name().equals("gone")
+        ? Optional.empty()
+        : Optional.of(mount.from(Path.of("/run/images", mount.image().name())));
   }
 
   @Test
@@ -71,7 +87,15 @@ class HolderTest extends NodeTestCase {
     Abort abort =
         assertThrows(
             Abort.class,
-            () -> Holder.start(without, JOB, Spec.parse(NodeRig.SPEC), directory, null, List.of()));
+            () ->
+                Holder.start(
+                    without,
+                    JOB,
+                    Spec.parse(NodeRig.SPEC),
+                    directory,
+                    Optional::of,
+                    null,
+                    List.of()));
     assertEquals(ExitCode.MISCONFIGURED, abort.exitCode());
     assertTrue(abort.getMessage().contains("/no/ch-run"), abort.getMessage());
   }
@@ -83,7 +107,13 @@ class HolderTest extends NodeTestCase {
     node.script(
         node.library.resolve("holder"),
         "echo \"$*\" >" + words + "; echo ready; read kept && exec sleep 1000");
-    start(NodeRig.SPEC + ";mount=/a%20b:/c%C3%A9:ro;mount=/d:/e:rw;root=1;cwd=/w%C3%A9").close();
+    String images = ";mount=image:gone:/h:ro;mount=image:x:1:/f%20g:ro";
+    start(
+            NodeRig.SPEC
+                + ";mount=/a%20b:/c%C3%A9:ro"
+                + images
+                + ";mount=/d:/e:rw;root=1;cwd=/w%C3%A9")
+        .close();
     String given = Files.readString(words);
     String spool = node.settings().slurmSpoolDirectory().toString();
     assertTrue(given.contains("--job 42 --uid 65534 "), given);
@@ -93,7 +123,11 @@ class HolderTest extends NodeTestCase {
     assertTrue(given.contains(" --site-mount /home/m%E9:/home/m%E9:rw "), given);
     String directory = " --directory /w%C3%A9:/w%C3%A9:rw";
     assertTrue(
-        given.endsWith(" --mount /a%20b:/c%C3%A9:ro --mount /d:/e:rw" + directory + "\n"), given);
+        given.endsWith(
+            " --mount /a%20b:/c%C3%A9:ro --image-mount /run/images/x:/f%20g:ro --mount /d:/e:rw"
+                + directory
+                + "\n"),
+        given);
   }
 
   @ParameterizedTest
@@ -128,7 +162,8 @@ class HolderTest extends NodeTestCase {
             Optional.empty(),
             settings.policy());
     Spec spec = Spec.parse(NodeRig.SPEC + item);
-    Holder.start(site, JOB, spec, Path.of("/image"), "/home/m\u00e9", List.of()).close();
+    Holder.start(site, JOB, spec, Path.of("/image"), HolderTest::place, "/home/m\u00e9", List.of())
+        .close();
     String given = Files.readString(words);
     assertEquals(option != null, given.contains("/home/m%E9"), given);
     assertTrue(option == null || given.contains(" " + option), given);

@@ -10,11 +10,14 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.layercake.launcher.image.ImageKey;
 import org.layercake.launcher.node.ProcessId;
 import org.layercake.store.Digest;
+import org.layercake.store.ImageName;
+import org.layercake.store.StoreException;
 
 class JobStateTest {
   @TempDir Path directory;
@@ -44,12 +47,15 @@ class JobStateTest {
   }
 
   /** Each container's environment is a list of its own, of 48 KiB, as after a restart. */
-  private static JobState state(int containers) {
+  private static JobState state(int containers) throws StoreException {
     ImageKey image = new ImageKey("site", Digest.of(new byte[1]));
+    ImageKey other = new ImageKey("u.bob", Digest.of(new byte[2]));
+    Map<ImageName, ImageKey> data =
+        Map.of(ImageName.parse("site/one:1"), image, ImageName.parse("bob/two"), other);
     List<JobState.Running> running = new ArrayList<>();
     for (int i = 0; i < containers; i++) {
       List<String> environment = List.of("LONG=" + "x".repeat(48 << 10));
-      running.add(new JobState.Running("spec " + i, image, environment, new ProcessId(i, 1)));
+      running.add(new JobState.Running("spec " + i, image, environment, data, new ProcessId(i, 1)));
     }
     return new JobState(new JobKey(42, NodeRig.NOBODY), "", null, "42.65534.9", 7, running);
   }

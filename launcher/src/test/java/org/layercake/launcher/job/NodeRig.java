@@ -1,7 +1,5 @@
 package org.layercake.launcher.job;
 
-import static java.nio.charset.StandardCharsets.UTF_8;
-
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -29,6 +27,9 @@ public final class NodeRig {
 
   /** Of a site's image, which has one variable. */
   public static final String SPEC = "image=site/small";
+
+  /** The same, which mounts another image of the site. */
+  static final String DATA_SPEC = SPEC + ";mount=image:site/data:/data:ro";
 
   static final String VARIABLE = "GREETING=é日";
 
@@ -99,12 +100,14 @@ public final class NodeRig {
 
   /** Stores the site's image, which gets the tag. */
   void push(String content) throws Exception {
+    push("site/small", content, VARIABLE);
+  }
+
+  /** Stores another image of the site. */
+  void push(String name, String content, String... environment) throws Exception {
+    Path file = Files.writeString(directory.resolve(name.substring(5)), content);
     try (TestStore store = new TestStore(images)) {
-      store.push(
-          "root",
-          "site/small",
-          Files.write(directory.resolve("small"), content.getBytes(UTF_8)),
-          VARIABLE);
+      store.push("root", name, file, environment);
     }
   }
 

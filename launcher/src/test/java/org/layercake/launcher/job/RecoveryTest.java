@@ -52,6 +52,43 @@ class RecoveryTest extends NodeTestCase {
     assertEquals(0, node.states());
   }
 
+  @Test
+  void aRestartedLauncherKeepsTheImagesThatAContainerMounts() throws Exception {
+    NodeRig.Launcher first = node.launcher();
+    Holder holder = enterWithData(first);
+    long server = Long.parseLong(Files.readString(node.directory.resolve("server")).strip());
+    first.stop();
+    Jobs jobs = node.launcher().jobs;
+    assertTrue(isRunning(server));
+    Container again = jobs.enter(JOB, NodeRig.DATA_SPEC, jobs.arrival());
+    assertEquals(holder.id(), again.start().get().id());
+    jobs.release(42, jobs.arrival());
+    Await.await("the image server has ended", () -> !isRunning(server));
+    assertEquals(0, node.states());
+  }
+
+  @Test
+  void aContainerThatHasLostAnImageItMountsIsNotTakenUp() throws Exception {
+    NodeRig.Launcher first = node.launcher();
+    Holder holder = enterWithData(first);
+    long server = Long.parseLong(Files.readString(node.directory.resolve("server")).strip());
+    first.stop();
+    ProcessHandle.of(server).ifPresent(ProcessHandle::destroyForcibly);
+    Await.await("the image server has ended", () -> !isRunning(server));
+    Jobs jobs = node.launcher().jobs;
+    Await.await("the holder ends", () -> !holder.id().isRunning());
+    Container again = jobs.enter(JOB, NodeRig.DATA_SPEC, jobs.arrival());
+    assertTrue(again.start().get().id().isRunning());
+  }
+
+  /** The last image server to start is that of the image which is mounted. */
+  private Holder enterWithData(NodeRig.Launcher launcher) throws Exception {
+    node.push("site/data", "much");
+    Path unused = node.noteImageServer();
+    Jobs jobs = launcher.jobs;
+    return jobs.enter(node.here(JOB), NodeRig.DATA_SPEC, jobs.arrival()).start().get();
+  }
+
   private static boolean isRunning(long pid) {
     return ProcessHandle.of(pid).map(ProcessHandle::isAlive).orElse(false);
   }

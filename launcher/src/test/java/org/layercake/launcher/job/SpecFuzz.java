@@ -85,8 +85,13 @@ public final class SpecFuzz {
   }
 
   private static void checkMounts(List<Spec.Mount> mounts) {
+    assertTrue(mounts.stream().filter(Spec.Mount::isImage).count() <= 8, mounts.toString());
     for (Spec.Mount mount : mounts) {
-      requirePath(mount.source());
+      if (mount.isImage()) {
+        assertTrue(mount.text().endsWith(":ro") && mount.source() == null, mount.text());
+      } else {
+        requirePath(mount.source());
+      }
       requirePath(mount.destination());
       int names = Path.of("/").relativize(Path.of(mount.destination())).toString().length();
       assertTrue(names > 0, "a mount over the container's root: " + mount);

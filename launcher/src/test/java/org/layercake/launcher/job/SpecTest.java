@@ -14,6 +14,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 import org.layercake.launcher.node.Abort;
 import org.layercake.policy.PolicyFile;
 import org.layercake.store.ExitCode;
+import org.layercake.store.ImageName;
 
 class SpecTest {
   @Test
@@ -26,6 +27,38 @@ class SpecTest {
             new Spec.Mount("/a:b", "/c", Spec.Mount.Mode.RO)),
         spec.mounts());
     assertTrue(spec.root());
+  }
+
+  @Test
+  void readsImagesThatAreMounted() throws Exception {
+    String digest = "sha256:" + "0".repeat(64);
+    Spec spec =
+        Spec.parse(
+            "image=a;mount=image:bob/x:1@"
+                + digest
+                + ":/d%3Ae:ro;mount=/a:/b:rw;mount=image:x:/f:ro");
+    Spec.Mount first = spec.mounts().get(0);
+    assertEquals(ImageName.parse("bob/x:1@" + digest), first.image());
+    assertEquals("/d:e", first.destination());
+    assertEquals("image:bob/x:1@" + digest + ":/d%3Ae:ro", first.text());
+    assertEquals("image:x:latest:/f:ro", spec.mounts().get(2).text());
+    assertFalse(spec.mounts().get(1).isImage());
+    assertEquals("/i/x:/f:ro", spec.mounts().get(2).from(Path.of("/i/x")).text());
+  }
+
+  @Test
+  void anImageElsewhereIsNotMounted() {
+    Abort abort =
+        assertThrows(Abort.class, () -> Spec.parse("image=a;mount=image:docker://r/x:/d:ro"));
+    assertEquals(ExitCode.MISSING, abort.exitCode());
+  }
+
+  @Test
+  void imagesThatTheSiteMountsHaveTheirOwner() throws Abort {
+    assertEquals("x", Spec.mounts("image:site/x:1:/d:ro, /a:/b:rw").get(0).image().name());
+    Abort abort = assertThrows(Abort.class, () -> Spec.mounts("image:x:1:/d:ro"));
+    assertTrue(abort.getMessage().contains("image:site/NAME"), abort.getMessage());
+    assertThrows(Abort.class, () -> Spec.mounts("image:site/x:/d:ro,".repeat(9)));
   }
 
   @Test
@@ -120,6 +153,14 @@ class SpecTest {
         "image=a;mount=/a%2:/b:ro",
         "image=a;mount=/a%zz:/b:ro",
         "image=a;mount=/a b:/b:ro",
+        "image=a;mount=image:x:/d:rw",
+        "image=a;mount=image:x:d:ro",
+        "image=a;mount=image:x:/:ro",
+        "image=a;mount=image::/d:ro",
+        "image=a;mount=image:/d:ro",
+        "image=a;mount=image:../x:/d:ro",
+        "image=a;mount=image:x:1:2:/d:ro",
+        "image=a;mount=images:x:/d:ro",
         "image=a;root=2",
         "image=a;root=1;root=1",
         "image=a;writable=0",
@@ -147,7 +188,10 @@ class SpecTest {
   }
 
   @Test
-  void refusesMoreMountsThanItsBound() {
+  void refusesMoreMountsThanItsBound() throws Abort {
+    String images = "image=a" + ";mount=image:x:/b:ro".repeat(8);
+    assertEquals(8, Spec.parse(images).mounts().size());
+    assertThrows(Abort.class, () -> Spec.parse(images + ";mount=image:x:/b:ro"));
     String many = "image=a" + ";mount=/a:/b:ro".repeat(65);
     assertThrows(Abort.class, () -> Spec.parse(many));
   }
