@@ -15,9 +15,13 @@ PACKAGES=(
   build-essential debhelper lintian rpm rpmlint # our packages
   umoci skopeo # other tools for images, which ours are compared with; skopeo also fetches them from registries
   docker-registry # a real one, to push from
+  buildah # builds an image that is pushed then, as does ch-image, which wants the next two
+  python3-lark python3-requests
   gnuplot-nox # charts of the benchmarks
   rbd-fuse squashfuse # other ways to an image, which ours is compared with
   attr acl # extended attributes and ACLs, for tests
   util-linux-extra # pivot_root, since Debian testing
   python3 procps tini iproute2 psmisc uuid-runtime mmdebstrap busybox-static xz-utils zstd
 )
+# Of these a root directory for tests has the files alone: Debian 12's want docker's daemon, which nobody starts here.
+UNPACKED=(charliecloud-builders)
