@@ -131,7 +131,7 @@ def padded_image(name, size):
     """An image of alice, of some `size` bytes: deb:12 and files that do not compress. Gives its digest, in hex, and size."""
     as_alice(MAKE_IMAGE.format(name=name, bytes=int(size)))
     try:
-        image = json.loads(as_alice(f"layercake inspect --json {name}"))
+        image = json.loads(as_alice(f"layercake inspect --json {name}"))["image"]
         yield image["digest"].removeprefix("sha256:"), image["size"]
     finally:
         as_alice(f"layercake rm {name}")

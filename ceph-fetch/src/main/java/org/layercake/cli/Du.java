@@ -10,7 +10,6 @@ import org.layercake.store.Space;
 import org.layercake.store.Tagged;
 import org.layercake.store.Usage;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Option;
 
 @Command(
     name = "du",
@@ -25,20 +24,17 @@ import picocli.CommandLine.Option;
     footerHeading = "%nExample:%n",
     footer = "  layercake du")
 final class Du extends StoreCommand implements Callable<Integer> {
-  @Option(names = "--json", description = "Print a JSON object.")
-  private boolean json;
-
   @Override
   public Integer call() throws Exception {
     try (ImageStore store = openStore()) {
       Usage usage = store.usage(user());
       Optional<Space> space = store.space();
-      if (json) {
-        Json.print(session().out(), out -> write(usage, space, out));
-      } else {
-        print(usage, session().out());
-        space.ifPresent(this::print);
-      }
+      answer(
+          out -> write(usage, space, out),
+          out -> {
+            print(usage, out);
+            space.ifPresent(all -> print(all, out));
+          });
       return 0;
     }
   }
@@ -56,30 +52,27 @@ final class Du extends StoreCommand implements Callable<Integer> {
   }
 
   /** The pool is everybody's, and so is its quota. */
-  private void print(Space space) {
+  private static void print(Space space, PrintStream out) {
     String used = Sizes.human(space.usedBytes());
-    session()
-        .out()
-        .println(
-            space.limitBytes().isPresent()
-                ? "The store holds %s of %s, of all users."
-                    .formatted(used, Sizes.human(space.limitBytes().getAsLong()))
-                : "The store holds " + used + ", of all users; it has no quota.");
+    out.println(
+        space.limitBytes().isPresent()
+            ? "The store holds %s of %s, of all users."
+                .formatted(used, Sizes.human(space.limitBytes().getAsLong()))
+            : "The store holds " + used + ", of all users; it has no quota.");
   }
 
   private static void write(Usage usage, Optional<Space> space, JsonGenerator out)
       throws IOException {
-    out.writeStartObject();
-    out.writeArrayFieldStart("images");
-    for (Tagged image : usage.images()) {
-      out.writeStartObject();
-      out.writeStringField("name", image.name().toString());
-      out.writeStringField("digest", image.digest().toString());
-      out.writeNumberField("size", image.size());
-      out.writeNumberField("alone", usage.ownBytes().get(image.digest()));
-      out.writeEndObject();
-    }
-    out.writeEndArray();
+    Json.list(
+        out,
+        "images",
+        usage.images(),
+        (each, image) -> {
+          each.writeStartObject();
+          Json.image(each, image.name(), image.digest(), image.size());
+          each.writeNumberField("alone", usage.ownBytes().get(image.digest()));
+          each.writeEndObject();
+        });
     out.writeNumberField("used", usage.usedBytes());
     if (space.isPresent()) {
       out.writeNumberField("storeUsed", space.get().usedBytes());
@@ -87,6 +80,5 @@ final class Du extends StoreCommand implements Callable<Integer> {
         out.writeNumberField("storeLimit", space.get().limitBytes().getAsLong());
       }
     }
-    out.writeEndObject();
   }
 }

@@ -4,6 +4,7 @@ import static org.layercake.store.StoreException.Kind.INVALID;
 
 import com.fasterxml.jackson.core.JsonGenerator;
 import java.io.IOException;
+import java.io.PrintStream;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
@@ -56,34 +57,22 @@ final class Gc extends StoreCommand implements Callable<Integer> {
   @Option(names = "--dry-run", description = "Only say what would be given back.")
   private boolean dryRun;
 
-  @Option(names = "--json", description = "As a JSON array.")
-  private boolean json;
-
   @Override
   public Integer call() throws Exception {
     try (ImageStore store = openStore()) {
       List<Garbage> result = store.collect(whose(), duration(), dryRun);
-      if (json) {
-        Json.print(session().out(), out -> write(result, out));
-      } else if (result.isEmpty()) {
-        session().out().println("nothing is stored");
-      } else {
-        result.forEach(garbage -> session().out().println(line(garbage)));
-      }
-      return report(result.stream().flatMap(garbage -> garbage.problem().stream()).toList());
+      answer(out -> Json.list(out, "domains", result, Gc::write), out -> print(result, out));
+      // The rest was collected all the same.
+      result.stream().flatMap(garbage -> garbage.problem().stream()).forEach(this::note);
+      return 0;
     }
   }
 
-  /** The rest was collected all the same; the last is told as every failure is. */
-  private int report(List<StoreException> problems) throws StoreException {
-    if (problems.isEmpty()) {
-      return 0;
+  private void print(List<Garbage> result, PrintStream out) {
+    if (result.isEmpty()) {
+      out.println("nothing is stored");
     }
-    int last = problems.size() - 1;
-    problems
-        .subList(0, last)
-        .forEach(problem -> session().err().println("layercake: " + problem.getMessage()));
-    throw problems.get(last);
+    result.forEach(garbage -> out.println(line(garbage)));
   }
 
   private Optional<String> whose() throws StoreException {
@@ -124,17 +113,13 @@ final class Gc extends StoreCommand implements Callable<Integer> {
                 : "; " + Sizes.human(garbage.waitingBytes()) + " more after their grace");
   }
 
-  private static void write(List<Garbage> result, JsonGenerator out) throws IOException {
-    out.writeStartArray();
-    for (Garbage garbage : result) {
-      out.writeStartObject();
-      out.writeStringField("owner", ImageStore.owner(garbage.domain()));
-      out.writeNumberField("images", garbage.images());
-      out.writeNumberField("objects", garbage.objects());
-      out.writeNumberField("bytes", garbage.bytes());
-      out.writeNumberField("waiting", garbage.waitingBytes());
-      out.writeEndObject();
-    }
-    out.writeEndArray();
+  private static void write(JsonGenerator out, Garbage garbage) throws IOException {
+    out.writeStartObject();
+    out.writeStringField("owner", ImageStore.owner(garbage.domain()));
+    out.writeNumberField("images", garbage.images());
+    out.writeNumberField("objects", garbage.objects());
+    out.writeNumberField("bytes", garbage.bytes());
+    out.writeNumberField("waiting", garbage.waitingBytes());
+    out.writeEndObject();
   }
 }

@@ -3,10 +3,9 @@ package org.layercake.cli;
 import com.fasterxml.jackson.core.JsonGenerator;
 import java.io.IOException;
 import java.io.PrintStream;
-import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import org.layercake.store.Audience;
 import org.layercake.store.Image;
 import org.layercake.store.ImageConfig;
 import org.layercake.store.ImageName;
@@ -15,7 +14,6 @@ import org.layercake.store.Manifest;
 import org.layercake.store.Origin;
 import org.layercake.store.Text;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
 @Command(
@@ -32,30 +30,27 @@ final class Inspect extends StoreCommand implements Callable<Integer> {
       description = "[OWNER/]NAME[:TAG][@sha256:HEX]; without OWNER yours, or else the site's.")
   private ImageName name;
 
-  @Option(names = "--json", description = "Print a JSON object.")
-  private boolean json;
-
   @Override
   public Integer call() throws Exception {
     try (ImageStore store = openStore()) {
       Image image = store.resolve(name, user());
-      String audience = store.audience(image).toString();
+      Audience audience = store.audience(image);
       Optional<Origin> origin = store.origin(image);
-      if (json) {
-        Json.print(session().out(), out -> write(image, audience, origin, out));
-      } else {
-        print(image, audience, session().out());
-        origin.ifPresent(from -> print(from, session().out()));
-      }
+      answer(
+          Json.image(out -> write(image, audience, origin, out)),
+          out -> {
+            print(image, audience, out);
+            origin.ifPresent(from -> print(from, out));
+          });
       return 0;
     }
   }
 
-  private void print(Image image, String audience, PrintStream out) {
+  private void print(Image image, Audience audience, PrintStream out) {
     Manifest manifest = image.manifest();
     out.println("name          " + image.name().tagged());
     out.println("found in      " + place(image));
-    printUnlessEmpty(out, "shared with   ", audience);
+    printUnlessEmpty(out, "shared with   ", audience.toString());
     out.println("digest        " + image.digest());
     out.println(
         "size          " + Sizes.human(manifest.size()) + " (" + manifest.size() + " bytes)");
@@ -103,28 +98,25 @@ final class Inspect extends StoreCommand implements Callable<Integer> {
   }
 
   private static void write(
-      Image image, String audience, Optional<Origin> origin, JsonGenerator out) throws IOException {
+      Image image, Audience audience, Optional<Origin> origin, JsonGenerator out)
+      throws IOException {
     Manifest manifest = image.manifest();
-    out.writeStartObject();
-    out.writeStringField("name", image.name().toString());
+    Json.image(out, image.name(), image.digest(), manifest.size());
     out.writeStringField("domain", image.domain());
-    out.writeStringField("sharedWith", audience);
-    out.writeStringField("digest", image.digest().toString());
-    out.writeNumberField("size", manifest.size());
+    Json.audience(out, audience);
     out.writeNumberField("chunks", manifest.chunks().size());
     out.writeStringField("chunker", manifest.chunker());
     out.writeStringField("architecture", manifest.config().architecture());
-    write("environment", manifest.config().environment(), out);
+    Json.texts(out, "environment", manifest.config().environment());
     ImageConfig.Run run = manifest.config().run();
     out.writeStringField("directory", run.directory());
-    write("entryPoint", run.entryPoint(), out);
-    write("command", run.command(), out);
+    Json.texts(out, "entryPoint", run.entryPoint());
+    Json.texts(out, "command", run.command());
     out.writeStringField("user", run.user());
-    write("labels", run.labels(), out);
+    Json.texts(out, "labels", run.labels());
     if (origin.isPresent()) {
       write(origin.get(), out);
     }
-    out.writeEndObject();
   }
 
   private static void write(Origin origin, JsonGenerator out) throws IOException {
@@ -134,33 +126,15 @@ final class Inspect extends StoreCommand implements Callable<Integer> {
     out.writeStringField("manifest", origin.source().manifest().toString());
     out.writeStringField("pushed", origin.pushed().toString());
     out.writeStringField("packer", origin.packer());
-    out.writeArrayFieldStart("layers");
-    for (Origin.Layer layer : origin.layers()) {
-      out.writeStartObject();
-      out.writeStringField("digest", layer.digest().toString());
-      out.writeNumberField("size", layer.bytes());
-      out.writeEndObject();
-    }
-    out.writeEndArray();
-    write("annotations", origin.annotations(), out);
+    Json.list(out, "layers", origin.layers(), Inspect::write);
+    Json.texts(out, "annotations", origin.annotations());
     out.writeEndObject();
   }
 
-  private static void write(String name, Map<String, String> texts, JsonGenerator out)
-      throws IOException {
-    out.writeObjectFieldStart(name);
-    for (Map.Entry<String, String> text : texts.entrySet()) {
-      out.writeStringField(text.getKey(), text.getValue());
-    }
+  private static void write(JsonGenerator out, Origin.Layer layer) throws IOException {
+    out.writeStartObject();
+    out.writeStringField("digest", layer.digest().toString());
+    out.writeNumberField("size", layer.bytes());
     out.writeEndObject();
-  }
-
-  private static void write(String name, List<String> strings, JsonGenerator out)
-      throws IOException {
-    out.writeArrayFieldStart(name);
-    for (String string : strings) {
-      out.writeString(string);
-    }
-    out.writeEndArray();
   }
 }

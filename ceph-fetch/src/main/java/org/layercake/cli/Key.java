@@ -2,7 +2,6 @@ package org.layercake.cli;
 
 import static org.layercake.store.StoreException.Kind.INVALID;
 
-import java.io.PrintStream;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import org.layercake.store.ImageName;
@@ -33,33 +32,43 @@ final class Key extends StoreCommand implements Callable<Integer> {
           INVALID, "cannot make a key for \"" + user + "\": this user name can not own images");
     }
     StoreConfig config = config(user, Path.of("~" + user));
-    switch (config.kind()) {
-      case RADOS -> printCeph(config, session().out());
-      case DIRECTORY -> printDirectory(config, session().out());
-    }
+    String script =
+        switch (config.kind()) {
+          case RADOS -> ofCeph(config);
+          case DIRECTORY -> ofDirectory(config);
+        };
+    answer(out -> out.writeStringField("script", script), out -> out.print(script));
     return 0;
   }
 
-  private void printCeph(StoreConfig config, PrintStream out) {
+  private String ofCeph(StoreConfig config) {
     String domain = ImageStore.domain(user);
     String pool = config.pool();
-    out.println("# a key that writes the images of " + user + " and reads the site's");
-    out.printf(
-        "ceph auth get-or-create %s mon 'allow r' osd 'allow rw pool=%s namespace=%s,"
-            + " allow r pool=%s namespace=%s' |%n",
-        config.client(), pool, domain, pool, ImageStore.domain(ImageName.SITE));
     // As the user: the home may be on a file system that gives root no rights. An old keyring stays
     // when ceph says nothing.
-    out.printf(
-        "  runuser -u %1$s -- sh -c 'umask 077 && mkdir -p %2$s && cat >%3$s.new && test -s %3$s.new"
-            + " && mv %3$s.new %3$s'%n",
-        user, config.keyring().getParent(), config.keyring());
+    return """
+        # a key that writes the images of %1$s and reads the site's
+        ceph auth get-or-create %2$s mon 'allow r' osd 'allow rw pool=%3$s namespace=%4$s, \
+        allow r pool=%3$s namespace=%5$s' |
+          runuser -u %1$s -- sh -c 'umask 077 && mkdir -p %6$s && cat >%7$s.new && test -s %7$s.new \
+        && mv %7$s.new %7$s'
+        """
+        .formatted(
+            user,
+            config.client(),
+            pool,
+            domain,
+            ImageStore.domain(ImageName.SITE),
+            config.keyring().getParent(),
+            config.keyring());
   }
 
-  private void printDirectory(StoreConfig config, PrintStream out) {
-    out.println("# a directory only " + user + " can write or read");
-    out.printf(
-        "install -d -o %s -m 0700 %s%n",
-        user, config.directory().orElseThrow().resolve(ImageStore.domain(user)));
+  private String ofDirectory(StoreConfig config) {
+    Path directory = config.directory().orElseThrow().resolve(ImageStore.domain(user));
+    return """
+        # a directory only %1$s can write or read
+        install -d -o %1$s -m 0700 %2$s
+        """
+        .formatted(user, directory);
   }
 }

@@ -16,7 +16,11 @@ import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.layercake.store.StoreException;
 import picocli.AutoComplete;
 import picocli.CommandLine;
@@ -72,10 +76,16 @@ import picocli.CommandLine.ParameterException;
       "  layercake push debian.tar deb:12      store an image as yours",
       "  srun --ch-image=deb:12 cat /etc/os-release",
       "  layercake ls                          your images and the site's",
-      "  layercake inspect deb:12"
+      "  layercake inspect deb:12",
+      "  layercake help push"
     })
 public final class Layercake implements Runnable {
+  /** As shells have it of a program that SIGPIPE ends, which the JVM ignores. */
+  private static final int NOBODY_READS = 128 + 13;
+
   private final Session session;
+  private final List<StoreException> failures = new ArrayList<>();
+  private Json.Fields answer = out -> {};
 
   @CommandLine.Spec private CommandSpec spec;
 
@@ -95,17 +105,27 @@ public final class Layercake implements Runnable {
   }
 
   static int run(Session session, String... args) {
-    CommandLine command = commandLine(new Layercake(session), args);
-    command.setOut(new PrintWriter(session.out(), true, Charset.defaultCharset()));
-    command.setErr(new PrintWriter(session.err(), true, Charset.defaultCharset()));
-    command.setParameterExceptionHandler((e, rest) -> usageError(session, e));
-    command.setExecutionExceptionHandler((e, at, parsed) -> failed(session, e));
-    command.setCaseInsensitiveEnumValuesAllowed(true);
+    Layercake layercake = new Layercake(session);
+    String[] words = Habits.withoutHelp(args);
+    int code = layercake.execute(words);
+    // Asked before it is known whether the command can be understood.
+    return layercake.finish(code, List.of(words).contains("--json"));
+  }
+
+  private int execute(String... args) {
     try {
+      Habits.requireCommand(commands().keySet(), args);
+      CommandLine command = commandLine(args);
+      command.setOut(new PrintWriter(session.out(), true, Charset.defaultCharset()));
+      command.setErr(new PrintWriter(session.err(), true, Charset.defaultCharset()));
+      command.setParameterExceptionHandler((e, rest) -> usageError(e));
+      command.setExecutionExceptionHandler((e, at, parsed) -> failed(e));
+      command.setCaseInsensitiveEnumValuesAllowed(true);
       return command.execute(args);
+    } catch (StoreException e) {
+      return report(e);
     } catch (OutOfMemoryError e) {
       return report(
-          session,
           new StoreException(
               INTERNAL,
               "cannot go on: "
@@ -114,29 +134,69 @@ public final class Layercake implements Runnable {
                   + " fewer files)",
               e));
     } catch (Error e) { // picocli passes it on, and a stack trace helps nobody
-      return unexpected(session, e);
+      return unexpected(e);
     }
+  }
+
+  /** What is said last, and what the program ends with. */
+  private int finish(int code, boolean json) {
+    try {
+      if (json && code != NOBODY_READS) {
+        Json.print(session.out(), answer, failures);
+      }
+    } catch (IOException e) {
+      code = failed(e);
+    }
+    Optional<IOException> unwritten = session.out().failure();
+    if (unwritten.isPresent()) {
+      return outputFailed(unwritten.get());
+    }
+    return code != 0 || failures.isEmpty()
+        ? code
+        : failures.get(failures.size() - 1).kind().exitCode();
+  }
+
+  private int outputFailed(IOException e) {
+    String cause = String.valueOf(e.getMessage());
+    if (cause.contains("Broken pipe")) { // as of "layercake ls | head"
+      return NOBODY_READS;
+    }
+    return report(
+        new StoreException(
+            StoreException.saysNoRoom(e) ? FULL : CORRUPT,
+            "cannot write to the standard output: " + cause + " (send it elsewhere)",
+            e));
+  }
+
+  /** All commands by name. */
+  private static Map<String, Class<?>> commands() {
+    Map<String, Class<?>> commands = new LinkedHashMap<>();
+    for (Class<?> command : Layercake.class.getAnnotation(Command.class).subcommands()) {
+      commands.put(command.getAnnotation(Command.class).name(), command);
+    }
+    return commands;
   }
 
   /**
    * With only the command that is called, when it is one of ours: picocli would read the
    * annotations of all, which takes longer than what most of them then do.
    */
-  private static CommandLine commandLine(Layercake layercake, String[] args) {
-    String called = args.length == 0 ? "" : args[0];
-    Command main = Layercake.class.getAnnotation(Command.class);
-    for (Class<?> command : main.subcommands()) {
-      if (StoreCommand.class.isAssignableFrom(command)
-          && command.getAnnotation(Command.class).name().equals(called)) {
-        CommandSpec alone = CommandSpec.wrapWithoutInspection(layercake).name(main.name());
-        return new CommandLine(alone).addSubcommand(called, command);
-      }
+  private CommandLine commandLine(String... args) {
+    Class<?> called = args.length == 0 ? null : commands().get(args[0]);
+    if (called == null || !StoreCommand.class.isAssignableFrom(called)) {
+      return new CommandLine(this);
     }
-    return new CommandLine(layercake);
+    CommandSpec alone = CommandSpec.wrapWithoutInspection(this).name("layercake");
+    return new CommandLine(alone).addSubcommand(args[0], called);
   }
 
   Session session() {
     return session;
+  }
+
+  /** What a program is told at the end that has asked for JSON. */
+  void answer(Json.Fields fields) {
+    answer = fields;
   }
 
   @Override
@@ -144,32 +204,33 @@ public final class Layercake implements Runnable {
     throw new ParameterException(spec.commandLine(), "no command given");
   }
 
-  private static int usageError(Session session, ParameterException e) {
+  private int usageError(ParameterException e) {
     if (e.getCause() instanceof StoreException known) {
-      return report(session, known);
+      return report(known);
     }
     String command = e.getCommandLine().getCommandSpec().qualifiedName();
     return report(
-        session,
         new StoreException(
             INVALID,
             "cannot understand the command: " + e.getMessage() + " (see: " + command + " --help)",
             e));
   }
 
-  private static int failed(Session session, Exception e) {
+  private int failed(Exception e) {
     if (e instanceof StoreException known) {
-      return report(session, known);
+      return report(known);
+    }
+    if (e instanceof IOException && session.out().failure().isPresent()) {
+      return CORRUPT.exitCode(); // what it was is said at the end
     }
     if (e instanceof IOException io) {
-      return report(session, ioFailure(io));
+      return report(ioFailure(io));
     }
-    return unexpected(session, e);
+    return unexpected(e);
   }
 
-  private static int unexpected(Session session, Throwable e) {
+  private int unexpected(Throwable e) {
     return report(
-        session,
         new StoreException(
             INTERNAL,
             "cannot go on: " + e + " (a fault of layercake: LAYERCAKE_DEBUG=1 shows where)",
@@ -194,13 +255,14 @@ public final class Layercake implements Runnable {
     return new StoreException(CORRUPT, "cannot read or write: " + cause, e);
   }
 
-  /** The only place that prints an error. */
-  private static int report(Session session, StoreException e) {
+  /** The only place that prints an error; it gives the exit code. */
+  int report(StoreException e) {
     PrintStream err = session.err();
     err.println("layercake: " + e.getMessage());
     if (session.environment().containsKey("LAYERCAKE_DEBUG")) {
       e.printStackTrace(err);
     }
+    failures.add(e);
     return e.kind().exitCode();
   }
 
@@ -210,7 +272,7 @@ public final class Layercake implements Runnable {
       String user,
       Path home,
       InputStream in,
-      PrintStream out,
+      Output out,
       PrintStream err) {
 
     /** The JDK takes user and home from the passwd entry of the real uid, not the environment. */
@@ -220,7 +282,7 @@ public final class Layercake implements Runnable {
           System.getProperty("user.name"),
           Path.of(System.getProperty("user.home")),
           System.in,
-          System.out,
+          Output.ofProcess(),
           System.err);
     }
   }

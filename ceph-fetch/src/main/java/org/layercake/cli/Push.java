@@ -262,6 +262,6 @@ final class Push extends StoreCommand implements Callable<Integer> {
   }
 
   private void say(PushResult result) {
-    session().out().println(Sending.summary(result));
+    answer(Json.pushed(result), out -> out.println(Sending.summary(result)));
   }
 }

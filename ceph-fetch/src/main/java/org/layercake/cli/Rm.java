@@ -1,8 +1,11 @@
 package org.layercake.cli;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.Callable;
 import org.layercake.store.ImageName;
 import org.layercake.store.ImageStore;
+import org.layercake.store.StoreException;
 import org.layercake.store.Tagged;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Parameters;
@@ -11,26 +14,40 @@ import picocli.CommandLine.Parameters;
     name = "rm",
     mixinStandardHelpOptions = true,
     description = {
-      "Removes a name of an image.",
+      "Removes names of images.",
       "",
-      "Jobs that run from the image are not disturbed."
+      "Jobs that run from the images are not disturbed. Of several names all are tried, whatever"
+          + " becomes of the others. They are names, not patterns: have layercake ls list those."
     },
-    footerHeading = "%nExample:%n",
-    footer = "  layercake rm deb:11")
+    footerHeading = "%nExamples:%n",
+    footer = {
+      "  layercake rm deb:11",
+      "  layercake rm deb:10 deb:11",
+      "  layercake ls --quiet 'old-*' | xargs layercake rm"
+    })
 final class Rm extends StoreCommand implements Callable<Integer> {
   @Parameters(
-      index = "0",
+      arity = "1..*",
       paramLabel = "[OWNER/]NAME[:TAG]",
       converter = NameConverter.class,
-      description = "The name; the tag is \"latest\" when left out.")
-  private ImageName name;
+      description = "The names; the tag is \"latest\" when left out.")
+  private List<ImageName> names;
 
   @Override
   public Integer call() throws Exception {
+    List<Tagged> removed = new ArrayList<>();
     try (ImageStore store = openStore()) {
-      Tagged removed = store.remove(name, user());
-      session().out().println("removed " + removed.name() + "@" + removed.digest());
-      return 0;
+      for (ImageName name : names) {
+        try {
+          removed.add(store.remove(name, user()));
+        } catch (StoreException e) {
+          note(e);
+        }
+      }
     }
+    answer(
+        out -> Json.list(out, "images", removed, Json::tagged),
+        out -> removed.forEach(image -> out.println("removed " + image.pinned())));
+    return 0;
   }
 }

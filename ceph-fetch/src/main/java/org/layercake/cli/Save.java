@@ -67,7 +67,8 @@ final class Save extends StoreCommand implements Callable<Integer> {
       PushResult result =
           new Sending(scratch, progress, "save the container", name)
               .send(push, packed, Optional.empty());
-      session().out().println("on " + node() + ": " + Sending.summary(result));
+      String line = "on " + node() + ": " + Sending.summary(result);
+      answer(Json.pushed(result), out -> out.println(line));
       return 0;
     }
   }

@@ -46,13 +46,20 @@ final class Share extends StoreCommand implements Callable<Integer> {
           with.isEmpty()
               ? store.audience(name, user())
               : store.share(name, user(), before -> before.with(more));
-      session().out().println(sentence(user(), name, now));
+      say(this, name, now);
       return 0;
     }
   }
 
-  static String sentence(String user, ImageName name, Audience audience) {
-    String image = user + "/" + name.name();
-    return audience.isNobody() ? image + " is private" : image + " is shared with " + audience;
+  /** With whom a name of the user's is shared now. */
+  static void say(StoreCommand command, ImageName name, Audience now) {
+    String image = command.user() + "/" + name.name();
+    command.answer(
+        Json.image(
+            out -> {
+              out.writeStringField("name", image);
+              Json.audience(out, now);
+            }),
+        out -> out.println(image + (now.isNobody() ? " is private" : " is shared with " + now)));
   }
 }

@@ -3,14 +3,17 @@ package org.layercake.cli;
 import static org.layercake.store.StoreException.Kind.MISCONFIGURED;
 
 import java.io.IOException;
+import java.io.PrintStream;
 import java.io.Reader;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Properties;
+import java.util.function.Consumer;
 import org.layercake.cli.Layercake.Session;
 import org.layercake.store.ImageStore;
 import org.layercake.store.StoreConfig;
 import org.layercake.store.StoreException;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.ParentCommand;
 
 /** What every command needs: who asks, and the store. */
@@ -19,8 +22,27 @@ abstract class StoreCommand {
 
   @ParentCommand private Layercake root;
 
+  @Option(
+      names = "--json",
+      description = "Print one JSON object, also of what fails: the user guide describes it.")
+  private boolean json;
+
   Session session() {
     return root.session();
+  }
+
+  /** Says what has come of the command. */
+  void answer(Json.Fields forPrograms, Consumer<PrintStream> forPeople) {
+    if (json) {
+      root.answer(forPrograms);
+    } else {
+      forPeople.accept(session().out());
+    }
+  }
+
+  /** Tells of a failure beside which the command goes on; the last one gives the exit code. */
+  void note(StoreException failure) {
+    root.report(failure);
   }
 
   String user() {

@@ -33,7 +33,9 @@ final class TagCommand extends StoreCommand implements Callable<Integer> {
   public Integer call() throws Exception {
     try (ImageStore store = openStore()) {
       Tagged tagged = store.tag(source, target, user());
-      session().out().println("tagged " + tagged.name() + "@" + tagged.digest());
+      answer(
+          Json.image(out -> Json.image(out, tagged.name(), tagged.digest(), tagged.size())),
+          out -> out.println("tagged " + tagged.pinned()));
       return 0;
     }
   }

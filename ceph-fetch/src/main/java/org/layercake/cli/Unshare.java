@@ -38,7 +38,7 @@ final class Unshare extends StoreCommand implements Callable<Integer> {
               name,
               user(),
               before -> with.isEmpty() ? Audience.NOBODY : before.without(Who.among(before, with)));
-      session().out().println(Share.sentence(user(), name, now));
+      Share.say(this, name, now);
       return 0;
     }
   }

@@ -4,6 +4,7 @@ import static java.nio.file.StandardOpenOption.CREATE_NEW;
 import static java.nio.file.StandardOpenOption.WRITE;
 
 import java.io.IOException;
+import java.io.PrintStream;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -59,16 +60,18 @@ final class Verify extends StoreCommand implements Callable<Integer> {
         verifyContent(store, image, progress);
       }
       progress.end();
-      session()
-          .out()
-          .printf(
-              "%s@%s is whole: %d chunks, %s%n",
-              image.name().tagged(),
-              image.digest(),
-              image.manifest().chunks().size(),
-              Sizes.human(image.manifest().size()));
+      answer(Json.image(out -> Json.resolved(out, image)), out -> print(image, out));
       return 0;
     }
+  }
+
+  private static void print(Image image, PrintStream out) {
+    out.printf(
+        "%s@%s is whole: %d chunks, %s%n",
+        image.name().tagged(),
+        image.digest(),
+        image.manifest().chunks().size(),
+        Sizes.human(image.manifest().size()));
   }
 
   private void verifyContent(ImageStore store, Image image, Progress progress)

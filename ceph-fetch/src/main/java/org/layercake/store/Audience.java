@@ -163,15 +163,20 @@ public record Audience(boolean all, SortedSet<String> groups, SortedSet<String> 
     return text.toString().getBytes(US_ASCII);
   }
 
-  /** As {@code share --with} takes it: {@code all}, or names; empty for nobody. */
+  /** As {@code share --with} takes it: {@code all}, or names; none for nobody. */
+  public List<String> words() {
+    List<String> words = new ArrayList<>();
+    if (all) {
+      words.add("all");
+    }
+    groups.forEach(name -> words.add("group:" + name));
+    users.forEach(name -> words.add("user:" + name));
+    return words;
+  }
+
+  /** The words with commas; empty for nobody. */
   @Override
   public String toString() {
-    List<String> names = new ArrayList<>();
-    if (all) {
-      names.add("all");
-    }
-    groups.forEach(name -> names.add("group:" + name));
-    users.forEach(name -> names.add("user:" + name));
-    return String.join(",", names);
+    return String.join(",", words());
   }
 }

@@ -9,6 +9,7 @@ import java.time.Instant;
 import java.time.InstantSource;
 import java.time.temporal.ChronoUnit;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Semaphore;
@@ -247,6 +248,14 @@ public final class ImageStore implements AutoCloseable {
   public Listing list(String user) throws StoreException {
     Ownership.requireUser(user);
     return tags.list(user).and(tags.list(ImageName.SITE));
+  }
+
+  /**
+   * Since when images are as they are: when each was last pushed, or given or lost a name. Left out
+   * is what has gone meanwhile.
+   */
+  public Map<Tagged, Instant> since(List<Tagged> images) throws StoreException {
+    return Traces.of(store, images);
   }
 
   /** Who beside the user may run the user's own image of that name, whatever its tag. */

@@ -4,7 +4,7 @@ import java.util.Collection;
 import java.util.List;
 
 /** Names a user may have meant. */
-final class NearNames {
+public final class NearNames {
   private NearNames() {}
 
   /** Those with the same name and another tag, or a slip of the finger away. */
@@ -19,7 +19,7 @@ final class NearNames {
   }
 
   /** Levenshtein's edit distance. */
-  static int distance(String a, String b) {
+  public static int distance(String a, String b) {
     int[] previous = new int[b.length() + 1];
     for (int j = 0; j < previous.length; j++) {
       previous[j] = j;

@@ -8,6 +8,11 @@ package org.layercake.store;
  * @param audience who beside its owner may run it
  */
 public record Tagged(ImageName name, Digest digest, long size, Audience audience) {
+  /** The name that means this image whatever becomes of its tag, with its tag. */
+  public String pinned() {
+    return name + "@" + digest;
+  }
+
   /** The access domain that it is in. */
   public String domain() {
     return ObjectNames.domain(name.owner().orElseThrow());

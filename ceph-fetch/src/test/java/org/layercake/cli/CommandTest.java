@@ -30,6 +30,9 @@ public abstract class CommandTest {
   protected final Map<String, String> environment = new HashMap<>();
   protected InputStream stdin = InputStream.nullInputStream();
 
+  /** Where the commands print, if a test wants it elsewhere. */
+  Output output;
+
   private final ByteArrayOutputStream out = new ByteArrayOutputStream();
   private final ByteArrayOutputStream err = new ByteArrayOutputStream();
 
@@ -59,7 +62,7 @@ public abstract class CommandTest {
             "alice",
             work,
             stdin,
-            new PrintStream(out, true, UTF_8),
+            output == null ? new Output(out, UTF_8) : output,
             new PrintStream(err, true, UTF_8)),
         arguments);
   }

@@ -36,7 +36,7 @@ class LayercakeTest extends CommandTest {
                 "pushed alice/tools:1@sha256:[0-9a-f]{64} 3\\.1 MB, 3\\.1 MB new \\(100 %\\)\n"),
         this::said);
     assertEquals(0, layercake("ls"));
-    assertTrue(printed().startsWith("alice/tools:1 "), this::said);
+    assertTrue(printed().contains("\nalice/tools:1 "), this::said);
     assertEquals(0, layercake("inspect", "tools:1"));
     assertTrue(printed().contains("environment   B=two words\n"), this::said);
     assertTrue(printed().contains("the images of alice"), this::said);

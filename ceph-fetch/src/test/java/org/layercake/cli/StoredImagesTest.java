@@ -35,6 +35,55 @@ class StoredImagesTest extends CommandTest {
   }
 
   @Test
+  void severalNamesAreRemovedWhateverBecomesOfOthers() {
+    layercake("push", tree.toString(), "a");
+    layercake("tag", "a", "b");
+    assertEquals(66, layercake("rm", "a", "gone", "b"), this::said);
+    assertTrue(
+        printed().matches("removed alice/a:latest@sha256:\\S+\nremoved alice/b:latest@\\S+\n"),
+        this::said);
+    assertEquals(1, complaints().size(), this::said);
+    layercake("ls");
+    assertEquals("", printed());
+  }
+
+  @Test
+  void listsHaveAHeaderAgesAndTheBeginningOfDigests() throws Exception {
+    layercake("push", tree.toString(), "a");
+    String digest = pushedDigest().substring("sha256:".length());
+    layercake("tag", "a", "a-much-longer-name-than-the-other:1.0-rc1");
+    Files.setLastModifiedTime(
+        work.resolve("store/u.alice/m").resolve(digest),
+        FileTime.from(Instant.now().minusSeconds(3 * 86_400 + 5)));
+    assertEquals(0, layercake("ls"), this::said);
+    List<String> lines = printed().lines().toList();
+    assertEquals(3, lines.size(), this::said);
+    assertTrue(lines.get(0).matches("IMAGE +SIZE +AGE +DIGEST"), this::said);
+    for (String line : lines.subList(1, 3)) {
+      assertTrue(line.matches("alice/\\S+ +3\\.1 MB +3 d  " + digest.substring(0, 12)), this::said);
+      assertEquals(lines.get(0).indexOf("DIGEST"), line.indexOf(digest.substring(0, 12)));
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "deb, deb:11 deb:latest",
+    "deb:1?, deb:11",
+    "*:latest, deb:latest debug:latest",
+    "alice/deb*:*, deb:11 deb:latest debug:latest",
+    "site/*, ''",
+    "d.b, ''",
+    "*************************************************b*, deb:11 deb:latest debug:latest"
+  })
+  void onlyWhatIsLikeAPatternIsListed(String pattern, String found) {
+    layercake("push", tree.toString(), "deb");
+    layercake("tag", "deb", "deb:11");
+    layercake("tag", "deb", "debug");
+    assertEquals(found.isEmpty() ? 66 : 0, layercake("ls", "-q", pattern), this::said);
+    assertEquals(found, printed().replace("alice/", "").strip().replace('\n', ' '));
+  }
+
+  @Test
   void aListThatIsCutOffSaysSo() throws Exception {
     layercake("push", tree.toString(), "a");
     Path tags = work.resolve("store/u.alice/t/b");
@@ -59,7 +108,9 @@ class StoredImagesTest extends CommandTest {
     layercake("ls");
     assertTrue(printed().contains("  group:daemon,user:daemon\n"), this::said);
     layercake("inspect", "--json", "t:1");
-    assertTrue(printed().contains("\"sharedWith\" : \"group:daemon,user:daemon\""), this::said);
+    assertTrue(
+        printed().matches("(?s).*\"sharedWith\" : \\[\\s*\"group:daemon\",\\s*\"user:daemon\".*"),
+        this::said);
     layercake("unshare", "t", "--with", "daemon");
     assertEquals("alice/t is shared with group:daemon\n", printed());
     layercake("unshare", "t");
