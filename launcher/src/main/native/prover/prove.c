@@ -10,7 +10,7 @@
 #define _GNU_SOURCE
 #include "common/die.h"
 #include "common/sandbox.h"
-#include "squash/squash.h"
+#include "squash/file.h"
 #include "walk.h"
 
 #include <errno.h>
@@ -23,49 +23,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum { MEMORY_MAX_BYTES = 32 << 20 }; /* of each process */
-
-static int image_file;
-int image_errno;
-
-bool read_image(void *buffer, size_t count, uint64_t offset)
-{
-	size_t done = 0;
-
-	while (done < count) {
-		ssize_t got =
-		    pread(image_file, (char *)buffer + done, count - done, (off_t)(offset + done));
-		if (got > 0) {
-			done += (size_t)got;
-		} else if (got == 0 || errno != EINTR) {
-			image_errno = got == 0 ? EIO : errno;
-			return false;
-		}
-	}
-	return true;
-}
-
-static void open_image(const char *path, uint64_t *bytes)
-{
-	struct stat status;
-	/* Not blocking: it may be a FIFO. */
-	int file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-
-	if (file < 0 || fstat(file, &status) < 0)
-		die(errno == ENOENT || errno == ENOTDIR ? EXIT_MISSING
-		    : errno == EACCES			? EXIT_PERMISSION
-							: EXIT_INPUT,
-		    "cannot open \"%s\": %s", path, strerror(errno));
-	if (!S_ISREG(status.st_mode))
-		die(EXIT_DAMAGED, "cannot read \"%s\": it is not a regular file", path);
-	posix_fadvise(file, 0, 0, POSIX_FADV_SEQUENTIAL);
-	*bytes = (uint64_t)status.st_size;
-	image_file = file;
-}
 
 static unsigned count_processors(void)
 {
@@ -145,7 +106,7 @@ int main(int argc, char **argv)
 
 	if (argc != 2)
 		die(EXIT_REQUEST, "usage: prove IMAGE_FILE");
-	open_image(argv[1], &bytes);
+	bytes = open_image(argv[1]);
 	unsigned wanted = count_processors();
 	struct share *shares = mmap(NULL, wanted * sizeof(*shares), PROT_READ | PROT_WRITE,
 				    MAP_SHARED | MAP_ANONYMOUS, -1, 0);

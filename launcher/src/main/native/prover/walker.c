@@ -1,5 +1,6 @@
 #include "walker.h"
 #include "common/die.h"
+#include "squash/file.h"
 
 #include <stdlib.h>
 #include <string.h>

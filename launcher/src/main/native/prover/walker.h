@@ -31,9 +31,6 @@ struct walker {
 
 extern struct walker here;
 
-/* Why the last read_image() failed, which is the program's: the file's disk, not the image. */
-extern int image_errno;
-
 /* Ends the process; the share says why. */
 _Noreturn void fail(int code, const char *cause);
 /* Of the whole image, wherever the walk is. */

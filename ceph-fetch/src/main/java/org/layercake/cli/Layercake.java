@@ -48,6 +48,7 @@ import picocli.CommandLine.ParameterException;
       Ls.class,
       Inspect.class,
       TagCommand.class,
+      Copy.class,
       Share.class,
       Unshare.class,
       Rm.class,
@@ -83,9 +84,11 @@ public final class Layercake implements Runnable {
   /** As shells have it of a program that SIGPIPE ends, which the JVM ignores. */
   private static final int NOBODY_READS = 128 + 13;
 
+  private static final char UNKNOWN = '\ufffd';
+
   private final Session session;
   private final List<StoreException> failures = new ArrayList<>();
-  private Json.Fields answer = out -> {};
+  private Optional<Json.Fields> answer = Optional.empty();
 
   @CommandLine.Spec private CommandSpec spec;
 
@@ -114,6 +117,7 @@ public final class Layercake implements Runnable {
 
   private int execute(String... args) {
     try {
+      requireText(args);
       Habits.requireCommand(commands().keySet(), args);
       CommandLine command = commandLine(args);
       command.setOut(new PrintWriter(session.out(), true, Charset.defaultCharset()));
@@ -138,11 +142,25 @@ public final class Layercake implements Runnable {
     }
   }
 
+  /** The JVM has put this character where it could not understand what was typed. */
+  private static void requireText(String... args) throws StoreException {
+    for (String arg : args) {
+      if (arg.indexOf(UNKNOWN) >= 0) {
+        throw new StoreException(
+            INVALID,
+            "cannot understand \""
+                + arg
+                + "\": it has bytes that are no text in this locale (write a link to the file, or"
+                + " \".\" in its directory)");
+      }
+    }
+  }
+
   /** What is said last, and what the program ends with. */
   private int finish(int code, boolean json) {
     try {
-      if (json && code != NOBODY_READS) {
-        Json.print(session.out(), answer, failures);
+      if (json && (answer.isPresent() || !failures.isEmpty())) { // else it was asked for help
+        Json.print(session.out(), answer.orElse(out -> {}), failures);
       }
     } catch (IOException e) {
       code = failed(e);
@@ -196,7 +214,7 @@ public final class Layercake implements Runnable {
 
   /** What a program is told at the end that has asked for JSON. */
   void answer(Json.Fields fields) {
-    answer = fields;
+    answer = Optional.of(fields);
   }
 
   @Override

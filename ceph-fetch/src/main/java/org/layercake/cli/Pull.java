@@ -1,24 +1,15 @@
 package org.layercake.cli;
 
-import static java.nio.file.LinkOption.NOFOLLOW_LINKS;
-import static java.nio.file.StandardOpenOption.CREATE;
-import static java.nio.file.StandardOpenOption.READ;
-import static java.nio.file.StandardOpenOption.WRITE;
-import static org.layercake.store.StoreException.Kind.FULL;
-import static org.layercake.store.StoreException.Kind.UNAVAILABLE;
+import static org.layercake.store.StoreException.Kind.INVALID;
 
 import java.io.IOException;
-import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
-import java.nio.file.DirectoryStream;
-import java.nio.file.FileAlreadyExistsException;
-import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.layercake.pack.OciArchive;
+import org.layercake.pack.Scratch;
+import org.layercake.pack.Unpacking;
 import org.layercake.store.Image;
 import org.layercake.store.ImageName;
 import org.layercake.store.ImageStore;
@@ -30,16 +21,31 @@ import picocli.CommandLine.Parameters;
     name = "pull",
     mixinStandardHelpOptions = true,
     description = {
-      "Writes an image to a squashfs file, verified; an existing file is replaced.",
+      "Writes an image to a file or a directory, verified.",
       "",
-      "An interrupted pull leaves .FILE.DIGEST.partial beside it, and goes on from there when run"
-          + " again. The file is standard squashfs: unsquashfs, ch-run, apptainer and enroot take it."
+      "A squashfs file is standard: unsquashfs, ch-run, apptainer and enroot take it. An existing"
+          + " one is replaced; an interrupted pull leaves .FILE.DIGEST.partial beside it, and goes"
+          + " on from there when run again.",
+      "",
+      "A directory is new or empty. What is in it then is yours, without devices, sockets, setuid"
+          + " and setgid. An archive has one layer, and of the image's configuration environment,"
+          + " working directory, entry point, command, user and labels. For both the image is put"
+          + " under TMPDIR meanwhile."
     },
-    footerHeading = "%nExample:%n",
-    footer = "  layercake pull deb:12 deb.sqfs")
+    footerHeading = "%nExamples:%n",
+    footer = {
+      "  layercake pull deb:12 deb.sqfs",
+      "  layercake pull deb:12 deb/",
+      "  layercake pull deb:12 - | ssh other 'cat >deb.sqfs'",
+      "  layercake pull deb:12 oci-archive:deb.tar && podman load -i deb.tar"
+    })
 final class Pull extends StoreCommand implements Callable<Integer> {
-  private static final String PARTIAL = ".partial";
-  private static final Pattern OURS = Pattern.compile("[0-9a-f]{16}\\.partial");
+  private static final String OUTPUT = "-";
+  private static final String ARCHIVE = "oci-archive:";
+  private static final Pattern ELSEWHERE =
+      Pattern.compile(
+          "(docker://|docker-archive:|docker-daemon:|containers-storage:|oci:|dir:|sif:).*",
+          Pattern.DOTALL);
 
   @Parameters(
       index = "0",
@@ -48,94 +54,103 @@ final class Pull extends StoreCommand implements Callable<Integer> {
       description = "[OWNER/]NAME[:TAG][@sha256:HEX]; without OWNER yours, or else the site's.")
   private ImageName name;
 
-  @Parameters(index = "1", paramLabel = "FILE", description = "The squashfs file to write.")
-  private Path file;
+  @Parameters(
+      index = "1",
+      paramLabel = "TARGET",
+      description =
+          "FILE: a squashfs file. DIR/: a directory that it is unpacked to. oci-archive:FILE: an"
+              + " archive for podman, skopeo and the like. -: a squashfs file on the standard"
+              + " output.")
+  private String target;
 
   @Override
   public Integer call() throws Exception {
+    requireKnownTarget();
     try (ImageStore store = openStore();
         Progress progress = new Progress(session().err())) {
       Image image = store.resolve(name, user());
       progress.begin("pulling " + image.name(), image.manifest().size());
-      pull(store, image, progress);
+      if (target.equals(OUTPUT)) {
+        store.stream(image, session().out().bytes(), progress::reach);
+      } else if (target.startsWith(ARCHIVE)) {
+        Path file = Path.of(target.substring(ARCHIVE.length()));
+        unpacked(
+            store,
+            image,
+            progress,
+            (unpacking, act) ->
+                OciArchive.write(
+                    unpacking, image.name().tagged(), image.manifest().config(), file, act));
+      } else if (target.endsWith("/")) {
+        Path directory = Path.of(target);
+        unpacked(store, image, progress, (unpacking, act) -> unpacking.into(directory, act));
+      } else {
+        PulledFile.pull(store, image, Path.of(target), progress);
+      }
       progress.end();
-      session()
-          .out()
-          .printf(
-              "pulled %s@%s %s%n",
-              image.name().tagged(), image.digest(), Sizes.human(image.manifest().size()));
+      say(image);
       return 0;
     }
   }
 
-  /** Under another name beside it first: nobody finds half a file under the name itself. */
-  private void pull(ImageStore store, Image image, Progress progress)
-      throws IOException, StoreException {
-    Path target = file.toAbsolutePath();
-    if (Files.isDirectory(target) || !Files.isDirectory(target.getParent())) {
+  private void requireKnownTarget() throws StoreException {
+    if (target.equals(OUTPUT) && isJson()) {
       throw new StoreException(
-          FULL, "cannot create " + file + ": not a place for a file (give a file's path)");
+          INVALID, "cannot pull to the standard output with --json: there is one of it (drop one)");
     }
-    String prefix = "." + target.getFileName() + ".";
-    Path partial = target.resolveSibling(prefix + image.digest().hex().substring(0, 16) + PARTIAL);
-    requireOwn(partial);
-    try (FileChannel channel = FileChannel.open(partial, CREATE, READ, WRITE, NOFOLLOW_LINKS);
-        FileLock lock = channel.tryLock()) {
-      if (lock == null) {
-        throw new StoreException(
-            UNAVAILABLE, "cannot pull to " + file + ": another pull writes it (wait for its end)");
-      }
-      store.fetchRest(image, channel, progress::reach);
-      channel.force(true); // else a crash could leave the new name with holes in the file
-      Files.move(partial, target, StandardCopyOption.ATOMIC_MOVE);
-    }
-    removeOthers(target.getParent(), prefix);
-  }
-
-  /**
-   * In a directory of others somebody may have made the file before, to get or change the image.
-   */
-  private static void requireOwn(Path partial) throws IOException, StoreException {
-    try {
-      Files.createFile(partial);
-      return;
-    } catch (FileAlreadyExistsException e) {
-      // By an interrupted pull of ours, or not.
-    }
-    Map<String, Object> found = Files.readAttributes(partial, "unix:uid,nlink", NOFOLLOW_LINKS);
-    boolean isOwn =
-        found.get("uid").equals(Files.getAttribute(Path.of("/proc/self"), "unix:uid"))
-            && found.get("nlink").equals(1)
-            && Files.isRegularFile(partial, NOFOLLOW_LINKS);
-    if (!isOwn) {
+    Matcher elsewhere = ELSEWHERE.matcher(target);
+    if (elsewhere.matches()) {
       throw new StoreException(
-          FULL,
-          "cannot write "
-              + partial
-              + ": somebody else has made it, or it is a link (pull to a directory of your own)");
+          INVALID,
+          "cannot pull to "
+              + target
+              + ": that is written by others (type: layercake pull "
+              + name
+              + " oci-archive:FILE && skopeo copy oci-archive:FILE "
+              + target
+              + ")");
     }
   }
 
-  /** What interrupted pulls of other versions have left. */
-  private static void removeOthers(Path directory, String prefix) throws IOException {
-    try (DirectoryStream<Path> entries = Files.newDirectoryStream(directory)) {
-      for (Path entry : entries) {
-        String name = entry.getFileName().toString();
-        if (name.startsWith(prefix) && OURS.matcher(name.substring(prefix.length())).matches()) {
-          removeUnlessLocked(entry);
-        }
-      }
+  private interface Use {
+    void of(Unpacking unpacking, String act) throws StoreException, IOException;
+  }
+
+  /** What needs the image as a file that has been read whole. */
+  private void unpacked(ImageStore store, Image image, Progress progress, Use use)
+      throws StoreException, IOException {
+    String act = "pull " + image.name().tagged() + " to " + target;
+    try (Scratch scratch = new Scratch(session().environment())) {
+      Path file = Fetched.fetch(store, image, scratch, act, progress);
+      use.of(new Unpacking(scratch, file, watcher(image, progress)), act);
     }
   }
 
-  private static void removeUnlessLocked(Path partial) throws IOException {
-    try (FileChannel channel = FileChannel.open(partial, WRITE, NOFOLLOW_LINKS);
-        FileLock lock = channel.tryLock()) {
-      if (lock != null) {
-        Files.deleteIfExists(partial);
+  private static Unpacking.Watcher watcher(Image image, Progress progress) {
+    return new Unpacking.Watcher() {
+      private long most;
+
+      @Override
+      public void begins(long bytes) {
+        most = bytes;
+        progress.begin("unpacking " + image.name(), bytes);
       }
-    } catch (NoSuchFileException e) {
-      // Its owner has finished.
+
+      @Override
+      public void reached(long bytes) {
+        progress.reach(Math.min(bytes, most));
+      }
+    };
+  }
+
+  private void say(Image image) {
+    String line =
+        "pulled %s@%s %s"
+            .formatted(image.name().tagged(), image.digest(), Sizes.human(image.manifest().size()));
+    if (target.equals(OUTPUT)) {
+      session().err().println(line);
+    } else {
+      answer(Json.image(out -> Json.resolved(out, image)), out -> out.println(line));
     }
   }
 }

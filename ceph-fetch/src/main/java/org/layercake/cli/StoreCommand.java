@@ -31,6 +31,10 @@ abstract class StoreCommand {
     return root.session();
   }
 
+  boolean isJson() {
+    return json;
+  }
+
   /** Says what has come of the command. */
   void answer(Json.Fields forPrograms, Consumer<PrintStream> forPeople) {
     if (json) {

@@ -1,12 +1,7 @@
 package org.layercake.cli;
 
-import static java.nio.file.StandardOpenOption.CREATE_NEW;
-import static java.nio.file.StandardOpenOption.WRITE;
-
 import java.io.IOException;
 import java.io.PrintStream;
-import java.nio.channels.FileChannel;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.concurrent.Callable;
@@ -78,21 +73,7 @@ final class Verify extends StoreCommand implements Callable<Integer> {
       throws StoreException, IOException {
     String act = "verify " + image.name().tagged() + "@" + image.digest();
     try (Scratch scratch = new Scratch(session().environment())) {
-      long size = image.manifest().size();
-      long room = Files.getFileStore(scratch.directory()).getUsableSpace();
-      if (room < size) {
-        throw scratch.full(
-            act, "it needs " + Sizes.human(size) + ", " + Sizes.human(room) + " are free");
-      }
-      Path file = scratch.file("image.sqfs");
-      try (FileChannel target = FileChannel.open(file, CREATE_NEW, WRITE)) {
-        store.fetch(image, target, progress::reach);
-      } catch (IOException e) {
-        if (StoreException.saysNoRoom(e)) {
-          throw scratch.full(act, e.getMessage());
-        }
-        throw e;
-      }
+      Path file = Fetched.fetch(store, image, scratch, act, progress);
       Prover.start(scratch, file).require(act, Optional.empty(), "push it again from its source");
     }
   }

@@ -48,8 +48,9 @@ public final class Prover {
    * @param act for messages: what cannot be done with what
    * @param wanted what must be in it, if that is known
    * @param remedy for an image that is damaged
+   * @return what is in it
    */
-  public void require(String act, Optional<Proof> wanted, String remedy)
+  public Proof require(String act, Optional<Proof> wanted, String remedy)
       throws StoreException, IOException {
     String line;
     try (InputStream out = prove.process().getInputStream()) {
@@ -86,6 +87,7 @@ public final class Prover {
       throw new StoreException(
           BAD_SOURCE, "cannot " + act + ": the file has changed meanwhile (try again)");
     }
+    return found.orElseThrow();
   }
 
   /** Whatever changes when somebody writes to a file. */

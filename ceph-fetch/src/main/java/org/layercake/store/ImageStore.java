@@ -3,6 +3,7 @@ package org.layercake.store;
 import static org.layercake.store.StoreException.Kind.INVALID;
 
 import java.io.IOException;
+import java.io.OutputStream;
 import java.nio.channels.FileChannel;
 import java.time.Duration;
 import java.time.Instant;
@@ -165,6 +166,15 @@ public final class ImageStore implements AutoCloseable {
   }
 
   /**
+   * As {@link #fetch}, to a stream, from its beginning to its end. When this throws, a part of it
+   * may have been written.
+   */
+  public void stream(Image image, OutputStream target, FetchListener listener)
+      throws StoreException, IOException {
+    fill(image, new OrderedFiller(image.manifest(), target, listener));
+  }
+
+  /**
    * Reads every chunk and compares it with its digest, as {@link #fetch} does, and keeps nothing.
    *
    * @throws StoreException of kind CORRUPT naming the first that is missing or damaged
@@ -292,7 +302,11 @@ public final class ImageStore implements AutoCloseable {
               + image.name()
               + "\" as \""
               + wanted
-              + "\": they have different owners (pull the image, then push it)");
+              + "\": they have different owners (layercake copy "
+              + image.name()
+              + " "
+              + wanted
+              + ")");
     }
     Tag tag = new Tag(image.digest(), image.manifest().size());
     tags.move(wanted, tags.seen(wanted), tag);

@@ -2,6 +2,7 @@ package org.layercake.cli;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.FileOutputStream;
@@ -56,6 +57,8 @@ class TypedTest extends CommandTest {
     }
     assertEquals(0, layercake("help"), this::said);
     assertTrue(printed().contains("Commands:"), this::said);
+    assertEquals(0, layercake("ls", "--json", "--help"), this::said);
+    assertFalse(printed().contains("\"version\""), this::said);
   }
 
   @ParameterizedTest

@@ -1,0 +1,91 @@
+package org.layercake.cli;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import org.layercake.pack.Scratch;
+import org.layercake.store.Existing;
+import org.layercake.store.Image;
+import org.layercake.store.ImageName;
+import org.layercake.store.ImagePush;
+import org.layercake.store.ImageStore;
+import org.layercake.store.PushResult;
+import org.layercake.store.StoreException;
+import org.layercake.store.Tagged;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Parameters;
+
+@Command(
+    name = "copy",
+    mixinStandardHelpOptions = true,
+    description = {
+      "Gives an image another name, also under another owner.",
+      "",
+      "Under its own owner nothing is moved, as with layercake tag. From the site's images to yours,"
+          + " or with an administrator's key from yours to the site's, the image is copied, by way of"
+          + " TMPDIR; what is there already is not. It keeps its digest. What others share with you"
+          + " can be run, not copied."
+    },
+    footerHeading = "%nExamples:%n",
+    footer = {
+      "  layercake copy site/deb:12 deb:12",
+      "  layercake copy pytorch:2 site/pytorch:2        (with an administrator's key)"
+    })
+final class Copy extends StoreCommand implements Callable<Integer> {
+  @Parameters(
+      index = "0",
+      paramLabel = "IMAGE",
+      converter = NameConverter.class,
+      description = "[OWNER/]NAME[:TAG][@sha256:HEX]; without OWNER yours, or else the site's.")
+  private ImageName source;
+
+  @Parameters(
+      index = "1",
+      paramLabel = "NEW",
+      converter = NameConverter.class,
+      description = "Its new [OWNER/]NAME[:TAG].")
+  private ImageName target;
+
+  @Override
+  public Integer call() throws Exception {
+    try (ImageStore store = openStore()) {
+      Image image = store.resolve(source, user());
+      if (image.name().owner().orElseThrow().equals(target.owner().orElse(user()))) {
+        Tagged tagged = store.tag(image.pinned(), target, user());
+        answer(
+            Json.image(out -> Json.image(out, tagged.name(), tagged.digest(), tagged.size())),
+            out -> out.println("tagged " + tagged.pinned()));
+      } else {
+        PushResult copied = copy(store, image);
+        answer(Json.pushed(copied), out -> out.println(summary(image, copied)));
+      }
+      return 0;
+    }
+  }
+
+  private PushResult copy(ImageStore store, Image image) throws StoreException, IOException {
+    String act = "copy " + image.name() + " to " + target;
+    try (ImagePush push = store.push(target, user(), Existing.TRUST);
+        Scratch scratch = new Scratch(session().environment());
+        Progress progress = new Progress(session().err())) {
+      progress.begin("fetching " + image.name(), image.manifest().size());
+      Path file = Fetched.fetch(store, image, scratch, act, progress);
+      progress.begin("pushing " + target, image.manifest().size());
+      return push.complete(
+          file,
+          image.manifest().config(),
+          store.origin(image),
+          (done, fresh) -> progress.reach(done));
+    }
+  }
+
+  private static String summary(Image image, PushResult copied) {
+    return "copied %s to %s@%s %s, %s new"
+        .formatted(
+            image.name(),
+            copied.name(),
+            copied.digest(),
+            Sizes.human(copied.size()),
+            Sizes.human(copied.newBytes()));
+  }
+}
