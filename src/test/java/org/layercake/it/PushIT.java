@@ -49,6 +49,39 @@ class PushIT {
   }
 
   @Test
+  void whatIsPulledIsTheUsersOwnAndWhateverGoesWrongIsOneLine() {
+    String said =
+        Cluster.as(
+                "alice",
+                """
+                set -e
+                exec 2>/tmp/push-it-errors
+                d=$HOME/push-it; rm -rf $d/unpacked $d/a.tar; chmod 4755 $d/root/bin/sh
+                layercake push $d/root pulled:1 >/dev/null
+                layercake pull pulled:1 $d/unpacked/ >/dev/null
+                diff -r $d/root $d/unpacked; stat -c '%U %a' $d/unpacked/bin/sh
+                layercake pull pulled:1 $d/pulled.sqfs >/dev/null
+                layercake pull pulled:1 - | cmp - $d/pulled.sqfs
+                layercake pull pulled:1 oci-archive:$d/a.tar >/dev/null
+                layercake push oci-archive:$d/a.tar pulled:2 | grep -o '0 B new'
+                layercake copy pulled:1 pulled:3 | cut -d@ -f1
+                layercake ls 'pulled:*' | wc -l
+                exec 2>/tmp/push-it-errors
+                layercake copy pulled:1 site/pulled && exit 1 || echo $?
+                (ulimit -v 1000000; layercake ls) && exit 1 || echo $?
+                (ulimit -n 16; layercake ls) && exit 1 || echo $?
+                LC_ALL=C layercake push $d/$(printf 'caf\\351') x && exit 1 || echo $?
+                layercake ls >/dev/full && exit 1 || echo $?
+                grep -c '^layercake: cannot .*)$' /tmp/push-it-errors; wc -l </tmp/push-it-errors
+                layercake rm pulled:1 pulled:2 pulled:3 | wc -l
+                rm -rf $d/unpacked $d/a.tar $d/pulled.sqfs /tmp/push-it-errors; chmod 755 $d/root/bin/sh
+                """)
+            .text();
+    assertEquals(
+        "alice 755 0 B new tagged alice/pulled:3 4 77 78 78 64 73 5 5 3", said.replace('\n', ' '));
+  }
+
+  @Test
   void aPushThatIsKilledLeavesNothingVisibleAndTheNextOneUploadsTheRest() {
     Cluster.as(
             "alice",

@@ -255,6 +255,51 @@ class LayercakeTest extends CommandTest {
             .contains("--repair"));
   }
 
+  @Test
+  void namesOfImagesAreCompletedAndAskedForOnce() throws Exception {
+    layercake("push", tree.toString(), "deb:11");
+    layercake("tag", "deb:11", "deb:12");
+    layercake("tag", "deb:11", "other");
+    Path bin = Files.createDirectory(work.resolve("bin"));
+    Path command =
+        Files.writeString(
+            bin.resolve("layercake"),
+            "#!/bin/sh\necho \"$1\" >>%s\nexec java -Duser.name=alice -cp '%s' %s \"$@\"\n"
+                .formatted(
+                    work.resolve("calls"),
+                    System.getProperty("java.class.path"),
+                    Layercake.class.getName()));
+    assertTrue(command.toFile().setExecutable(true));
+    String script =
+        """
+        export PATH=%s:$PATH LAYERCAKE_CONFIG=%s USER=alice
+        source ../launcher/src/main/dist/usr/share/bash-completion/completions/layercake
+        try() {
+          COMP_LINE="layercake $1" COMP_POINT=${#COMP_LINE} COMP_WORDBREAKS=$' :' COMPREPLY=()
+          read -ra COMP_WORDS <<<"${COMP_LINE//:/ : }"
+          COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+          _layercake 2>/dev/null
+          echo "$1 = ${COMPREPLY[*]}"
+        }
+        try 'rm deb'
+        for line in 'rm other deb:1' 'inspect --json oth' 'pull deb:11 oth' 'share de' 'push oth'; do
+          try "$line"
+        done
+        """
+            .formatted(bin, environment.get("LAYERCAKE_CONFIG"));
+    assertEquals(
+        """
+        rm deb = deb:11 deb:12
+        rm other deb:1 = 11 12
+        inspect --json oth = other:latest
+        pull deb:11 oth =\s
+        share de = deb
+        push oth =\s
+        """,
+        new String(run("bash", "-c", script), UTF_8));
+    assertEquals(List.of("generate-completion", "ls"), Files.readAllLines(work.resolve("calls")));
+  }
+
   private Path tar() throws Exception {
     Path tar = work.resolve("t.tar");
     run("tar", "-C", tree.toString(), "-cf", tar.toString(), ".");
