@@ -72,13 +72,13 @@ class PushIT {
                 (ulimit -n 16; layercake ls) && exit 1 || echo $?
                 LC_ALL=C layercake push $d/$(printf 'caf\\351') x && exit 1 || echo $?
                 layercake ls >/dev/full && exit 1 || echo $?
-                grep -c '^layercake: cannot .*)$' /tmp/push-it-errors; wc -l </tmp/push-it-errors
+                grep -v '^fetching\\|^pushing' /tmp/push-it-errors | grep -vc '^layercake: cannot .*)$' || :
                 layercake rm pulled:1 pulled:2 pulled:3 | wc -l
                 rm -rf $d/unpacked $d/a.tar $d/pulled.sqfs /tmp/push-it-errors; chmod 755 $d/root/bin/sh
                 """)
             .text();
     assertEquals(
-        "alice 755 0 B new tagged alice/pulled:3 4 77 78 78 64 73 5 5 3", said.replace('\n', ' '));
+        "alice 755 0 B new tagged alice/pulled:3 4 77 78 78 64 73 0 3", said.replace('\n', ' '));
   }
 
   @Test
