@@ -53,6 +53,14 @@ class RadosStoreIT {
   }
 
   @Nested
+  class Processors extends MachinesContract {
+    @Override
+    ObjectStore connect(InstantSource clock) throws Exception {
+      return pooled(clock);
+    }
+  }
+
+  @Nested
   class Collections extends CollectionContract {
     @Override
     ObjectStore connect(InstantSource clock) throws Exception {

@@ -31,14 +31,7 @@ import picocli.CommandLine.Parameters;
       "  layercake copy site/deb:12 deb:12",
       "  layercake copy pytorch:2 site/pytorch:2        (with an administrator's key)"
     })
-final class Copy extends StoreCommand implements Callable<Integer> {
-  @Parameters(
-      index = "0",
-      paramLabel = "IMAGE",
-      converter = NameConverter.class,
-      description = "[OWNER/]NAME[:TAG][@sha256:HEX]; without OWNER yours, or else the site's.")
-  private ImageName source;
-
+final class Copy extends ReadCommand implements Callable<Integer> {
   @Parameters(
       index = "1",
       paramLabel = "NEW",
@@ -49,7 +42,7 @@ final class Copy extends StoreCommand implements Callable<Integer> {
   @Override
   public Integer call() throws Exception {
     try (ImageStore store = openStore()) {
-      Image image = store.resolve(source, user());
+      Image image = resolve(store);
       if (image.name().owner().orElseThrow().equals(target.owner().orElse(user()))) {
         Tagged tagged = store.tag(image.pinned(), target, user());
         answer(

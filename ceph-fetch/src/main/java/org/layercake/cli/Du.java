@@ -46,7 +46,7 @@ final class Du extends StoreCommand implements Callable<Integer> {
           "%8s %8s  %s%n",
           Sizes.human(image.size()),
           Sizes.human(usage.ownBytes().get(image.digest())),
-          image.name());
+          image.name() + image.machine().map(machine -> " (" + machine + ")").orElse(""));
     }
     out.printf("%8s           together, each piece once%n", Sizes.human(usage.usedBytes()));
   }
@@ -70,6 +70,7 @@ final class Du extends StoreCommand implements Callable<Integer> {
         (each, image) -> {
           each.writeStartObject();
           Json.image(each, image.name(), image.digest(), image.size());
+          Json.machine(each, image);
           each.writeNumberField("alone", usage.ownBytes().get(image.digest()));
           each.writeEndObject();
         });

@@ -3,6 +3,7 @@ package org.layercake.cli;
 import com.fasterxml.jackson.core.JsonGenerator;
 import java.io.IOException;
 import java.io.PrintStream;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.layercake.store.Audience;
@@ -12,9 +13,9 @@ import org.layercake.store.ImageName;
 import org.layercake.store.ImageStore;
 import org.layercake.store.Manifest;
 import org.layercake.store.Origin;
+import org.layercake.store.Tagged;
 import org.layercake.store.Text;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Parameters;
 
 @Command(
     name = "inspect",
@@ -22,24 +23,31 @@ import picocli.CommandLine.Parameters;
     description = "Says which image a name means, and what is in its manifest.",
     footerHeading = "%nExample:%n",
     footer = "  layercake inspect --json deb:12")
-final class Inspect extends StoreCommand implements Callable<Integer> {
-  @Parameters(
-      index = "0",
-      paramLabel = "IMAGE",
-      converter = NameConverter.class,
-      description = "[OWNER/]NAME[:TAG][@sha256:HEX]; without OWNER yours, or else the site's.")
-  private ImageName name;
-
+final class Inspect extends ReadCommand implements Callable<Integer> {
   @Override
   public Integer call() throws Exception {
     try (ImageStore store = openStore()) {
-      Image image = store.resolve(name, user());
+      Image image = resolve(store);
       Audience audience = store.audience(image);
       Optional<Origin> origin = store.origin(image);
+      List<Tagged> others =
+          name().digest().isPresent()
+              ? List.of()
+              : store.beside(image).stream()
+                  .filter(one -> !one.digest().equals(image.digest()))
+                  .toList();
       answer(
-          Json.image(out -> write(image, audience, origin, out)),
+          Json.image(
+              out -> {
+                write(image, audience, origin, out);
+                Json.list(out, "others", others, Json::tagged);
+              }),
           out -> {
             print(image, audience, out);
+            others.forEach(
+                other ->
+                    out.println(
+                        "also for      " + other.machine().orElse("?") + " " + other.digest()));
             origin.ifPresent(from -> print(from, out));
           });
       return 0;
@@ -92,7 +100,7 @@ final class Inspect extends StoreCommand implements Callable<Integer> {
   private String place(Image image) {
     String owner = image.name().owner().orElseThrow();
     String place = owner.equals(ImageName.SITE) ? "the site's images" : "the images of " + owner;
-    return name.owner().isPresent()
+    return name().owner().isPresent()
         ? place
         : place + " (a bare name: yours first, then the site's)";
   }

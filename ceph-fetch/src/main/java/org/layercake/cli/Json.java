@@ -91,10 +91,18 @@ final class Json {
     image(out, image.name(), image.digest(), image.manifest().size());
   }
 
+  /** What an image is for, where a name has several. */
+  static void machine(JsonGenerator out, Tagged image) throws IOException {
+    if (image.machine().isPresent()) {
+      out.writeStringField("architecture", image.machine().get());
+    }
+  }
+
   /** A name with what it pointed to, in a list. */
   static void tagged(JsonGenerator out, Tagged image) throws IOException {
     out.writeStartObject();
     image(out, image.name(), image.digest(), image.size());
+    machine(out, image);
     out.writeEndObject();
   }
 

@@ -83,7 +83,7 @@ final class Ls extends StoreCommand implements Callable<Integer> {
 
   private void print(List<Tagged> images, Map<Tagged, Instant> since, PrintStream out) {
     if (quiet) {
-      images.forEach(image -> out.println(image.name()));
+      images.stream().map(Tagged::name).distinct().forEach(out::println);
     } else if (!images.isEmpty()) {
       printTable(images, since, out);
     }
@@ -91,10 +91,19 @@ final class Ls extends StoreCommand implements Callable<Integer> {
 
   private static void printTable(List<Tagged> images, Map<Tagged, Instant> since, PrintStream out) {
     int width = images.stream().mapToInt(image -> image.name().toString().length()).max().orElse(0);
-    String line = "%-" + Math.max(width, "IMAGE".length()) + "s  %7s  %6s  %-12s  %s";
+    boolean several = images.stream().anyMatch(image -> image.machine().isPresent());
     boolean shared = images.stream().anyMatch(image -> !sharing(image).isEmpty());
+    // A column that would be empty is left out.
+    String line =
+        "%-"
+            + Math.max(width, "IMAGE".length())
+            + "s  %7s  %6s  %-12s"
+            + (several ? "  %-11s" : "%s")
+            + "  %s";
     out.println(
-        line.formatted("IMAGE", "SIZE", "AGE", "DIGEST", shared ? "SHARED WITH" : "").strip());
+        line.formatted(
+                "IMAGE", "SIZE", "AGE", "DIGEST", several ? "FOR" : "", shared ? "SHARED WITH" : "")
+            .stripTrailing());
     Instant now = Instant.now();
     for (Tagged image : images) {
       Instant then = since.get(image);
@@ -104,6 +113,7 @@ final class Ls extends StoreCommand implements Callable<Integer> {
                   Sizes.human(image.size()),
                   then == null ? "-" : Ages.human(then, now),
                   image.digest().hex().substring(0, 12),
+                  image.machine().orElse(""),
                   sharing(image))
               .stripTrailing());
     }
@@ -126,6 +136,7 @@ final class Ls extends StoreCommand implements Callable<Integer> {
   private static void write(Tagged image, Instant since, JsonGenerator out) throws IOException {
     out.writeStartObject();
     Json.image(out, image.name(), image.digest(), image.size());
+    Json.machine(out, image);
     out.writeStringField("domain", image.domain());
     if (since != null) {
       out.writeStringField("since", since.toString());

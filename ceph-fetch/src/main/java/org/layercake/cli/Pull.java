@@ -11,7 +11,6 @@ import org.layercake.pack.OciArchive;
 import org.layercake.pack.Scratch;
 import org.layercake.pack.Unpacking;
 import org.layercake.store.Image;
-import org.layercake.store.ImageName;
 import org.layercake.store.ImageStore;
 import org.layercake.store.StoreException;
 import picocli.CommandLine.Command;
@@ -39,20 +38,13 @@ import picocli.CommandLine.Parameters;
       "  layercake pull deb:12 - | ssh other 'cat >deb.sqfs'",
       "  layercake pull deb:12 oci-archive:deb.tar && podman load -i deb.tar"
     })
-final class Pull extends StoreCommand implements Callable<Integer> {
+final class Pull extends ReadCommand implements Callable<Integer> {
   private static final String OUTPUT = "-";
   private static final String ARCHIVE = "oci-archive:";
   private static final Pattern ELSEWHERE =
       Pattern.compile(
           "(docker://|docker-archive:|docker-daemon:|containers-storage:|oci:|dir:|sif:).*",
           Pattern.DOTALL);
-
-  @Parameters(
-      index = "0",
-      paramLabel = "IMAGE",
-      converter = NameConverter.class,
-      description = "[OWNER/]NAME[:TAG][@sha256:HEX]; without OWNER yours, or else the site's.")
-  private ImageName name;
 
   @Parameters(
       index = "1",
@@ -68,7 +60,7 @@ final class Pull extends StoreCommand implements Callable<Integer> {
     requireKnownTarget();
     try (ImageStore store = openStore();
         Progress progress = new Progress(session().err())) {
-      Image image = store.resolve(name, user());
+      Image image = resolve(store);
       progress.begin("pulling " + image.name(), image.manifest().size());
       if (target.equals(OUTPUT)) {
         store.stream(image, session().out().bytes(), progress::reach);
@@ -105,7 +97,7 @@ final class Pull extends StoreCommand implements Callable<Integer> {
           "cannot pull to "
               + target
               + ": that is written by others (type: layercake pull "
-              + name
+              + name()
               + " oci-archive:FILE && skopeo copy oci-archive:FILE "
               + target
               + ")");

@@ -2,12 +2,15 @@ package org.layercake.cli;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.Callable;
+import org.layercake.pack.Platform;
 import org.layercake.store.ImageName;
 import org.layercake.store.ImageStore;
 import org.layercake.store.StoreException;
 import org.layercake.store.Tagged;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
 @Command(
@@ -23,6 +26,7 @@ import picocli.CommandLine.Parameters;
     footer = {
       "  layercake rm deb:11",
       "  layercake rm deb:10 deb:11",
+      "  layercake rm --arch arm64 deb:12",
       "  layercake ls --quiet 'old-*' | xargs layercake rm"
     })
 final class Rm extends StoreCommand implements Callable<Integer> {
@@ -33,13 +37,27 @@ final class Rm extends StoreCommand implements Callable<Integer> {
       description = "The names; the tag is \"latest\" when left out.")
   private List<ImageName> names;
 
+  @Option(
+      names = "--arch",
+      paramLabel = "ARCH",
+      description =
+          "Only the images for this processor (amd64, arm64) where a name has several; else all of"
+              + " them.")
+  private String architecture;
+
+  private Optional<String> machine() throws StoreException {
+    return architecture == null
+        ? Optional.empty()
+        : Optional.of(Platform.parse(architecture).machine());
+  }
+
   @Override
   public Integer call() throws Exception {
     List<Tagged> removed = new ArrayList<>();
     try (ImageStore store = openStore()) {
       for (ImageName name : names) {
         try {
-          removed.add(store.remove(name, user()));
+          removed.addAll(store.remove(name, user(), machine()));
         } catch (StoreException e) {
           note(e);
         }

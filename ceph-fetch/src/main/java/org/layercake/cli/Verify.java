@@ -8,12 +8,10 @@ import java.util.concurrent.Callable;
 import org.layercake.pack.Prover;
 import org.layercake.pack.Scratch;
 import org.layercake.store.Image;
-import org.layercake.store.ImageName;
 import org.layercake.store.ImageStore;
 import org.layercake.store.StoreException;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
 
 @Command(
     name = "verify",
@@ -30,14 +28,7 @@ import picocli.CommandLine.Parameters;
       "  layercake verify deb:12",
       "  layercake verify --digests deb:12    (quicker: does not look into the image)"
     })
-final class Verify extends StoreCommand implements Callable<Integer> {
-  @Parameters(
-      index = "0",
-      paramLabel = "IMAGE",
-      converter = NameConverter.class,
-      description = "[OWNER/]NAME[:TAG][@sha256:HEX]; without OWNER yours, or else the site's.")
-  private ImageName name;
-
+final class Verify extends ReadCommand implements Callable<Integer> {
   @Option(
       names = "--digests",
       description = "Only compares the image with its digests; needs no room under TMPDIR.")
@@ -47,7 +38,7 @@ final class Verify extends StoreCommand implements Callable<Integer> {
   public Integer call() throws Exception {
     try (ImageStore store = openStore();
         Progress progress = new Progress(session().err())) {
-      Image image = store.resolve(name, user());
+      Image image = resolve(store);
       progress.begin("verifying " + image.name(), image.manifest().size());
       if (digestsOnly) {
         store.verify(image, progress::reach);

@@ -34,7 +34,9 @@ public record Platform(String os, String architecture, String variant) {
     if (!parts.matches()) {
       throw new StoreException(
           INVALID,
-          "cannot push for \"" + text + "\": no architecture (--arch=arm64, --arch=amd64/v3)");
+          "cannot understand --arch=\""
+              + text
+              + "\": no architecture (write, say, arm64 or amd64/v3)");
     }
     String variant = parts.group(2) == null ? "" : parts.group(2);
     return new Platform("linux", inGo(parts.group(1)), variant);
@@ -89,7 +91,7 @@ public record Platform(String os, String architecture, String variant) {
   }
 
   /** The processor as {@code uname -m} says it, which is what the store keeps. */
-  String machine() {
+  public String machine() {
     return switch (architecture) {
       case "arm64" -> "aarch64";
       case "amd64" -> "x86_64";

@@ -234,7 +234,7 @@ final class GarbageCollector {
 
   private static synchronized void note(Map<String, Set<Digest>> jobs, JobRecord record) {
     jobs.computeIfAbsent(ObjectNames.domain(record.owner()), domain -> new HashSet<>())
-        .add(record.digest());
+        .addAll(record.digests());
   }
 
   /** Empty also for one that is malformed: launchers refuse it, so it keeps nothing. */

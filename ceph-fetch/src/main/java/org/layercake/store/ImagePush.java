@@ -80,7 +80,7 @@ public final class ImagePush implements AutoCloseable {
   public PushResult complete(
       Path squashfs, ImageConfig config, Optional<Origin> origin, PushListener listener)
       throws StoreException, IOException {
-    Optional<byte[]> before = means.tags().seen(name);
+    Entries before = means.tags().seen(name);
     ChunkWriter writer = writer(listener);
     List<ChunkWriter.Stored> guesses = ahead.finish();
     List<Manifest.Chunk> chunks;
@@ -96,7 +96,7 @@ public final class ImagePush implements AutoCloseable {
     if (origin.isPresent()) {
       means.origins().save(domain, digest, origin.get());
     }
-    means.tags().move(name, before, new Tag(digest, manifest.size()));
+    means.tags().move(before, config.architecture(), new Tag(digest, manifest.size()));
     return new PushResult(domain, name, digest, manifest.size(), writer.bytesNew());
   }
 

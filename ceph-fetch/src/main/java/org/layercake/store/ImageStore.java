@@ -44,6 +44,13 @@ public final class ImageStore implements AutoCloseable {
   private final Origins origins;
 
   ImageStore(ObjectStore store, InstantSource clock, ChunkWriter.Cutter cutter) {
+    this(store, clock, cutter, Machines.here());
+  }
+
+  /**
+   * @param here the processor whose image is meant where a name has several
+   */
+  ImageStore(ObjectStore store, InstantSource clock, ChunkWriter.Cutter cutter, String here) {
     this.store = store;
     this.clock = clock;
     this.means =
@@ -51,7 +58,7 @@ public final class ImageStore implements AutoCloseable {
             store, buffers, readers, new Semaphore(WORKERS), new Semaphore(READ_AGAIN, true));
     this.tags = new Tags(store);
     this.records = new JobRecords(store, clock);
-    this.resolver = new Resolver(store, tags, records);
+    this.resolver = new Resolver(store, tags, records, here);
     this.origins = new Origins(store);
     this.pushing = new ImagePush.Means(store, tags, origins, buffers, cutter, clock);
     this.profiles = new StartProfiles(store);
@@ -97,6 +104,20 @@ public final class ImageStore implements AutoCloseable {
    */
   public Image resolve(ImageName name, String user) throws StoreException {
     return resolver.resolve(name, user);
+  }
+
+  /**
+   * The same for a processor, as {@code uname -m} names it, and no other.
+   *
+   * @throws StoreException of kind NOT_FOUND also when the name has none for it
+   */
+  public Image resolve(ImageName name, String user, String machine) throws StoreException {
+    return resolver.resolve(name, user, machine);
+  }
+
+  /** All images of the name of one, which are for different processors. */
+  public List<Tagged> beside(Image image) throws StoreException {
+    return tags.all(image.name());
   }
 
   /**
@@ -231,7 +252,7 @@ public final class ImageStore implements AutoCloseable {
   public Optional<PushResult> pushKnown(
       ImageName name, String user, Origin.Source source, String packer) throws StoreException {
     ImageName wanted = Ownership.writable(name, user, "push");
-    Optional<byte[]> before = tags.seen(wanted);
+    Entries before = tags.seen(wanted);
     String domain = ObjectNames.domain(wanted.owner().orElseThrow());
     Optional<Digest> packed = origins.packed(domain, source, packer);
     if (packed.isEmpty()) {
@@ -245,7 +266,8 @@ public final class ImageStore implements AutoCloseable {
     long size = image.get().manifest().size();
     Instant now = clock.instant().truncatedTo(ChronoUnit.SECONDS);
     origins.save(domain, packed.get(), origin.get().again(source, now));
-    tags.move(wanted, before, new Tag(packed.get(), size));
+    String machine = image.get().manifest().config().architecture();
+    tags.move(before, machine, new Tag(packed.get(), size));
     return Optional.of(new PushResult(domain, wanted, packed.get(), size, 0));
   }
 
@@ -308,23 +330,36 @@ public final class ImageStore implements AutoCloseable {
               + wanted
               + ")");
     }
+    List<Tagged> all = source.digest().isEmpty() ? tags.all(image.name()) : List.of();
+    for (Tagged other : all) {
+      if (!other.digest().equals(image.digest()) && other.machine().isPresent()) {
+        Tag tag = new Tag(other.digest(), other.size());
+        tags.move(tags.seen(wanted), other.machine().get(), tag);
+      }
+    }
     Tag tag = new Tag(image.digest(), image.manifest().size());
-    tags.move(wanted, tags.seen(wanted), tag);
-    return tagged(wanted, tag);
+    tags.move(tags.seen(wanted), image.manifest().config().architecture(), tag);
+    return new Tagged(wanted, tag.digest(), tag.size(), Audience.NOBODY, Optional.empty());
   }
 
-  /** Removes a tag; the image's bytes stay until they are pruned. Returns what it pointed to. */
-  public Tagged remove(ImageName name, String user) throws StoreException {
+  /** Removes a name; the images' bytes stay until they are pruned. Says what it pointed to. */
+  public List<Tagged> remove(ImageName name, String user) throws StoreException {
+    return remove(name, user, Optional.empty());
+  }
+
+  /**
+   * Removes a name, for all processors or one.
+   *
+   * @return what it pointed to, one at least
+   */
+  public List<Tagged> remove(ImageName name, String user, Optional<String> machine)
+      throws StoreException {
     ImageName target = Ownership.writable(name, user, "remove");
-    Optional<Tag> removed = tags.remove(target);
+    List<Tagged> removed = tags.remove(target, machine);
     if (removed.isEmpty()) {
       throw resolver.notFound(name, List.of(target.owner().orElseThrow()));
     }
-    return tagged(target, removed.get());
-  }
-
-  private static Tagged tagged(ImageName name, Tag tag) {
-    return new Tagged(name, tag.digest(), tag.size(), Audience.NOBODY);
+    return removed;
   }
 
   /**
@@ -345,7 +380,7 @@ public final class ImageStore implements AutoCloseable {
     Ownership.requireUser(user);
     Listing listed = tags.list(user);
     listed.requireComplete();
-    return Usage.of(listed.images(), image -> resolve(image.name(), user).manifest());
+    return Usage.of(listed.images(), image -> resolve(image.exactly(), user).manifest());
   }
 
   /** How full the store's place is; empty if it cannot tell. */

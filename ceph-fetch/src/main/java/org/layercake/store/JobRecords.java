@@ -10,6 +10,8 @@ import java.time.Instant;
 import java.time.InstantSource;
 import java.time.temporal.ChronoUnit;
 import java.util.Optional;
+import java.util.SortedMap;
+import java.util.TreeMap;
 
 /** The records by which all nodes of a job run one image. Written and read by launchers alone. */
 final class JobRecords {
@@ -72,9 +74,18 @@ final class JobRecords {
   }
 
   /** Notes what a job runs; false if somebody else has noted it first. */
-  boolean create(JobRef job, ImageName asked, Image image) throws StoreException {
+  boolean create(JobRef job, ImageName asked, Image image, Entries all) throws StoreException {
     Instant now = clock.instant().truncatedTo(ChronoUnit.SECONDS);
-    JobRecord record = new JobRecord(ObjectNames.owner(image.domain()), image.digest(), now);
+    Digest first = image.digest();
+    SortedMap<String, Digest> others = new TreeMap<>();
+    if (all.areSeveral()) {
+      first = all.tag(Entries.FIRST).map(Tag::digest).orElse(first);
+      for (String machine : all.values().tailMap(Entries.FIRST + '\0').keySet()) {
+        Optional<Tag> tag = all.tag(machine);
+        tag.ifPresent(its -> others.put(machine, its.digest()));
+      }
+    }
+    JobRecord record = new JobRecord(ObjectNames.owner(image.domain()), first, now, others);
     try {
       return store.create(
           LAUNCHERS, ObjectNames.record(job, asked), ObjectStore.content(record.bytes()));

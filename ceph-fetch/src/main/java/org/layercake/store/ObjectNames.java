@@ -23,6 +23,9 @@ final class ObjectNames {
   /** No tag begins with a dot. */
   private static final String AUDIENCE = ".share";
 
+  /** No tag has one. */
+  private static final char BESIDE = '@';
+
   /** What objects hold. */
   enum Kind {
     CHUNK("c"),
@@ -125,13 +128,26 @@ final class ObjectNames {
     return name.name() + "/" + name.tag();
   }
 
+  /** The tag of an image for a processor that was pushed beside one for another. */
+  static String tag(ImageName name, String machine) {
+    return tag(name) + BESIDE + machine;
+  }
+
+  /** For which processor a tag is that is beside another; empty for others. */
+  static Optional<String> machine(String tag) {
+    int at = tag.lastIndexOf(BESIDE);
+    return Optional.of(tag.substring(at + 1)).filter(m -> at >= 0 && Machines.KNOWN.contains(m));
+  }
+
   /** The tag that says who may run an owner's images of that name. */
   static String audience(String name) {
     return name + "/" + AUDIENCE;
   }
 
-  /** The image that a tag is for; empty for what is no name of ours. */
-  static Optional<ImageName> image(String owner, String tag) {
+  /** The image that a tag is for, of whatever processor; empty for what is no name of ours. */
+  static Optional<ImageName> image(String owner, String key) {
+    int at = machine(key).isPresent() ? key.lastIndexOf(BESIDE) : key.length();
+    String tag = key.substring(0, at);
     int slash = tag.indexOf('/');
     if (slash < 0) {
       return Optional.empty();

@@ -6,6 +6,9 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.time.Instant;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
@@ -141,6 +144,15 @@ interface ObjectStore extends AutoCloseable {
   Optional<Space> space() throws StoreException;
 
   Optional<byte[]> readTag(String domain, String tag) throws StoreException;
+
+  /** Several tags of a domain, as they are at one moment where the store can say that. */
+  default Map<String, byte[]> readTags(String domain, List<String> tags) throws StoreException {
+    Map<String, byte[]> found = new HashMap<>();
+    for (String tag : tags) {
+      readTag(domain, tag).ifPresent(value -> found.put(tag, value));
+    }
+    return found;
+  }
 
   /**
    * Moves a tag if it still is what the caller saw. Empty stands for no tag, on either side.

@@ -2,6 +2,7 @@ package org.layercake.store;
 
 import java.lang.ref.Reference;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import java.util.Map;
 import java.util.SortedMap;
 import jnr.ffi.Pointer;
@@ -59,20 +60,25 @@ final class RadosOmap {
     }
   }
 
-  /** Fills {@code result} with the entry of that key, if there is one. */
-  int read(String key, Map<String, byte[]> result) {
-    byte[] keyBytes = key.getBytes(StandardCharsets.US_ASCII);
-    Pointer keptKey = library.bytes(keyBytes);
-    Pointer keys = library.array(keptKey);
-    Pointer keyLengths = library.array(keyBytes.length);
+  /** Fills {@code result} with the entries of these keys, as far as there are any. */
+  int read(List<String> wanted, Map<String, byte[]> result) {
+    Pointer[] kept = new Pointer[wanted.size()];
+    Pointer keys = library.zeroed(wanted.size() * Long.BYTES);
+    Pointer keyLengths = library.zeroed(wanted.size() * Long.BYTES);
+    for (int i = 0; i < kept.length; i++) {
+      byte[] key = wanted.get(i).getBytes(StandardCharsets.US_ASCII);
+      kept[i] = library.bytes(key);
+      keys.putPointer((long) i * Long.BYTES, kept[i]);
+      keyLengths.putLong((long) i * Long.BYTES, key.length);
+    }
     try {
       return readEntries(
           result,
           (op, iterator, status) ->
               librados.rados_read_op_omap_get_vals_by_keys2(
-                  op, keys, 1, keyLengths, iterator, status));
+                  op, keys, kept.length, keyLengths, iterator, status));
     } finally {
-      Reference.reachabilityFence(keptKey);
+      Reference.reachabilityFence(kept);
     }
   }
 

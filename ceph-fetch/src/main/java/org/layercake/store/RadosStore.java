@@ -21,6 +21,7 @@ import java.time.InstantSource;
 import java.time.format.DateTimeParseException;
 import java.time.temporal.ChronoUnit;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
@@ -213,12 +214,17 @@ final class RadosStore implements ObjectStore {
 
   @Override
   public Optional<byte[]> readTag(String domain, String tag) throws StoreException {
+    return Optional.ofNullable(readTags(domain, List.of(tag)).get(tag));
+  }
+
+  @Override
+  public Map<String, byte[]> readTags(String domain, List<String> tags) throws StoreException {
     Map<String, byte[]> found = new HashMap<>();
-    int code = tags(domain).read(tag, found);
+    int code = tags(domain).read(tags, found);
     if (code != ENOENT) {
-      errors.check(code, "read tags", domain, tag);
+      errors.check(code, "read tags", domain, tags.get(0));
     }
-    return Optional.ofNullable(found.get(tag));
+    return found;
   }
 
   @Override

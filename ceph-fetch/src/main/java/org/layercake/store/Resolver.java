@@ -22,9 +22,14 @@ final class Resolver {
   private final ObjectStore store;
   private final Tags tags;
   private final JobRecords jobs;
+  private final String here;
   private final ManifestCache manifests = new ManifestCache();
 
-  Resolver(ObjectStore store, Tags tags, JobRecords jobs) {
+  /**
+   * @param here the processor whose image is meant where a name has several
+   */
+  Resolver(ObjectStore store, Tags tags, JobRecords jobs, String here) {
+    this.here = here;
     this.store = store;
     this.tags = tags;
     this.jobs = jobs;
@@ -48,6 +53,32 @@ final class Resolver {
               + ")");
     }
     return resolveAmong(Ownership.owners(name, user), name);
+  }
+
+  /** The image of that name that is for a processor, and no other. */
+  Image resolve(ImageName name, String user, String machine) throws StoreException {
+    Image found = resolve(name, user);
+    if (name.digest().isEmpty()) {
+      Optional<Tag> tag = tags.find(found.name(), machine);
+      if (tag.isPresent()) {
+        found = loadTagged(found.name(), tag.get().digest());
+      }
+    }
+    String its = found.manifest().config().architecture();
+    if (!its.equals(machine) && !its.equals(Machines.ANY)) {
+      throw new StoreException(
+          NOT_FOUND,
+          "cannot find image \""
+              + name
+              + "\" for "
+              + machine
+              + ": there is one for "
+              + its
+              + " (see: layercake ls "
+              + name.tagged()
+              + ")");
+    }
+    return found;
   }
 
   /**
@@ -92,7 +123,12 @@ final class Resolver {
         return recorded(job, name, user, record.get());
       }
       Image image = resolveToRun(name, user, memberOf);
-      if (jobs.create(job, name, image)) {
+      // Its other nodes may have other processors.
+      Entries all = tags.seen(image.name());
+      if (all.areSeveral()) {
+        image = loadTagged(image.name(), all.tagFor(here).orElseThrow().digest());
+      }
+      if (jobs.create(job, name, image, all)) {
         return image;
       }
     }
@@ -120,7 +156,7 @@ final class Resolver {
               + record.owner()
               + " (tell an administrator: somebody may have a node's key)");
     }
-    return load(name.withOwner(record.owner()), record.digest())
+    return load(name.withOwner(record.owner()), record.digestFor(here))
         .orElseThrow(
             () ->
                 new StoreException(
@@ -130,7 +166,7 @@ final class Resolver {
                         + "\": "
                         + job
                         + " runs "
-                        + record.digest()
+                        + record.digestFor(here)
                         + " since "
                         + record.created()
                         + ", which was collected as garbage meanwhile (push it again, or submit the"
@@ -156,11 +192,15 @@ final class Resolver {
     if (name.digest().isPresent()) {
       return load(name, name.digest().get());
     }
-    Optional<Tag> tag = tags.find(name);
+    Optional<Tag> tag = tags.find(name, here);
     if (tag.isEmpty()) {
       return Optional.empty();
     }
-    Digest digest = tag.get().digest();
+    return Optional.of(loadTagged(name, tag.get().digest()));
+  }
+
+  /** What a tag points to must be there. */
+  private Image loadTagged(ImageName name, Digest digest) throws StoreException {
     Optional<Image> image = load(name, digest);
     if (image.isEmpty()) {
       throw new StoreException(
@@ -173,7 +213,7 @@ final class Resolver {
               + ObjectNames.domain(name.owner().orElseThrow())
               + " (push the image again)");
     }
-    return image;
+    return image.get();
   }
 
   /** The image of that digest in the name's domain; empty also when its manifest is damaged. */

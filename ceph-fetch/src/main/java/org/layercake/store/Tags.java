@@ -1,14 +1,16 @@
 package org.layercake.store;
 
-import static org.layercake.store.StoreException.Kind.CORRUPT;
 import static org.layercake.store.StoreException.Kind.INVALID;
 import static org.layercake.store.StoreException.Kind.UNAVAILABLE;
 
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * The tags of a store, and with whom their names are shared. Each moves by compare-and-swap; names
@@ -30,29 +32,20 @@ final class Tags {
     return ObjectNames.domain(name.owner().orElseThrow());
   }
 
-  /** What a tag's entry is, whatever that is: what {@link #move} compares it with. */
-  Optional<byte[]> seen(ImageName name) throws StoreException {
-    return store.readTag(domain(name), ObjectNames.tag(name));
+  /** All that a name points to, in one read. */
+  Entries seen(ImageName name) throws StoreException {
+    List<String> keys = new ArrayList<>(List.of(ObjectNames.tag(name)));
+    Machines.KNOWN.forEach(machine -> keys.add(ObjectNames.tag(name, machine)));
+    return Entries.of(name, store.readTags(domain(name), keys));
   }
 
   /**
-   * What a tag points to.
+   * What a name points to for a processor; another one's image if there is none for it.
    *
    * @throws StoreException of kind CORRUPT when its entry is no tag
    */
-  Optional<Tag> find(ImageName name) throws StoreException {
-    Optional<byte[]> stored = seen(name);
-    Optional<Tag> tag = parse(stored);
-    if (stored.isPresent() && tag.isEmpty()) {
-      throw new StoreException(
-          CORRUPT,
-          "cannot use image \""
-              + name
-              + "\": its tag in domain "
-              + domain(name)
-              + " is malformed (push the image again)");
-    }
-    return tag;
+  Optional<Tag> find(ImageName name, String machine) throws StoreException {
+    return seen(name).tagFor(machine);
   }
 
   /** Empty also for what is no tag. */
@@ -61,58 +54,157 @@ final class Tags {
   }
 
   /**
-   * Points a tag at a manifest that was there a moment ago. The last touch proves that it still is:
-   * a collection that has not seen the tag move fails to remove what was touched, and one that was
-   * faster is found out.
+   * Points a name at an image that was there a moment ago: in the place of the one for the same
+   * processor, or beside those for others. Whoever puts one for another processor there at the same
+   * moment is in nobody's way.
    *
    * @param before what {@link #seen} gave
+   * @param machine that the image is for
    */
-  void move(ImageName name, Optional<byte[]> before, Tag wanted) throws StoreException {
+  void move(Entries before, String machine, Tag wanted) throws StoreException {
+    Entries now = before;
+    for (int attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      String key = place(now, machine, wanted);
+      if (move(now.name(), key, now.value(key), wanted)) {
+        if (!Machines.KNOWN.contains(machine)) {
+          removeOthers(now, key); // this one is for all of them
+        }
+        return;
+      }
+      now = seen(before.name());
+      String next = place(now, machine, wanted);
+      if (next.equals(key) || now.value(next).isPresent()) {
+        break;
+      }
+    }
+    throw lostRace("move tag", before.name());
+  }
+
+  /** Under which key an image is put. */
+  private String place(Entries entries, String machine, Tag wanted) throws StoreException {
+    if (!Machines.KNOWN.contains(machine)) {
+      return Entries.FIRST;
+    }
+    Optional<Tag> first = entries.tag(Entries.FIRST);
+    boolean isBeside =
+        entries.value(machine).isPresent()
+            || (first.isPresent()
+                && !first.get().digest().equals(wanted.digest())
+                && architecture(entries.name(), first.get().digest())
+                    .filter(its -> Machines.KNOWN.contains(its) && !its.equals(machine))
+                    .isPresent());
+    return isBeside ? machine : Entries.FIRST;
+  }
+
+  /** What an image is for; empty when its manifest cannot be used. */
+  Optional<String> architecture(ImageName name, Digest digest) throws StoreException {
+    try {
+      return Manifests.read(store, domain(name), digest).map(its -> its.config().architecture());
+    } catch (Manifest.MalformedException e) {
+      return Optional.empty();
+    }
+  }
+
+  /** One that has moved meanwhile stays. */
+  private void removeOthers(Entries entries, String kept) throws StoreException {
+    for (String key : entries.values().keySet()) {
+      if (!key.equals(kept)) {
+        Optional<Tag> left = entries.tag(key);
+        if (left.isPresent()) {
+          touch(entries.name(), left.get());
+        }
+        swap(entries.name(), key, entries.value(key), Optional.empty());
+      }
+    }
+  }
+
+  /**
+   * The last touch proves that the manifest still is there: a collection that has not seen the tag
+   * move fails to remove what was touched, and one that was faster is found out.
+   *
+   * @return false if it is not what it was before
+   */
+  private boolean move(ImageName name, String key, Optional<byte[]> before, Tag wanted)
+      throws StoreException {
     Optional<Tag> left = parse(before);
     if (left.filter(tag -> !tag.digest().equals(wanted.digest())).isPresent()) {
       touch(name, left.get()); // its grace begins now
     }
     boolean moved =
         left.equals(Optional.of(wanted))
-            || swap(name, before, Optional.of(wanted.bytes()))
-            || parse(seen(name)).equals(Optional.of(wanted));
-    if (!moved) {
-      throw lostRace("move tag", name);
-    }
-    if (!touch(name, wanted)) {
-      undoMove(name, before, wanted);
+            || swap(name, key, before, Optional.of(wanted.bytes()))
+            || seen(name).tag(key).equals(Optional.of(wanted));
+    if (moved && !touch(name, wanted)) {
+      undoMove(name, key, before, wanted);
       throw new StoreException(
           UNAVAILABLE,
           "cannot tag \""
               + name
               + "\": its image was collected as garbage at the same time (push it again)");
     }
+    return moved;
   }
 
   /** Back to what the tag was, if that is still there; if someone else moved it, that holds. */
-  private void undoMove(ImageName name, Optional<byte[]> before, Tag wanted) throws StoreException {
-    boolean undone = swap(name, Optional.of(wanted.bytes()), before);
+  private void undoMove(ImageName name, String key, Optional<byte[]> before, Tag wanted)
+      throws StoreException {
+    boolean undone = swap(name, key, Optional.of(wanted.bytes()), before);
     Optional<Tag> left = parse(before);
     if (undone && left.isPresent() && !touch(name, left.get())) {
-      swap(name, before, Optional.empty());
+      swap(name, key, before, Optional.empty());
     }
   }
 
-  /** Removes a tag; the image's bytes stay. Says what it pointed to, empty when there is none. */
-  Optional<Tag> remove(ImageName name) throws StoreException {
-    Optional<Tag> before = find(name);
-    if (before.isPresent()) {
-      touch(name, before.get()); // the grace of what no tag needs begins now
-      if (!swap(name, before.map(Tag::bytes), Optional.empty())) {
-        throw lostRace("remove", name);
+  /**
+   * Removes a name, for all processors or one; the images' bytes stay.
+   *
+   * @return what it pointed to: first what was first
+   */
+  List<Tagged> remove(ImageName name, Optional<String> machine) throws StoreException {
+    Entries entries = seen(name);
+    List<String> keys = new ArrayList<>(entries.values().keySet());
+    if (machine.isPresent()) {
+      keys.removeIf(key -> !key.equals(machine.get()));
+      Optional<Tag> first = entries.tag(Entries.FIRST);
+      boolean isFirst =
+          keys.isEmpty()
+              && first.isPresent()
+              && architecture(name, first.get().digest()).equals(machine);
+      if (isFirst) {
+        keys.add(Entries.FIRST);
       }
     }
-    return before;
+    List<Tagged> removed = new ArrayList<>();
+    Collections.reverse(keys); // the first last: without it nodes would be told of others
+    for (String key : keys) {
+      entries.tagFor(key); // what is no tag is not removed
+      removed.add(0, remove(entries, key));
+    }
+    return removed;
   }
 
-  private boolean swap(ImageName name, Optional<byte[]> expected, Optional<byte[]> wanted)
+  private Tagged remove(Entries entries, String key) throws StoreException {
+    ImageName name = entries.name();
+    Optional<Tag> tag = entries.tag(key);
+    if (tag.isPresent()) {
+      touch(name, tag.get()); // the grace of what no tag needs begins now
+    }
+    if (!swap(name, key, entries.value(key), Optional.empty())) {
+      throw lostRace("remove", name);
+    }
+    return tagged(name, key, tag.orElseThrow(), Audience.NOBODY);
+  }
+
+  private static Tagged tagged(ImageName name, String key, Tag tag, Audience audience) {
+    Optional<String> machine = Optional.of(key).filter(its -> !its.equals(Entries.FIRST));
+    return new Tagged(name, tag.digest(), tag.size(), audience, machine);
+  }
+
+  private boolean swap(
+      ImageName name, String key, Optional<byte[]> expected, Optional<byte[]> wanted)
       throws StoreException {
-    return store.swapTag(domain(name), ObjectNames.tag(name), expected, wanted);
+    String tag = key.equals(Entries.FIRST) ? ObjectNames.tag(name) : ObjectNames.tag(name, key);
+    return store.swapTag(domain(name), tag, expected, wanted);
   }
 
   private boolean touch(ImageName name, Tag tag) throws StoreException {
@@ -129,6 +221,32 @@ final class Tags {
             + "\": someone else moved it at the same time (look with \"layercake ls\", try again)");
   }
 
+  /** All images of a name, with what they are for if there are several. */
+  List<Tagged> all(ImageName name) throws StoreException {
+    Entries entries = seen(name);
+    List<Tagged> all = new ArrayList<>();
+    for (String key : entries.values().keySet()) {
+      Optional<Tag> tag = entries.tag(key);
+      if (tag.isPresent()) {
+        Tagged one = tagged(name, key, tag.get(), Audience.NOBODY);
+        all.add(entries.areSeveral() ? withMachine(one) : one);
+      }
+    }
+    return all;
+  }
+
+  /** The first image's is in its manifest alone. */
+  private Tagged withMachine(Tagged image) throws StoreException {
+    return image.machine().isPresent()
+        ? image
+        : new Tagged(
+            image.name(),
+            image.digest(),
+            image.size(),
+            image.audience(),
+            architecture(image.name(), image.digest()));
+  }
+
   /** An owner's tags. Entries that are none are left out. */
   Listing list(String owner) throws StoreException {
     ObjectStore.TagList listed =
@@ -140,17 +258,25 @@ final class Tags {
       Optional<Tag> tag = Tag.read(entry.getValue());
       if (name.isPresent() && tag.isPresent()) {
         byte[] audience = listed.tags().get(ObjectNames.audience(name.get().name()));
-        tags.add(
-            new Tagged(
-                name.get(),
-                tag.get().digest(),
-                tag.get().size(),
-                owner.equals(ImageName.SITE)
-                    ? Audience.ALL
-                    : Audience.read(Optional.ofNullable(audience))));
+        String key = ObjectNames.machine(entry.getKey()).orElse(Entries.FIRST);
+        Audience who =
+            owner.equals(ImageName.SITE)
+                ? Audience.ALL
+                : Audience.read(Optional.ofNullable(audience));
+        tags.add(tagged(name.get(), key, tag.get(), who));
       }
     }
-    return new Listing(tags, listed.isComplete());
+    return new Listing(withMachines(tags), listed.isComplete());
+  }
+
+  private List<Tagged> withMachines(List<Tagged> tags) throws StoreException {
+    Set<ImageName> several = new HashSet<>();
+    tags.stream().filter(tag -> tag.machine().isPresent()).forEach(tag -> several.add(tag.name()));
+    List<Tagged> all = new ArrayList<>();
+    for (Tagged tag : tags) {
+      all.add(several.contains(tag.name()) ? withMachine(tag) : tag);
+    }
+    return all;
   }
 
   /** The first names of an owner's tags, wherever they point. */
@@ -161,15 +287,19 @@ final class Tags {
         .keySet()
         .stream()
         .flatMap(tag -> ObjectNames.image(owner, tag).stream())
+        .distinct()
         .toList();
   }
 
   /** Whether a tag of that name points to the name's digest. */
   boolean pointTo(ImageName name) throws StoreException {
     for (ImageName tag : names(name.owner().orElseThrow(), Listing.MAX_ENTRIES)) {
-      if (tag.name().equals(name.name())
-          && parse(seen(tag)).map(Tag::digest).equals(name.digest())) {
-        return true;
+      if (tag.name().equals(name.name())) {
+        for (byte[] value : seen(tag).values().values()) {
+          if (Tag.read(value).map(Tag::digest).equals(name.digest())) {
+            return true;
+          }
+        }
       }
     }
     return false;

@@ -1,6 +1,7 @@
 package org.layercake.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
@@ -81,6 +82,43 @@ class StoredImagesTest extends CommandTest {
     layercake("tag", "deb", "debug");
     assertEquals(found.isEmpty() ? 66 : 0, layercake("ls", "-q", pattern), this::said);
     assertEquals(found, printed().replace("alice/", "").strip().replace('\n', ' '));
+  }
+
+  @Test
+  void aNameHasAnImageForEachProcessorThatIsPushed() throws Exception {
+    layercake("push", tree.toString(), "t:1");
+    byte[] header = new byte[100];
+    System.arraycopy(new byte[] {0x7f, 'E', 'L', 'F', 2, 1, 1}, 0, header, 0, 7);
+    for (int[] machine : new int[][] {{183, 1}, {243, 2}, {183, 3}}) {
+      header[18] = (byte) machine[0];
+      header[50] = (byte) machine[1];
+      Files.write(tree.resolve("bin/program"), header);
+      assertTrue(tree.resolve("bin/program").toFile().setExecutable(true));
+      String arch = machine[0] == 183 ? "arm64" : "riscv64";
+      assertEquals(0, layercake("push", "--arch", arch, tree.toString(), "t:1"), this::said);
+    }
+    String arm = pushedDigest();
+    assertEquals(0, layercake("ls"), this::said);
+    assertTrue(printed().startsWith("IMAGE"), this::said);
+    assertEquals(
+        List.of(
+            "FOR", System.getProperty("os.arch").replace("amd64", "x86_64"), "aarch64", "riscv64"),
+        printed().lines().map(line -> line.replaceAll(".* ", "")).toList());
+    assertEquals(0, layercake("inspect", "--arch", "arm64", "t:1"), this::said);
+    assertTrue(printed().contains("digest        " + arm + "\n"), this::said);
+    assertTrue(printed().contains("\nalso for      riscv64 sha256:"), this::said);
+    assertEquals(66, layercake("pull", "--arch", "s390x", "t:1", work + "/x"), this::said);
+    assertTrue(said().contains("for s390x: there is one for "), this::said);
+    assertEquals(64, layercake("pull", "--arch", "a b", "t:1", work + "/x"), this::said);
+    assertEquals(0, layercake("tag", "t:1", "t:2"), this::said);
+    assertEquals(0, layercake("rm", "--arch", "arm64", "t:2"), this::said);
+    assertEquals("removed alice/t:2@" + arm + "\n", printed());
+    layercake("ls", "--json", "t:2");
+    assertTrue(printed().contains("\"architecture\" : \"riscv64\""), this::said);
+    assertFalse(printed().contains("aarch64"), this::said);
+    assertEquals(0, layercake("du"), this::said);
+    assertEquals(0, layercake("rm", "t:1", "t:2"), this::said);
+    assertEquals(5, printed().lines().count(), this::said);
   }
 
   @Test

@@ -65,6 +65,14 @@ class DirectoryStoreTest {
   }
 
   @Nested
+  class Processors extends MachinesContract {
+    @Override
+    ObjectStore connect(InstantSource clock) throws Exception {
+      return storeIn(directory.resolve("root"), clock);
+    }
+  }
+
+  @Nested
   class Collections extends CollectionContract {
     @Override
     ObjectStore connect(InstantSource clock) throws Exception {
