@@ -2,8 +2,10 @@ package org.layercake.cli;
 
 import static org.layercake.store.StoreException.Kind.DENIED;
 
-import java.io.PrintStream;
+import com.fasterxml.jackson.core.JsonGenerator;
+import java.io.IOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
@@ -106,17 +108,45 @@ final class PolicyCommand extends StoreCommand implements Callable<Integer> {
         file == null
             ? PolicyFile.ofSite(PolicyFile.DEFAULT).policy()
             : PolicyFile.draft(file).policy();
-    session()
-        .out()
-        .println(
-            policy.file().isEmpty()
-                ? "there are no rules: everything is allowed"
-                : "\"" + policy.file() + "\" is good: " + policy.rules().size() + " rules");
-    return image == null || explain(policy) ? 0 : DENIED.exitCode();
+    List<Decision> decisions = image == null ? List.of() : decisions(policy);
+    answer(
+        out -> {
+          out.writeNumberField("rules", policy.rules().size());
+          Json.list(out, "decisions", decisions, PolicyCommand::write);
+        },
+        out -> {
+          out.println(
+              policy.file().isEmpty()
+                  ? "there are no rules: everything is allowed"
+                  : "\"" + policy.file() + "\" is good: " + policy.rules().size() + " rules");
+          decisions.forEach(one -> out.println(one.line()));
+        });
+    return decisions.stream().allMatch(Decision::allowed) ? 0 : DENIED.exitCode();
   }
 
-  /** Whether all of it is allowed. */
-  private boolean explain(Policy policy) throws StoreException {
+  /**
+   * What is decided about an image or a mount.
+   *
+   * @param rule where it stands; empty when none is about it
+   */
+  private record Decision(String what, boolean allowed, String rule) {
+    String line() {
+      return what
+          + ": "
+          + (allowed ? "allowed" : "refused")
+          + (rule.isEmpty() ? ", since no rule is about it" : " by " + rule);
+    }
+  }
+
+  private static void write(JsonGenerator out, Decision decision) throws IOException {
+    out.writeStartObject();
+    out.writeStringField("what", decision.what());
+    out.writeBooleanField("allowed", decision.allowed());
+    out.writeStringField("rule", decision.rule());
+    out.writeEndObject();
+  }
+
+  private List<Decision> decisions(Policy policy) throws StoreException {
     Wish wish =
         new Wish(
             user == null ? user() : user,
@@ -125,13 +155,14 @@ final class PolicyCommand extends StoreCommand implements Callable<Integer> {
             facts(policy),
             root,
             writable);
-    boolean allowed = say(policy, image.toString(), policy.onContainer(wish));
+    List<Decision> decisions = new ArrayList<>();
+    decisions.add(decision(policy, image.toString(), policy.onContainer(wish)));
     List<Rule> onMounts = policy.onMounts(wish);
     for (String mount : mounts) {
       Optional<Rule> rule = onMounts.stream().filter(r -> r.isAbout(mount)).findFirst();
-      allowed &= say(policy, mount, rule);
+      decisions.add(decision(policy, mount, rule));
     }
-    return allowed;
+    return decisions;
   }
 
   /** What a rule may ask of the image. The store is asked only for what it alone knows. */
@@ -150,14 +181,8 @@ final class PolicyCommand extends StoreCommand implements Callable<Integer> {
         Collections.emptySortedMap());
   }
 
-  private boolean say(Policy policy, String what, Optional<Rule> rule) {
+  private static Decision decision(Policy policy, String what, Optional<Rule> rule) {
     boolean allowed = rule.map(Rule::allows).orElse(true);
-    PrintStream out = session().out();
-    out.println(
-        what
-            + ": "
-            + (allowed ? "allowed" : "refused")
-            + rule.map(r -> " by " + policy.place(r)).orElse(", since no rule is about it"));
-    return allowed;
+    return new Decision(what, allowed, rule.map(policy::place).orElse(""));
   }
 }

@@ -1,5 +1,6 @@
 package org.layercake.store;
 
+import static org.layercake.store.StoreException.Kind.CORRUPT;
 import static org.layercake.store.StoreException.Kind.INVALID;
 import static org.layercake.store.StoreException.Kind.UNAVAILABLE;
 
@@ -102,6 +103,11 @@ final class Tags {
       return Manifests.read(store, domain(name), digest).map(its -> its.config().architecture());
     } catch (Manifest.MalformedException e) {
       return Optional.empty();
+    } catch (StoreException e) {
+      if (e.kind() == CORRUPT) {
+        return Optional.empty();
+      }
+      throw e;
     }
   }
 

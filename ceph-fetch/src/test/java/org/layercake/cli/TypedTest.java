@@ -106,6 +106,7 @@ class TypedTest extends CommandTest {
             "gc --json",
             "verify --json --digests a",
             "key --json bob",
+            "policy --json check",
             "rm --json a b")) {
       assertEquals(0, layercake(line.split(" ")), this::said);
       assertTrue(printed().startsWith("{\n  \"version\" : 1,\n"), this::said);
