@@ -82,6 +82,26 @@ class PushIT {
   }
 
   @Test
+  void nodesTakeTheImageForTheirProcessorAndRefuseWhatIsForOthers() {
+    Cluster.Result ran =
+        Cluster.as(
+            "alice",
+            """
+            set -e; exec 2>&1
+            d=$HOME/push-it/arm; rm -rf $d; mkdir -p $d/bin
+            printf '\\177ELF\\2\\1\\1\\0\\0\\0\\0\\0\\0\\0\\0\\0\\2\\0\\267\\0' >$d/bin/sh; chmod 755 $d/bin/sh
+            layercake push $HOME/push-it/root several >/dev/null
+            layercake push --arch arm64 $d several >/dev/null
+            srun -Q --ch-image=several sh -c 'echo ran'
+            layercake rm --arch "$(uname -m)" several >/dev/null
+            srun -Q --ch-image=several sh -c 'echo ran too' || echo $?
+            layercake rm several | wc -l
+            """);
+    assertTrue(
+        ran.out().matches("(?s).*\nran\n.*its programs are for aarch64.*\n68\n1\n"), ran::toString);
+  }
+
+  @Test
   void aPushThatIsKilledLeavesNothingVisibleAndTheNextOneUploadsTheRest() {
     Cluster.as(
             "alice",

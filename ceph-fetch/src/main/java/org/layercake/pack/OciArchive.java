@@ -70,26 +70,21 @@ public final class OciArchive {
           FULL, "cannot " + act + ": not a place for a file (give a file's path)");
     }
     unpacking.proof(act);
-    Path partial =
-        Files.createTempFile(absolute.getParent(), "." + absolute.getFileName() + ".", ".partial");
-    Thread removal = new Thread(() -> partial.toFile().delete(), "removal");
-    Runtime.getRuntime().addShutdownHook(removal);
-    try {
-      try (FileChannel file = FileChannel.open(partial, WRITE)) {
+    String prefix = "." + absolute.getFileName() + ".";
+    try (Partial partial =
+        new Partial(Files.createTempFile(absolute.getParent(), prefix, ".partial"))) {
+      try (FileChannel file = FileChannel.open(partial.path(), WRITE)) {
         new OciArchive(file).write(unpacking, name, config, act);
         file.force(true);
       }
-      Files.setPosixFilePermissions(partial, Umask.file());
-      Files.move(partial, absolute, StandardCopyOption.ATOMIC_MOVE);
+      Files.setPosixFilePermissions(partial.path(), Umask.file());
+      Files.move(partial.path(), absolute, StandardCopyOption.ATOMIC_MOVE);
     } catch (IOException e) {
       if (StoreException.saysNoRoom(e)) {
         throw new StoreException(
             FULL, "cannot " + act + ": no room: " + e.getMessage() + " (write it elsewhere)", e);
       }
       throw e;
-    } finally {
-      Files.deleteIfExists(partial);
-      Runtime.getRuntime().removeShutdownHook(removal);
     }
   }
 

@@ -1,6 +1,5 @@
 package org.layercake.pack;
 
-import static java.nio.file.LinkOption.NOFOLLOW_LINKS;
 import static org.layercake.store.StoreException.Kind.FULL;
 
 import java.io.FilterInputStream;
@@ -111,18 +110,12 @@ public final class Unpacking {
     if (room < bytes) {
       throw full(act, "it needs " + bytes + " bytes, " + room + " are free");
     }
-    Path partial = privateDirectory(target);
-    Thread removal = new Thread(() -> remove(partial), "removal");
-    Runtime.getRuntime().addShutdownHook(removal);
-    try {
-      tar(act, List.of("--mine"), tar -> extract(tar, partial, act));
+    try (Partial partial = new Partial(privateDirectory(target))) {
+      tar(act, List.of("--mine"), tar -> extract(tar, partial.path(), act));
       Files.setPosixFilePermissions(
-          partial, isThere ? Files.getPosixFilePermissions(target) : Umask.directory());
+          partial.path(), isThere ? Files.getPosixFilePermissions(target) : Umask.directory());
       // rename(2) puts it in the place of a directory that is empty still.
-      Files.move(partial, target, StandardCopyOption.ATOMIC_MOVE);
-    } finally {
-      remove(partial);
-      Runtime.getRuntime().removeShutdownHook(removal);
+      Files.move(partial.path(), target, StandardCopyOption.ATOMIC_MOVE);
     }
   }
 
@@ -193,27 +186,5 @@ public final class Unpacking {
   private static StoreException full(String act, String cause) {
     return new StoreException(
         FULL, "cannot " + act + ": no room: " + cause + " (unpack it elsewhere)");
-  }
-
-  /** What it holds may forbid its owner to change it. */
-  private static void remove(Path tree) {
-    try {
-      if (Files.exists(tree, NOFOLLOW_LINKS)) {
-        for (List<String> command :
-            List.of(
-                List.of("chmod", "-R", "u+rwX", "--", tree.toString()),
-                List.of("rm", "-rf", "--", tree.toString()))) {
-          new ProcessBuilder(command)
-              .redirectErrorStream(true)
-              .redirectOutput(ProcessBuilder.Redirect.DISCARD)
-              .start()
-              .waitFor();
-        }
-      }
-    } catch (IOException e) {
-      // It stays, under a name that tells where it is from.
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-    }
   }
 }
