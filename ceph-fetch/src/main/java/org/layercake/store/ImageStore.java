@@ -313,7 +313,10 @@ public final class ImageStore implements AutoCloseable {
     return tags.share(own, change);
   }
 
-  /** Points {@code target} at the image that {@code source} names. Both lie in one domain. */
+  /**
+   * Points {@code target} at the image that {@code source} names, or at all images of that name if
+   * it has several. Both lie in one domain.
+   */
   public Tagged tag(ImageName source, ImageName target, String user) throws StoreException {
     ImageName wanted = Ownership.writable(target, user, "tag");
     Image image = resolve(source, user);
@@ -330,15 +333,13 @@ public final class ImageStore implements AutoCloseable {
               + wanted
               + ")");
     }
-    List<Tagged> all = source.digest().isEmpty() ? tags.all(image.name()) : List.of();
-    for (Tagged other : all) {
-      if (!other.digest().equals(image.digest()) && other.machine().isPresent()) {
-        Tag tag = new Tag(other.digest(), other.size());
-        tags.move(tags.seen(wanted), other.machine().get(), tag);
-      }
-    }
     Tag tag = new Tag(image.digest(), image.manifest().size());
-    tags.move(tags.seen(wanted), image.manifest().config().architecture(), tag);
+    List<Tagged> all = source.digest().isEmpty() ? tags.all(image.name()) : List.of();
+    if (all.isEmpty()) {
+      tags.move(tags.seen(wanted), image.manifest().config().architecture(), tag);
+    } else {
+      tags.copy(all, wanted);
+    }
     return new Tagged(wanted, tag.digest(), tag.size(), Audience.NOBODY, Optional.empty());
   }
 

@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Collectors;
 
 /**
  * The tags of a store, and with whom their names are shared. Each moves by compare-and-swap; names
@@ -68,7 +69,7 @@ final class Tags {
       String key = place(now, machine, wanted);
       if (move(now.name(), key, now.value(key), wanted)) {
         if (!Machines.KNOWN.contains(machine)) {
-          removeOthers(now, key); // this one is for all of them
+          removeOthers(now, Set.of(wanted.digest())); // this one is for all of them
         }
         return;
       }
@@ -111,11 +112,25 @@ final class Tags {
     }
   }
 
+  /** Points a name at these images, and at no others. */
+  void copy(List<Tagged> images, ImageName target) throws StoreException {
+    Entries before = seen(target);
+    for (Tagged image : images) {
+      Tag tag = new Tag(image.digest(), image.size());
+      Optional<String> machine = image.machine();
+      if (machine.isEmpty()) {
+        machine = architecture(image.name(), image.digest());
+      }
+      move(seen(target), machine.orElse(Machines.ANY), tag);
+    }
+    removeOthers(before, images.stream().map(Tagged::digest).collect(Collectors.toSet()));
+  }
+
   /** One that has moved meanwhile stays. */
-  private void removeOthers(Entries entries, String kept) throws StoreException {
+  private void removeOthers(Entries entries, Set<Digest> kept) throws StoreException {
     for (String key : entries.values().keySet()) {
-      if (!key.equals(kept)) {
-        Optional<Tag> left = entries.tag(key);
+      Optional<Tag> left = entries.tag(key);
+      if (left.isEmpty() || !kept.contains(left.get().digest())) {
         if (left.isPresent()) {
           touch(entries.name(), left.get());
         }

@@ -164,6 +164,11 @@ public abstract class MachinesContract extends StoreContract {
     push("deb:12", "aarch64", 18);
     images.tag(DEB, name("deb:stable"), user);
     assertEquals(all("deb:12"), all("deb:stable"));
+    Digest riscv = push("deb:stable", "riscv64", 27);
+    assertEquals(riscv, all("deb:stable").get("riscv64"));
+    push("deb:12", "aarch64", 28);
+    images.tag(DEB, name("deb:stable"), user);
+    assertEquals(all("deb:12"), all("deb:stable"), "and for no others any more");
     Digest two = images.resolve(DEB, user, "aarch64").digest();
     images.tag(name("deb:12@" + two), name("arm"), user);
     assertEquals(Map.of("?", two), all("arm:latest"));
