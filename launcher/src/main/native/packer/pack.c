@@ -8,6 +8,8 @@
  *
  *   stream     = "lcpack1\n" content… 'T' entry… 'E'            the root directory's entries
  *   content    = 'C' u64:length bytes                           of a regular file
+ *              | 'H' u64:length part…                           of one with holes
+ *   part       = u64:zeros u64:length bytes                     until all of the file is there
  *   entry      = 'D' name u16:mode u32:mtime attributes entry… 'E'           a directory
  *              | 'F' name u16:mode u32:mtime u32:links u32:content attributes   a regular file
  *              | 'S' name u32:mtime u32:links u16:length target              a symbolic link

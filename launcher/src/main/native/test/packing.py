@@ -27,6 +27,13 @@ def content(data):
     return b"C" + struct.pack(">Q", len(data)) + data
 
 
+def with_holes(size, *parts):
+    """A part is so many zeros and the bytes that follow them."""
+    return (
+        b"H" + struct.pack(">Q", size) + b"".join(struct.pack(">QQ", zeros, len(data)) + data for zeros, data in parts)
+    )
+
+
 def attributes(**values):
     described = b"".join(
         name(b"user." + key.encode()) + struct.pack(">I", len(value)) + value for key, value in values.items()
@@ -55,7 +62,11 @@ def hard(called, inode):
 
 
 def described(contents, *entries):
-    return b"lcpack1\n" + b"".join(map(content, contents)) + b"T" + b"".join(entries) + b"E"
+    return packed(map(content, contents), *entries)
+
+
+def packed(contents, *entries):
+    return b"lcpack1\n" + b"".join(contents) + b"T" + b"".join(entries) + b"E"
 
 
 BYTES = random.Random(1).randbytes(300_000)
@@ -105,6 +116,31 @@ class Packing(unittest.TestCase):
         self.assertEqual(b"b", os.getxattr(unpacked / "e", "user.a"))
         self.assertLess(self.image.stat().st_size, 320_000, "equal files are there once")
 
+    def test_holes_are_the_zeros_that_they_stand_for(self):
+        block = 128 << 10
+        for parts in (
+            [(5, b"x")],
+            [(block, b"")],
+            [(0, b"x" * block), (2 * block, b"")],
+            [(block - 1, b""), (2, b"y" * 3)],
+            [(3 * block + 1, b"x"), (block - 2, BYTES), (7 * block, b"z" * 100), (0, b"z")],
+            [(0, BYTES[:block]), (block, BYTES[:block]), (5 * block, b""), (block + 9, b"")],
+        ):
+            data = b"".join(bytes(zeros) + part for zeros, part in parts)
+            proofs = set()
+            for one in (content(data), with_holes(len(data), *parts)):
+                self.assertEqual(0, self.pack(packed([one, one], regular(b"a", 0), regular(b"b", 1))).returncode)
+                proved = self.prove()
+                self.assertEqual(0, proved.returncode, proved)
+                proofs.add(proved.stdout)
+            self.assertEqual(1, len(proofs), parts[0])
+
+    def test_a_hole_of_a_terabyte_is_no_work(self):
+        size = (1 << 40) + 1
+        self.assertEqual(0, self.pack(packed([with_holes(size, (size, b""))], regular(b"a", 0))).returncode)
+        self.assertTrue(self.prove().stdout.startswith(b"names 1 bytes %d " % size))
+        self.assertLess(self.image.stat().st_size, 40 << 20)
+
     def test_the_number_of_processors_does_not_matter(self):
         images = set()
         for processors in ("0", f"0-{os.cpu_count() - 1}"):
@@ -138,6 +174,10 @@ class Packing(unittest.TestCase):
             (described([], fifo(b"a", links=2), hard(b"b", 0), hard(b"c", 0)), b"a hard link too many"),
             (described([], symbolic(b"a", b"")), b"impossible link"),
             (described([], b"X"), b"no known kind"),
+            (packed([with_holes(5, (6, b""))], regular(b"a", 0)), b"impossible part"),
+            (packed([with_holes(5, (4, b"xy"))], regular(b"a", 0)), b"impossible part"),
+            (packed([with_holes(5, (0, b""))], regular(b"a", 0)), b"impossible part"),
+            (packed([with_holes(1 << 63, (1 << 63, b""))], regular(b"a", 0)), b"too long"),
             (described([], directory(b"a", mode=0o10000)), b"impossible mode"),
             (b"lcpack1\nT" + (b"D" + name(b"a") + struct.pack(">HIH", 0, 0, 0)) * 5000, b"in one another"),
         ):

@@ -54,9 +54,9 @@ final class Push extends StoreCommand implements Callable<Integer> {
       index = "0",
       paramLabel = "SOURCE",
       description =
-          "A squashfs or SIF file, a directory, a tar file (plain, gz, xz, zst or bz2), an image in"
-              + " layers (OCI layout, or what docker save, podman save and skopeo copy write), or -"
-              + " for such a file on the standard input. Or an image in a registry:"
+          "A squashfs, SIF or AppImage file, a directory, a tar file (plain, gz, xz, zst, bz2 or lz4),"
+              + " an image in layers (OCI layout, or what docker save, podman save and skopeo copy"
+              + " write), a pipe, or - for such a file on the standard input. Or an image in a registry:"
               + " docker://REGISTRY/NAME[:TAG][@DIGEST].")
   private String source;
 

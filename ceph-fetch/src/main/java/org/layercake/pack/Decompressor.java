@@ -13,7 +13,7 @@ import java.util.concurrent.atomic.AtomicReference;
 import org.layercake.store.StoreException;
 
 /**
- * Turns compressed streams into plain ones, by gzip, xz, zstd and bzip2, which run beside this
+ * Turns compressed streams into plain ones, by gzip, xz, zstd, bzip2 and lz4, which run beside this
  * program and notice what is cut off or follows.
  */
 final class Decompressor {
@@ -21,6 +21,8 @@ final class Decompressor {
   private static final int MAGIC_BYTES = 6;
   // More than any of their own presets needs; an archive could ask for 4 GB.
   private static final String XZ_MEMORY = "--memlimit-decompress=1GiB";
+  // All that --long can ask for; without this, zstd refuses more than 128 MB.
+  private static final String ZSTD_MEMORY = "--memory=2048MB";
 
   private final Scratch scratch;
 
@@ -49,9 +51,11 @@ final class Decompressor {
     } else if (startsWith(start, 0xfd, '7', 'z', 'X', 'Z', 0)) {
       return List.of("xz", "-dc", XZ_MEMORY);
     } else if (startsWith(start, 0x28, 0xb5, 0x2f, 0xfd)) {
-      return List.of("zstd", "-dc");
+      return List.of("zstd", "-dc", ZSTD_MEMORY);
     } else if (startsWith(start, 'B', 'Z', 'h') && start.length > 3 && start[3] >= '1') {
       return List.of("bzip2", "-dc");
+    } else if (startsWith(start, 0x04, 0x22, 0x4d, 0x18)) {
+      return List.of("lz4", "-dc");
     }
     return List.of();
   }

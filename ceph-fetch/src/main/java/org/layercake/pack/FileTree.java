@@ -29,8 +29,19 @@ final class FileTree {
   enum Clash {
     /** The later one counts, as in an image's layers. */
     REPLACE,
+    /** The later one counts, unless it is in the way of a directory's files: as tar unpacks. */
+    REPLACE_AS_TAR,
     /** What has been written is written: an error. */
     REFUSE
+  }
+
+  /** A name has come for the second time, and what it meant before has been written. */
+  static final class Twice extends IOException {
+    private static final long serialVersionUID = 1;
+
+    private Twice(String path) {
+      super("it has \"" + path + "\" twice, not both a directory");
+    }
   }
 
   /** What a name means, by identity. A hard link is another name for the same. */
@@ -301,8 +312,11 @@ final class FileTree {
     }
     Node old = parent.children.put(name, node);
     if (old != null && clash == Clash.REFUSE) {
+      throw new Twice(node.path());
+    }
+    if (old != null && clash == Clash.REPLACE_AS_TAR && !old.children.isEmpty()) {
       throw new IOException(
-          "it has \"" + node.path() + "\" twice, not both a directory (make the archive anew)");
+          "it has \"" + node.path() + "\" as a directory with files, and later as none");
     }
     if (node.pathBytes > TarEntry.MAX_PATH_BYTES) {
       throw tooLong("a file's path", TarEntry.MAX_PATH_BYTES);

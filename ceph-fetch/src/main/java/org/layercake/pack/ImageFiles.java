@@ -68,7 +68,7 @@ interface ImageFiles {
       for (TarEntry entry; (entry = reader.next()) != null; ) {
         slices.remove(entry.path());
         links.remove(entry.path());
-        if (entry.type() == TarEntry.FILE) {
+        if (entry.type() == TarEntry.FILE && !reader.isSparse()) {
           slices.put(entry.path(), new Slice(tar, in.position(), entry.bytes()));
         } else if (entry.type() == TarEntry.HARD_LINK || entry.type() == TarEntry.SYMBOLIC_LINK) {
           links.put(entry.path(), entry);

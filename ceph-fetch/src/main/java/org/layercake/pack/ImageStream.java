@@ -31,6 +31,12 @@ abstract class ImageStream extends FilterInputStream {
     return Math.max(0, read(buffer, 0, buffer.length));
   }
 
+  /** A channel of a pipe cannot tell, and fails. */
+  @Override
+  public int available() {
+    return 0;
+  }
+
   @Override
   public boolean markSupported() {
     return false;

@@ -103,6 +103,19 @@ final class Layers {
 
   /** Packs each layer's files that are left, in their order; gives the tree. */
   FileTree pack(PackStream out) throws IOException {
+    Map<Integer, Map<Integer, FileTree.Node>> alive = alive(tree);
+    for (int layer = 0; layer < layers.size(); layer++) {
+      if (alive.containsKey(layer)) {
+        try (InputStream in = layers.get(layer).open()) {
+          packFiles(out, new TarReader(in, end(layer)), alive.get(layer));
+        }
+      }
+    }
+    return tree;
+  }
+
+  /** The files of a tree, by layer and by their number in it. */
+  static Map<Integer, Map<Integer, FileTree.Node>> alive(FileTree tree) throws IOException {
     Map<Integer, Map<Integer, FileTree.Node>> alive = new HashMap<>();
     tree.walk(
         node -> {
@@ -112,29 +125,26 @@ final class Layers {
                 .putIfAbsent(node.inode().number(), node);
           }
         });
-    for (int layer = 0; layer < layers.size(); layer++) {
-      if (alive.containsKey(layer)) {
-        packFiles(out, layer, alive.get(layer));
-      }
-    }
-    return tree;
+    return alive;
   }
 
-  private void packFiles(PackStream out, int layer, Map<Integer, FileTree.Node> alive)
+  /**
+   * Packs some of a tar's files.
+   *
+   * @param alive which, by their number
+   */
+  static void packFiles(PackStream out, TarReader tar, Map<Integer, FileTree.Node> alive)
       throws IOException {
     int left = alive.size();
-    try (InputStream in = layers.get(layer).open()) {
-      TarReader tar = new TarReader(in, end(layer));
-      for (int number = 0; left > 0; number++) {
-        TarEntry entry = tar.next();
-        if (entry == null) {
-          throw new IOException("a layer has changed while it was read");
-        }
-        FileTree.Node node = alive.get(number);
-        if (node != null) {
-          left--;
-          out.content(node, entry.bytes(), tar::copyContent);
-        }
+    for (int number = 0; left > 0; number++) {
+      TarEntry entry = tar.next();
+      if (entry == null) {
+        throw new IOException("it has changed while it was read");
+      }
+      FileTree.Node node = alive.get(number);
+      if (node != null) {
+        left--;
+        out.content(node, entry.bytes(), tar.content());
       }
     }
   }

@@ -22,21 +22,19 @@ final class OtherFormat {
     } else if (Sif.mayBegin(header)) {
       return "it is a SIF file without a squashfs file that can be read (build it anew, unencrypted)";
     } else if (start.startsWith("\u007fELF")) {
-      return "it is a program; of an AppImage, what is in it can be pushed (FILE"
-          + " --appimage-extract; layercake push squashfs-root NAME)";
+      return "it is a program without a squashfs file behind it (push a directory with what it needs"
+          + " to run)";
     } else if (start.startsWith("PK\u0003\u0004") || start.startsWith("7z\u00bc\u00af")) {
       return "it is a zip or 7z archive (unpack it, and push the directory)";
     } else if (start.startsWith("]\0\0")) {
       return "it is compressed by lzma (xz --format=lzma -dc FILE | layercake push - NAME)";
-    } else if (start.startsWith("\u0004\"M\u0018")) {
-      return "it is compressed by lz4 (lz4 -dc FILE | layercake push - NAME)";
     } else if (start.startsWith("QFI\u00fb") || start.startsWith("KDMV")) {
       return "it is the disk of a virtual machine (mount it, and push the directory)";
     } else if (isRecipe(start)) {
       return "it says how an image is built (build it first, by docker, podman, ch-image or"
           + " apptainer, and push what comes of it)";
     }
-    return "not a squashfs or tar file (plain, gz, xz, zst, bz2) nor a directory";
+    return "not a squashfs or tar file (plain, gz, xz, zst, bz2, lz4) nor a directory";
   }
 
   /** Whether the first line that is no comment is one that a Dockerfile or the like begins with. */

@@ -10,7 +10,6 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.util.IdentityHashMap;
 import java.util.Map;
-import java.util.zip.CRC32C;
 
 /**
  * Describes a file tree to the program {@code pack}, which says at its top (pack.c) how: first the
@@ -30,7 +29,12 @@ final class PackStream {
   /** A regular file's bytes. */
   @FunctionalInterface
   interface Source {
-    void copyTo(OutputStream out) throws IOException;
+    void copyTo(SparseOutput out) throws IOException;
+
+    /** Whether it has holes. */
+    default boolean isSparse() {
+      return false;
+    }
   }
 
   private final DataOutputStream out;
@@ -51,15 +55,16 @@ final class PackStream {
    * @param bytes as many as the source gives
    */
   void content(FileTree.Node node, long bytes, Source source) throws IOException {
-    out.writeByte('C');
+    out.writeByte(source.isSparse() ? 'H' : 'C');
     out.writeLong(bytes);
     boolean keeps =
         node.name().equals(KEPT_NAME)
             && bytes <= MAX_KEPT_FILE_BYTES
             && bytes <= MAX_KEPT_BYTES - keptBytes;
     boolean isProgram = (node.inode().mode() & EXECUTABLE) != 0;
-    Passed passed = new Passed(keeps, isProgram);
+    Passed passed = new Passed(keeps, isProgram, source.isSparse());
     source.copyTo(passed);
+    passed.end();
     if (passed.bytes != bytes) {
       throw new IOException("\"" + node.path() + "\" has changed while it was read");
     }
@@ -70,8 +75,7 @@ final class PackStream {
       keptBytes += (int) bytes;
       kept.put(node.inode(), passed.copy.toByteArray());
     }
-    node.inode()
-        .setContent(new FileTree.Content(contents++, bytes, (int) passed.checksum.getValue()));
+    node.inode().setContent(new FileTree.Content(contents++, bytes, passed.checksum.value()));
   }
 
   /** The bytes of a small file by the name of {@code environment}; null of any other. */
@@ -172,20 +176,18 @@ final class PackStream {
   }
 
   /** Counts and sums up what goes out, and copies it if wanted. */
-  private final class Passed extends OutputStream {
+  private final class Passed extends SparseOutput {
     private final ByteArrayOutputStream copy;
     private final ByteArrayOutputStream header;
-    private final CRC32C checksum = new CRC32C();
+    private final boolean isSparse;
+    private final Checksum checksum = new Checksum();
     private long bytes;
+    private long hole; // that has not gone out yet
 
-    private Passed(boolean keeps, boolean isProgram) {
+    private Passed(boolean keeps, boolean isProgram, boolean isSparse) {
       copy = keeps ? new ByteArrayOutputStream() : null;
       header = isProgram ? new ByteArrayOutputStream(Processors.HEADER_BYTES) : null;
-    }
-
-    @Override
-    public void write(int b) throws IOException {
-      write(new byte[] {(byte) b}, 0, 1);
+      this.isSparse = isSparse;
     }
 
     @Override
@@ -198,7 +200,36 @@ final class PackStream {
       if (copy != null) {
         copy.write(from, offset, length);
       }
+      if (isSparse) {
+        part(length);
+      }
       out.write(from, offset, length);
+    }
+
+    @Override
+    void hole(long zeros) {
+      bytes += zeros;
+      checksum.updateZeros(zeros);
+      if (header != null) {
+        int room = Processors.HEADER_BYTES - header.size();
+        header.writeBytes(new byte[(int) Math.min(zeros, room)]);
+      }
+      if (copy != null) { // of a file that is not long, with its holes
+        copy.writeBytes(new byte[(int) zeros]);
+      }
+      hole += zeros;
+    }
+
+    private void part(int length) throws IOException {
+      out.writeLong(hole);
+      out.writeLong(length);
+      hole = 0;
+    }
+
+    private void end() throws IOException {
+      if (hole > 0) {
+        part(0);
+      }
     }
   }
 }

@@ -4,6 +4,7 @@ import static org.layercake.store.StoreException.Kind.INTERNAL;
 
 import java.io.IOException;
 import java.io.OutputStream;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -33,6 +34,7 @@ final class Packer {
 
   private final Scratch scratch;
   private final Consumer<Path> growing;
+  private boolean isFollowed;
 
   /**
    * @param growing told of an image file that is about to be written, from its beginning to its end
@@ -43,14 +45,17 @@ final class Packer {
   }
 
   /**
-   * Makes the image.
+   * Makes the image; once more only after it has failed.
    *
    * @param source for messages
    * @throws IOException when the tree cannot be had, with the reason for people
    */
   Result pack(Tree tree, String source) throws StoreException, IOException {
     Path image = scratch.file("image.sqfs");
-    growing.accept(image);
+    if (!isFollowed) {
+      isFollowed = true;
+      growing.accept(image);
+    }
     Program pack = Program.ours(scratch, "pack", List.of(image.toString()));
     Pipe pipe = new Pipe(pack.process().getOutputStream());
     try {
@@ -67,7 +72,17 @@ final class Packer {
             INTERNAL, "cannot pack " + source + ": pack ended before its input did", e);
       }
       pack.process().destroyForcibly();
+      pack.await();
+      remove(image);
       throw e;
+    }
+  }
+
+  /** Who follows it keeps it open. */
+  private static void remove(Path image) throws IOException {
+    if (Files.exists(image)) {
+      Files.write(image, new byte[0]);
+      Files.delete(image);
     }
   }
 

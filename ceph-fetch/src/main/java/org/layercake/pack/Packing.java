@@ -32,6 +32,9 @@ public final class Packing {
   private static final int SQUASHFS_SUPERBLOCK_BYTES = 96;
   private static final int SQUASHFS_MAJOR_OFFSET = 28;
   private static final int SQUASHFS_SIZE_OFFSET = 40;
+  private static final int SQUASHFS_PADDING = 4096; // mksquashfs' own
+  private static final int TYPE = 0170000; // inode(7)
+  private static final int FIFO = 0010000;
 
   private final Scratch scratch;
   private final Consumer<String> tell;
@@ -150,9 +153,9 @@ public final class Packing {
   }
 
   private Packed packFile(Path source, Wanted wanted) throws StoreException, IOException {
-    requireFile(source);
-    try (InputStream in = Files.newInputStream(source)) {
-      return packStream(in, Optional.of(source), source.toString(), wanted);
+    Optional<Path> again = requireFile(source) ? Optional.of(source) : Optional.empty();
+    try (InputStream in = ImageStream.bounded(Files.newInputStream(source), Long.MAX_VALUE)) {
+      return packStream(in, again, source.toString(), wanted);
     }
   }
 
@@ -165,9 +168,9 @@ public final class Packing {
       throws StoreException, IOException {
     BufferedInputStream in = new BufferedInputStream(stream, HEADER_BYTES);
     byte[] header = peek(in);
-    Optional<Sif.Part> part = Sif.mayBegin(header) ? Sif.rootFileSystem(header) : Optional.empty();
+    Optional<Embedded.Part> part = Embedded.find(header);
     if (part.isPresent()) {
-      return packSquashfs(spooled(in, part.get()), name, wanted);
+      return packSquashfs(spooled(in, part.get(), header), name, wanted);
     }
     if (isSquashfs(header)) {
       return packSquashfs(file.isPresent() ? file.get() : spooled(in, "stdin"), name, wanted);
@@ -177,8 +180,10 @@ public final class Packing {
       if (!TarReader.mayBegin(first)) {
         throw BadSource.of(name, OtherFormat.of(first));
       }
+      Optional<PlainTar.Opener> again =
+          file.map(path -> () -> decompressor.open(Files.newInputStream(path)));
       if (wanted.data() || !LayeredImage.mayBegin(first)) {
-        return packPlainTar(tar, name, wanted);
+        return packPlainTar(tar, again, name, wanted);
       }
       boolean isCompressed = !Arrays.equals(first, header);
       return packArchive(
@@ -202,15 +207,27 @@ public final class Packing {
     if (layered.isPresent()) {
       return packLayers(layered.get(), name, wanted);
     }
-    try (InputStream in = new BufferedInputStream(Files.newInputStream(tar), HEADER_BYTES)) {
-      return packPlainTar(in, name, wanted);
+    PlainTar.Opener opener = () -> new BufferedInputStream(Files.newInputStream(tar), HEADER_BYTES);
+    try (InputStream in = opener.open()) {
+      return packPlainTar(in, Optional.of(opener), name, wanted);
     }
   }
 
-  private Packed packPlainTar(InputStream tar, String name, Wanted wanted)
+  /** In one pass, unless it turns out to hold a file twice. */
+  private Packed packPlainTar(
+      InputStream tar, Optional<PlainTar.Opener> again, String name, Wanted wanted)
       throws StoreException, IOException {
     tell.accept("packing " + name);
-    return tree(out -> PlainTar.pack(tar, out), name, wanted);
+    try {
+      return tree(out -> PlainTar.pack(tar, out), name, wanted);
+    } catch (FileTree.Twice e) {
+      if (again.isEmpty()) {
+        throw new IOException(
+            e.getMessage() + ", and cannot be read again (push it as a file, not by a pipe)", e);
+      }
+      tell.accept("packing " + name + " once more: " + e.getMessage());
+      return tree(out -> PlainTar.packTwice(again.get(), out), name, wanted);
+    }
   }
 
   private Packed packLayers(LayeredImage layered, String name, Wanted wanted)
@@ -263,24 +280,44 @@ public final class Packing {
   }
 
   /** What is missing at its end is noticed by whoever reads it. */
-  private Path spooled(InputStream in, Sif.Part part) throws IOException {
+  private Path spooled(BufferedInputStream in, Embedded.Part part, byte[] header)
+      throws IOException {
+    String nothing =
+        part.bytes().isPresent()
+            ? "truncated: its root file system is missing"
+            : OtherFormat.of(header);
     for (long left = part.offset(), skipped; left > 0; left -= skipped) {
       skipped = in.skip(left);
       if (skipped == 0) {
-        throw new IOException("truncated: its root file system is missing");
+        throw new IOException(nothing);
       }
     }
-    return spooled(ImageStream.bounded(in, part.bytes()), "sif");
+    byte[] superblock = peek(in);
+    if (part.bytes().isEmpty() && !isSquashfs(superblock)) {
+      throw new IOException(nothing);
+    }
+    return spooled(
+        ImageStream.bounded(in, part.bytes().orElseGet(() -> paddedBytes(superblock))), "embedded");
   }
 
-  private static void requireFile(Path source) throws StoreException {
+  /** Of a squashfs file, as mksquashfs pads it: what is behind it is no part of it. */
+  private static long paddedBytes(byte[] superblock) {
+    long bytes = Math.max(0, littleEndian(superblock).getLong(SQUASHFS_SIZE_OFFSET));
+    return (bytes + SQUASHFS_PADDING - 1) / SQUASHFS_PADDING * SQUASHFS_PADDING;
+  }
+
+  /** Says whether it can be read again. */
+  private static boolean requireFile(Path source) throws StoreException, IOException {
     if (!Files.exists(source)) {
       throw new StoreException(
           NOT_FOUND, "cannot push " + source + ": no such file or directory (check the path)");
     }
-    if (!Files.isRegularFile(source)) {
-      throw BadSource.of(source.toString(), "neither a file nor a directory");
+    boolean isFile = Files.isRegularFile(source);
+    int type = (int) Files.getAttribute(source, "unix:mode") & TYPE;
+    if (!isFile && type != FIFO) {
+      throw BadSource.of(source.toString(), "neither a file, nor a pipe, nor a directory");
     }
+    return isFile;
   }
 
   private static boolean isSquashfs(byte[] header) {

@@ -3,8 +3,10 @@ package org.layercake.pack;
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
 
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.SortedMap;
 import java.util.TreeMap;
@@ -15,6 +17,7 @@ import java.util.TreeMap;
  */
 final class PaxRecords {
   private static final int MAX_ATTRIBUTE_NAMES_BYTES = 1 << 16; // XATTR_LIST_MAX
+  private static final int MAX_SPARSE_KEY_BYTES = 32; // longer ones are nobody's
   private static final String PATH = "path";
   private static final String LINK = "linkpath";
   private static final String SIZE = "size";
@@ -23,9 +26,17 @@ final class PaxRecords {
   private static final String ATTRIBUTE = "SCHILY.xattr.";
   private static final String USER_ATTRIBUTE = ATTRIBUTE + "user.";
   private static final String SPARSE = "GNU.sparse.";
-  private static final String SPARSE_NAME = "GNU.sparse.name";
+  private static final String SPARSE_NAME = SPARSE + "name";
+  private static final String SPARSE_MAJOR = SPARSE + "major";
+  private static final String SPARSE_MINOR = SPARSE + "minor";
+  private static final String SPARSE_BYTES = SPARSE + "realsize";
+  private static final String SPARSE_BYTES_OF_0 = SPARSE + "size";
+  private static final String SPARSE_MAP = SPARSE + "map";
+  private static final String SPARSE_PLACE = SPARSE + "offset";
+  private static final String SPARSE_LENGTH = SPARSE + "numbytes";
 
   private final Map<String, String> records = new HashMap<>();
+  private final List<String> sparseNumbers = new ArrayList<>(); // of 0.0, in their order
 
   /**
    * Reads records {@code LENGTH NAME=VALUE\n}, the length being that of the whole record, and an
@@ -60,8 +71,10 @@ final class PaxRecords {
         }
       }
       default -> {
-        if (key.startsWith(SPARSE)) {
-          records.put(key.equals(SPARSE_NAME) ? SPARSE_NAME : SPARSE, value);
+        if (key.equals(SPARSE_PLACE) || key.equals(SPARSE_LENGTH)) {
+          sparseNumbers.add(value);
+        } else if (key.startsWith(SPARSE) && key.length() <= MAX_SPARSE_KEY_BYTES) {
+          records.put(key, value);
         } else if (key.startsWith(USER_ATTRIBUTE) && key.indexOf('\0') < 0) {
           records.put(key, value);
         }
@@ -92,7 +105,8 @@ final class PaxRecords {
   }
 
   String name(TarHeader header) {
-    return records.getOrDefault(PATH, header.name());
+    String path = records.getOrDefault(PATH, header.name());
+    return isSparse() ? records.getOrDefault(SPARSE_NAME, path) : path;
   }
 
   String link(TarHeader header) {
@@ -110,12 +124,41 @@ final class PaxRecords {
   }
 
   boolean isSparse() {
-    return records.containsKey(SPARSE);
+    return records.containsKey(SPARSE_BYTES) || records.containsKey(SPARSE_BYTES_OF_0);
   }
 
-  /** The name of a sparse file, which has another as its path. */
-  String sparseName(String path) {
-    return records.getOrDefault(SPARSE_NAME, path);
+  /**
+   * The map of a sparse file, of which a part may be in front of the file's bytes.
+   *
+   * @throws IOException when it is of a form that GNU tar does not write
+   */
+  SparseMap sparseMap() throws IOException {
+    String bytes = records.getOrDefault(SPARSE_BYTES, records.get(SPARSE_BYTES_OF_0));
+    SparseMap map = new SparseMap(decimal(bytes));
+    if (hasSparseFront()) {
+      return map;
+    }
+    if (records.containsKey(SPARSE_MAP)) {
+      map.addAll(records.get(SPARSE_MAP));
+    } else {
+      for (String number : sparseNumbers) {
+        map.add(decimal(number));
+      }
+    }
+    return map;
+  }
+
+  /** Whether the map is in front of the file's bytes: 1.0. */
+  boolean hasSparseFront() throws IOException {
+    String major = records.getOrDefault(SPARSE_MAJOR, "0");
+    String minor = records.getOrDefault(SPARSE_MINOR, "0");
+    if (major.equals("1") && minor.equals("0")) {
+      return true;
+    }
+    if (!major.equals("0")) {
+      throw new IOException("a sparse file of the unknown format " + major + "." + minor);
+    }
+    return false;
   }
 
   SortedMap<String, String> attributes() throws IOException {
@@ -143,7 +186,7 @@ final class PaxRecords {
     return attributes.isEmpty() ? Collections.emptySortedMap() : attributes;
   }
 
-  private static long decimal(String text) throws IOException {
+  static long decimal(String text) throws IOException {
     try {
       return Long.parseLong(text);
     } catch (NumberFormatException e) {

@@ -6,6 +6,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;
 import java.util.Optional;
+import java.util.OptionalLong;
 
 /**
  * A SIF file of Singularity's or Apptainer's: some data objects with their descriptors in front, of
@@ -29,9 +30,6 @@ final class Sif {
 
   private Sif() {}
 
-  /** Where in a file a part of it is. */
-  record Part(long offset, long bytes) {}
-
   /** Whether a file begins as one. */
   static boolean mayBegin(byte[] start) {
     return start.length >= HEADER_BYTES
@@ -44,7 +42,7 @@ final class Sif {
    *
    * @param start its first bytes, with all descriptors, which are followed by the objects
    */
-  static Optional<Part> rootFileSystem(byte[] start) {
+  static Optional<Embedded.Part> rootFileSystem(byte[] start) {
     ByteBuffer sif = ByteBuffer.wrap(start).order(ByteOrder.LITTLE_ENDIAN);
     long count = sif.getLong(COUNT);
     long at = sif.getLong(FIRST);
@@ -58,7 +56,7 @@ final class Sif {
           && sif.getInt(descriptor + KIND) == PRIMARY
           && offset >= HEADER_BYTES
           && bytes > 0) {
-        return Optional.of(new Part(offset, bytes));
+        return Optional.of(new Embedded.Part(offset, OptionalLong.of(bytes)));
       }
       at += DESCRIPTOR_BYTES;
     }

@@ -7,13 +7,13 @@ import java.io.IOException;
 /** A block of a tar that describes a file or what follows: ustar, or GNU's older format; tar(5). */
 final class TarHeader {
   static final int BLOCK = 512;
+  static final int NUMBER_BYTES = 12;
 
   private static final int NAME_BYTES = 100;
   private static final int MODE = 100;
   private static final int MODE_BYTES = 8;
   private static final int SIZE = 124;
   private static final int MTIME = 136;
-  private static final int NUMBER_BYTES = 12;
   private static final int CHECKSUM = 148;
   private static final int CHECKSUM_BYTES = 8;
   private static final int TYPE = 156;
@@ -40,6 +40,11 @@ final class TarHeader {
         || octal(block, CHECKSUM, CHECKSUM_BYTES, complaint) != checksum(block)) {
       throw new IOException(complaint);
     }
+    return new TarHeader(block);
+  }
+
+  /** A block that goes on with what the one before has no room for, and has no checksum. */
+  static TarHeader extension(byte[] block) {
     return new TarHeader(block);
   }
 
@@ -85,7 +90,7 @@ final class TarHeader {
   }
 
   /** Octal digits, or with the top bit set a big-endian number (GNU); below 0 it is -1. tar(5). */
-  private long number(int offset) throws IOException {
+  long number(int offset) throws IOException {
     if ((block[offset] & 0x80) == 0) {
       return octal(block, offset, NUMBER_BYTES, "a malformed number in a header");
     }
@@ -100,6 +105,10 @@ final class TarHeader {
       value = (value << 8) | (block[offset + i] & 0xff);
     }
     return value;
+  }
+
+  boolean isZero(int offset) {
+    return block[offset] == 0;
   }
 
   /** Nothing is 0. */

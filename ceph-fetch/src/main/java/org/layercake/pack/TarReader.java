@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 
@@ -17,6 +18,11 @@ final class TarReader {
   private static final int MAX_EXTENSION_BYTES = 1 << 20;
   private static final int MAX_EXTENSIONS = 16;
   private static final String TYPES = "0123456";
+
+  /** The list of files that pixz puts behind a tar; PIXZ_INDEX_MAGIC of its pixz.h. */
+  private static final byte[] PIXZ_INDEX = {
+    (byte) 0xa6, 0x4c, 0x32, 0x2e, (byte) 0xd6, 0x14, (byte) 0xae, (byte) 0xdb
+  };
 
   /** How a tar shows that it is whole. */
   enum End {
@@ -32,6 +38,7 @@ final class TarReader {
   private PaxRecords global = new PaxRecords();
   private long content; // of the last entry, that has not been read
   private long unread; // the same with the padding
+  private SparseMap sparse; // of the last entry, null when it is none
 
   TarReader(InputStream in) {
     this(in, End.MARKED);
@@ -91,14 +98,52 @@ final class TarReader {
     global = records.hasTime() ? records : global;
   }
 
-  /** Copies the last entry's content, without the padding. */
-  void copyContent(OutputStream out) throws IOException {
-    while (content > 0) {
-      int count = in.read(buffer, 0, (int) Math.min(buffer.length, content));
+  /** The last entry's bytes, which can be had once. */
+  PackStream.Source content() {
+    return new PackStream.Source() {
+      @Override
+      public boolean isSparse() {
+        return sparse != null;
+      }
+
+      @Override
+      public void copyTo(SparseOutput out) throws IOException {
+        if (sparse == null) {
+          copy(content, out);
+        } else {
+          copySparse(sparse, out);
+        }
+      }
+    };
+  }
+
+  /** Whether the last entry's bytes are not all in the tar, in a row. */
+  boolean isSparse() {
+    return sparse != null;
+  }
+
+  private void copySparse(SparseMap map, SparseOutput out) throws IOException {
+    long at = 0;
+    for (int part = 0; part < map.parts(); part++) {
+      if (map.place(part) > at) {
+        out.hole(map.place(part) - at);
+      }
+      copy(map.length(part), out);
+      at = map.place(part) + map.length(part);
+    }
+    if (map.bytes() > at) {
+      out.hole(map.bytes() - at);
+    }
+  }
+
+  private void copy(long bytes, OutputStream out) throws IOException {
+    for (long left = bytes; left > 0; ) {
+      int count = in.read(buffer, 0, (int) Math.min(buffer.length, left));
       if (count < 0) {
         throw truncated();
       }
       out.write(buffer, 0, count);
+      left -= count;
       content -= count;
       unread -= count;
     }
@@ -106,28 +151,33 @@ final class TarReader {
 
   /**
    * After the end mark's first block there is its second, and then nothing; tar(5). Else a part of
-   * what someone has put together would be missing without a word.
+   * what someone has put together would be missing without a word, as it is where tar reads without
+   * --ignore-zeros. Only pixz writes something there that is no part of it.
    */
   void requireEnd() throws IOException {
     if (!isZero(block(), TarHeader.BLOCK)) {
-      throw new IOException("something follows its end mark");
+      throw somethingFollows();
     }
-    for (int count; (count = in.read(buffer)) >= 0; ) {
+    for (int count; (count = in.readNBytes(buffer, 0, TarHeader.BLOCK)) > 0; ) {
       if (!isZero(buffer, count)) {
-        throw new IOException("something follows its end mark");
+        if (!Arrays.equals(buffer, 0, PIXZ_INDEX.length, PIXZ_INDEX, 0, PIXZ_INDEX.length)) {
+          throw somethingFollows();
+        }
+        in.transferTo(OutputStream.nullOutputStream());
       }
     }
+  }
+
+  private static IOException somethingFollows() {
+    return new IOException(
+        "something follows its end mark (put archives together by tar -A, not by cat)");
   }
 
   private TarEntry entry(TarHeader header, PaxRecords pax) throws IOException {
     String name = plain(pax.name(header));
     String link = plain(pax.link(header));
     char type = header.type();
-    char kind = type == 0 || type == '7' ? TarEntry.FILE : type;
-    if (kind == 'S' || pax.isSparse()) {
-      throw new IOException(
-          "file \"" + pax.sparseName(name) + "\" is sparse (make the archive without --sparse)");
-    }
+    char kind = type == 0 || type == '7' || type == 'S' ? TarEntry.FILE : type;
     if (TYPES.indexOf(kind) < 0) {
       throw new IOException("entry \"" + name + "\" is of the unknown type '" + kind + "'");
     }
@@ -141,6 +191,7 @@ final class TarReader {
     }
     content = bytes;
     unread = (bytes + TarHeader.BLOCK - 1) / TarHeader.BLOCK * TarHeader.BLOCK;
+    sparse = isFile ? sparseMap(header, pax, name) : null;
     int mode = header.mode();
     long seconds = Math.max(0, Math.min(pax.seconds(header), TarEntry.MAX_SECONDS));
     return new TarEntry(
@@ -149,8 +200,27 @@ final class TarReader {
         mode,
         seconds,
         link,
-        bytes,
+        sparse == null ? bytes : sparse.bytes(),
         isFile || kind == TarEntry.DIRECTORY ? pax.attributes() : Collections.emptySortedMap());
+  }
+
+  /** The map of a sparse file, read where it is; null of any other. */
+  private SparseMap sparseMap(TarHeader header, PaxRecords pax, String name) throws IOException {
+    SparseMap map = null;
+    if (pax.isSparse()) {
+      map = pax.sparseMap();
+      if (pax.hasSparseFront()) {
+        long front = map.readFront(in, content);
+        content -= front;
+        unread -= front;
+      }
+    } else if (header.type() == 'S') {
+      map = SparseMap.old(header, in);
+    }
+    if (map != null) {
+      map.require(name, content);
+    }
+    return map;
   }
 
   private static String plain(String name) throws IOException {
@@ -232,7 +302,7 @@ final class TarReader {
     return true;
   }
 
-  private static IOException truncated() {
+  static IOException truncated() {
     return new IOException("it ends too early, without a tar file's end mark: truncated");
   }
 }

@@ -52,9 +52,9 @@ class OtherFormatsTest extends CommandTest {
     "070701, it is a cpio archive (bsdtar -cf - @FILE | layercake push - NAME)",
     "'# syntax=x\n\nFROM debian', it says how an image is built (build it first",
     "'Bootstrap: docker', it says how an image is built (build it first",
-    "'\u007fELF', it is a program; of an AppImage",
+    "'\u007fELF', it is a program without a squashfs file behind it",
     "'PK\u0003\u0004', it is a zip or 7z archive",
-    "'an essay', 'not a squashfs or tar file (plain, gz, xz, zst, bz2) nor a directory'",
+    "'an essay', 'not a squashfs or tar file (plain, gz, xz, zst, bz2, lz4) nor a directory'",
   })
   void otherFilesAreRefusedWithWhatToDo(String start, String reason) throws Exception {
     byte[] bytes = Arrays.copyOf(start.getBytes(ISO_8859_1), 1000);

@@ -45,9 +45,13 @@ final class PackedTree {
   private void all() throws IOException {
     assertTrue(text(BEGINNING.length()).equals(BEGINNING), "another beginning");
     char kind = kind();
-    for (; kind == 'C'; kind = kind()) {
+    for (; kind == 'C' || kind == 'H'; kind = kind()) {
       long bytes = in.readLong();
-      in.skipNBytes(bytes);
+      if (kind == 'C') {
+        in.skipNBytes(bytes);
+      } else {
+        parts(bytes);
+      }
       contents++;
     }
     assertTrue(kind == 'T', "neither a content nor the tree");
@@ -56,6 +60,18 @@ final class PackedTree {
     assertTrue(used.size() == contents, "a content of no file");
     assertTrue(
         linksLeft.stream().allMatch(left -> left == 0), "a file of other names than it says");
+  }
+
+  private void parts(long bytes) throws IOException {
+    for (long left = bytes; left > 0; ) {
+      long zeros = in.readLong();
+      long length = in.readLong();
+      assertTrue(zeros >= 0 && zeros <= left, "a hole of " + zeros + " bytes");
+      assertTrue(length >= 0 && length <= left - zeros, "a part of " + length + " bytes");
+      assertTrue(zeros + length > 0, "a part of nothing");
+      in.skipNBytes(length);
+      left -= zeros + length;
+    }
   }
 
   private void directory(int pathBytes) throws IOException {

@@ -24,8 +24,6 @@ import java.util.function.LongFunction;
 import java.util.stream.LongStream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
 import org.layercake.cli.CommandTest;
 
 /** Tars and directories of a file tree: what is kept of them, and what is refused. */
@@ -68,13 +66,6 @@ class PlainTarTest extends CommandTest {
     assertRefused(
         tar("--transform='flags=r;s,^f$,d/f,' d f"),
         "the name of \"" + "n".repeat(300) + "\" is longer than 255 bytes");
-  }
-
-  @ParameterizedTest
-  @ValueSource(strings = {"gnu", "posix"})
-  void sparseFilesAreRefused(String format) throws Exception {
-    sh("truncate -s 10T sparse");
-    assertRefused(tar("-S --format=" + format + " ."), "sparse\" is sparse");
   }
 
   @Test

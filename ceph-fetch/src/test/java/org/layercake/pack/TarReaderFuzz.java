@@ -7,7 +7,6 @@ import static org.layercake.store.Oracle.requireLine;
 
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
-import java.io.OutputStream;
 import java.util.Arrays;
 import java.util.List;
 
@@ -77,13 +76,18 @@ public final class TarReaderFuzz {
     boolean hasWhiteouts = false;
     try {
       TarReader reader = new TarReader(new ByteArrayInputStream(tar));
-      long bytes = 0;
+      Counted counted = new Counted();
       for (TarEntry entry; (entry = reader.next()) != null; ) {
         checkEntry(entry);
         hasWhiteouts |= FileTree.name(entry.path()).startsWith(".wh.");
-        reader.copyContent(OutputStream.nullOutputStream());
-        bytes += entry.bytes();
-        assertTrue(bytes <= tar.length, "contents of " + bytes + " bytes of " + tar.length);
+        reader.content().copyTo(counted);
+        long bytes = counted.bytes + counted.zeros;
+        assertTrue(
+            bytes == entry.bytes(), "a content of " + bytes + " bytes, not " + entry.bytes());
+        counted.allBytes += counted.bytes;
+        counted.bytes = 0;
+        counted.zeros = 0;
+        assertTrue(counted.allBytes <= tar.length, "contents of " + counted.allBytes + " bytes");
       }
     } catch (IOException e) {
       requireReason(e);
@@ -105,5 +109,22 @@ public final class TarReaderFuzz {
     assertTrue((entry.mode() & ~TarEntry.PERMISSIONS) == 0, "a mode " + entry.mode());
     assertTrue(entry.seconds() >= 0 && entry.seconds() <= TarEntry.MAX_SECONDS, "a time");
     assertTrue(entry.bytes() >= 0, "a size " + entry.bytes());
+  }
+
+  private static final class Counted extends SparseOutput {
+    private long bytes;
+    private long zeros;
+    private long allBytes;
+
+    @Override
+    public void write(byte[] from, int offset, int length) {
+      bytes += length;
+    }
+
+    @Override
+    void hole(long count) {
+      assertTrue(count > 0, "a hole of " + count + " bytes");
+      zeros += count;
+    }
   }
 }
