@@ -263,7 +263,11 @@ class PushIT {
     "$HOME/push-it/root, site/x, 77, site"
   })
   void badInputIsRefusedWithItsName(String source, String name, int code, String word) {
-    Cluster.as("alice", "layercake push " + source + " " + name).refused(code, word);
+    Cluster.Result push = Cluster.as("alice", "layercake push " + source + " " + name);
+    push.refused(code, word);
+    if (!name.equals("x")) {
+      assertTrue(!push.err().contains("packing"), "before it packs: " + push.err());
+    }
   }
 
   @Test

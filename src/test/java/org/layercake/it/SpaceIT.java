@@ -175,6 +175,9 @@ class SpaceIT {
         });
     push[0].refused(73, "the Ceph pool is full");
     assertEquals(66, own("alice", "layercake inspect filling").exit());
+    Cluster.Result another = own("alice", "layercake push --data $HOME/space-it another");
+    another.refused(73, "the Ceph pool is full");
+    assertTrue(!another.err().contains("packing"), "before it packs: " + another.err());
     // A full pool still lets go.
     own("alice", "layercake gc").text();
     Cluster.on("head", "ceph osd pool set-quota " + POOL + " max_bytes 1000000000").text();

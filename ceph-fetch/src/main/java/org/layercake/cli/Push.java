@@ -104,6 +104,11 @@ final class Push extends StoreCommand implements Callable<Integer> {
   private boolean force;
 
   @Option(
+      names = {"-q", "--quiet"},
+      description = "Say nothing but the result and what goes wrong.")
+  private boolean quiet;
+
+  @Option(
       names = "--authfile",
       paramLabel = "FILE",
       description = "docker:// only: look for credentials in this file.")
@@ -151,11 +156,11 @@ final class Push extends StoreCommand implements Callable<Integer> {
           INVALID,
           "cannot push " + source + ": it needs a name (layercake push SOURCE NAME[:TAG])");
     }
-    try (ImageStore store = openStore();
+    try (Progress progress = progress();
+        ImageStore store = openStore();
         ImagePush push = store.push(name, user(), existing());
-        Scratch scratch = new Scratch(session().environment());
-        Progress progress = new Progress(session().err())) {
-      Packing packing = new Packing(scratch, progress::say, push::follow);
+        Scratch scratch = new Scratch(session().environment())) {
+      Packing packing = new Packing(scratch, new PushProgress(progress, push));
       Packing.Packed packed = packing.pack(file, session().in(), wanted);
       say(complete(push, scratch, packed, Optional.empty(), progress));
     }
@@ -175,8 +180,10 @@ final class Push extends StoreCommand implements Callable<Integer> {
     }
     Platform platform = platform().orElseGet(Platform::ofThisMachine);
     String packer = new Version().getVersion()[0];
-    try (ImageStore store = openStore();
+    try (Progress progress = progress();
+        ImageStore store = openStore();
         Scratch scratch = new Scratch(session().environment())) {
+      progress.await("asking for " + reference);
       Registry registry =
           new Registry(
               scratch,
@@ -186,13 +193,13 @@ final class Push extends StoreCommand implements Callable<Integer> {
       Optional<PushResult> known =
           repair ? Optional.empty() : store.pushKnown(name, user(), found.source(), packer);
       if (known.isPresent()) {
+        progress.end();
         say(known.get());
         return;
       }
       try (ImagePush push = store.push(name, user(), existing());
-          Progress progress = new Progress(session().err());
           RegistryPull pull = registry.pull(found, watcher(progress))) {
-        Packing packing = new Packing(scratch, line -> tell(progress, line), push::follow);
+        Packing packing = new Packing(scratch, new PushProgress(progress, push));
         Packing.Packed packed = packed(packing, pull, wanted(Optional.empty()));
         say(complete(push, scratch, packed, Optional.of(pull.origin(packer)), progress));
         pull.remove();
@@ -237,14 +244,16 @@ final class Push extends StoreCommand implements Callable<Integer> {
 
       @Override
       public void tells(String line) {
-        tell(progress, line);
+        progress.note(line);
       }
     };
   }
 
-  private static void tell(Progress progress, String line) {
-    progress.end();
-    progress.say(line);
+  /** From the first moment on: Ceph may take its time to answer. */
+  private Progress progress() {
+    Progress progress = new Progress(session().err(), quiet);
+    progress.await("asking the store");
+    return progress;
   }
 
   private Existing existing() {

@@ -62,7 +62,7 @@ final class Save extends StoreCommand implements Callable<Integer> {
         Scratch scratch = new Scratch(session().environment());
         Progress progress = new Progress(session().err());
         ContainerRoot root = ContainerRoot.open(scratch)) {
-      Packing packing = new Packing(scratch, progress::say, push::follow);
+      Packing packing = new Packing(scratch, new PushProgress(progress, push));
       Packing.Packed packed = packing.pack(root, config(store, root.environment()));
       PushResult result =
           new Sending(scratch, progress, "save the container", name)

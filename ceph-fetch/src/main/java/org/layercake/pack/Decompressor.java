@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.LongConsumer;
 import org.layercake.store.StoreException;
 
 /**
@@ -25,9 +26,14 @@ final class Decompressor {
   private static final String ZSTD_MEMORY = "--memory=2048MB";
 
   private final Scratch scratch;
+  private final LongConsumer read;
 
-  Decompressor(Scratch scratch) {
+  /**
+   * @param read told of so many more bytes that have been read, as they lie in the source
+   */
+  Decompressor(Scratch scratch, LongConsumer read) {
     this.scratch = scratch;
+    this.read = read;
   }
 
   /**
@@ -35,7 +41,8 @@ final class Decompressor {
    * compressed.
    */
   BufferedInputStream open(InputStream stream) throws IOException {
-    BufferedInputStream compressed = new BufferedInputStream(stream, BUFFER_BYTES);
+    BufferedInputStream compressed =
+        new BufferedInputStream(ImageStream.counted(stream, read), BUFFER_BYTES);
     compressed.mark(MAGIC_BYTES);
     byte[] magic = compressed.readNBytes(MAGIC_BYTES);
     compressed.reset();

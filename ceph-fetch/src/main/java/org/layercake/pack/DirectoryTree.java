@@ -24,6 +24,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
+import java.util.function.LongConsumer;
 
 /**
  * A file tree in a directory of this machine, packed by the rules for a tar of it: names in the
@@ -46,11 +47,13 @@ final class DirectoryTree {
   private final Map<Identity, String> linked = new HashMap<>();
   private final ByteBuffer buffer = ByteBuffer.allocate(COPY_BYTES);
   private final PackStream out;
+  private final LongConsumer read;
   private final String root; // its path, as bytes
   private final Optional<Path> leftOut;
 
-  private DirectoryTree(PackStream out, Path root, Optional<Path> leftOut) {
+  private DirectoryTree(PackStream out, Path root, Optional<Path> leftOut, LongConsumer read) {
     this.out = out;
+    this.read = read;
     this.root = allBytes(root);
     this.leftOut = leftOut;
   }
@@ -59,25 +62,27 @@ final class DirectoryTree {
    * Reads all of a directory.
    *
    * @param leftOut a directory that is no part of it wherever it is, since it is written to
+   * @param read told of so many more bytes that have been read
    * @throws FileSystemException when a file cannot be read
    * @throws IOException when a file changes meanwhile or is beyond all bounds, with the reason for
    *     people
    */
-  static FileTree pack(Path directory, Path leftOut, PackStream out) throws IOException {
-    return pack(directory.toRealPath(), Optional.of(leftOut.toRealPath()), out);
+  static FileTree pack(Path directory, Path leftOut, PackStream out, LongConsumer read)
+      throws IOException {
+    return pack(directory.toRealPath(), Optional.of(leftOut.toRealPath()), out, read);
   }
 
   /**
    * The same of a directory that another process has open: a link of /proc, which leads there
    * whatever its text says; proc(5).
    */
-  static FileTree packOpen(Path link, PackStream out) throws IOException {
-    return pack(link, Optional.empty(), out);
+  static FileTree packOpen(Path link, PackStream out, LongConsumer read) throws IOException {
+    return pack(link, Optional.empty(), out, read);
   }
 
-  private static FileTree pack(Path root, Optional<Path> leftOut, PackStream out)
+  private static FileTree pack(Path root, Optional<Path> leftOut, PackStream out, LongConsumer read)
       throws IOException {
-    DirectoryTree reading = new DirectoryTree(out, root, leftOut);
+    DirectoryTree reading = new DirectoryTree(out, root, leftOut, read);
     reading.readDirectory(root, "");
     return reading.tree;
   }
@@ -164,6 +169,7 @@ final class DirectoryTree {
           return;
         }
         left -= count;
+        read.accept(count);
         to.write(buffer.array(), 0, left == 0 ? count - 1 : count);
         if (left == 0) {
           throw new IOException("\"" + file + "\" has grown while it was read (push it again)");

@@ -6,6 +6,7 @@ import java.io.InputStream;
 import java.io.OutputStream;
 import java.security.DigestInputStream;
 import java.security.MessageDigest;
+import java.util.function.LongConsumer;
 import org.layercake.store.Digest;
 
 /**
@@ -47,6 +48,11 @@ abstract class ImageStream extends FilterInputStream {
     return new Bounded(in, bytes);
   }
 
+  /** Says how many more bytes have been read. */
+  static InputStream counted(InputStream in, LongConsumer read) {
+    return new Counted(in, read);
+  }
+
   /** Reads the compressed stream to its end, too, where a decompressor may not have gone. */
   static InputStream whole(InputStream plain, InputStream blob) {
     return new Whole(plain, blob);
@@ -61,6 +67,22 @@ abstract class ImageStream extends FilterInputStream {
   static void requireDigest(String name, String digest, Digest found) throws IOException {
     if (!digest.equals(found.toString())) {
       throw new IOException("\"" + name + "\" does not match its digest: damaged");
+    }
+  }
+
+  private static final class Counted extends ImageStream {
+    private final LongConsumer read;
+
+    private Counted(InputStream in, LongConsumer read) {
+      super(in);
+      this.read = read;
+    }
+
+    @Override
+    public int read(byte[] bytes, int offset, int length) throws IOException {
+      int count = in.read(bytes, offset, length);
+      read.accept(Math.max(count, 0));
+      return count;
     }
   }
 

@@ -89,6 +89,15 @@ final class LayeredImage {
     return layers;
   }
 
+  /** Of all layers, as they lie there. */
+  long bytes() throws IOException {
+    long bytes = 0;
+    for (Layer layer : layers) {
+      bytes += layer.files.require(layer.name).bytes();
+    }
+    return bytes;
+  }
+
   /** What a manifest describes, whose files have the names that their digests are made to. */
   static LayeredImage described(
       ImageFiles files, Decompressor decompressor, JsonTree manifest, UnaryOperator<String> name)

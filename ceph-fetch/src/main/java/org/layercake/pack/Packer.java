@@ -8,7 +8,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
-import java.util.function.Consumer;
 import org.layercake.store.StoreException;
 
 /** Makes an image of a file tree, by the program {@code pack}. */
@@ -33,15 +32,12 @@ final class Packer {
   }
 
   private final Scratch scratch;
-  private final Consumer<Path> growing;
+  private final PackWatcher watcher;
   private boolean isFollowed;
 
-  /**
-   * @param growing told of an image file that is about to be written, from its beginning to its end
-   */
-  Packer(Scratch scratch, Consumer<Path> growing) {
+  Packer(Scratch scratch, PackWatcher watcher) {
     this.scratch = scratch;
-    this.growing = growing;
+    this.watcher = watcher;
   }
 
   /**
@@ -54,10 +50,10 @@ final class Packer {
     Path image = scratch.file("image.sqfs");
     if (!isFollowed) {
       isFollowed = true;
-      growing.accept(image);
+      watcher.grows(image);
     }
     Program pack = Program.ours(scratch, "pack", List.of(image.toString()));
-    Pipe pipe = new Pipe(pack.process().getOutputStream());
+    Pipe pipe = new Pipe(pack.process().getOutputStream(), watcher);
     try {
       PackStream stream = new PackStream(pipe);
       FileTree written = tree.write(stream);
@@ -100,10 +96,12 @@ final class Packer {
   /** Knows whether it was the reader that did not want any more. */
   private static final class Pipe extends OutputStream {
     private final OutputStream pipe;
+    private final PackWatcher watcher;
     private boolean refused;
 
-    private Pipe(OutputStream pipe) {
+    private Pipe(OutputStream pipe, PackWatcher watcher) {
       this.pipe = pipe;
+      this.watcher = watcher;
     }
 
     @Override
@@ -113,6 +111,11 @@ final class Packer {
 
     @Override
     public void write(byte[] bytes, int offset, int length) throws IOException {
+      try {
+        watcher.check();
+      } catch (StoreException e) {
+        throw new IOException(e.getMessage(), e);
+      }
       try {
         pipe.write(bytes, offset, length);
       } catch (IOException e) {

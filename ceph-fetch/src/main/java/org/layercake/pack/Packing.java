@@ -14,7 +14,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Optional;
-import java.util.function.Consumer;
 import org.layercake.store.ImageConfig;
 import org.layercake.store.StoreException;
 
@@ -37,21 +36,17 @@ public final class Packing {
   private static final int FIFO = 0010000;
 
   private final Scratch scratch;
-  private final Consumer<String> tell;
+  private final PackWatcher watcher;
   private final Packer packer;
   private final Environment environment;
   private final Decompressor decompressor;
 
-  /**
-   * @param tell takes lines for people
-   * @param growing told of an image file that is about to be written, from its beginning to its end
-   */
-  public Packing(Scratch scratch, Consumer<String> tell, Consumer<Path> growing) {
+  public Packing(Scratch scratch, PackWatcher watcher) {
     this.scratch = scratch;
-    this.tell = tell;
-    this.packer = new Packer(scratch, growing);
-    this.environment = new Environment(scratch, tell);
-    this.decompressor = new Decompressor(scratch);
+    this.watcher = watcher;
+    this.packer = new Packer(scratch, watcher);
+    this.environment = new Environment(scratch, watcher::tells);
+    this.decompressor = new Decompressor(scratch, watcher::read);
   }
 
   /**
@@ -104,8 +99,9 @@ public final class Packing {
     return explained(
         name,
         () -> {
-          tell.accept("packing " + name);
-          return packed(packer.pack(out -> DirectoryTree.packOpen(root.path(), out), name), config);
+          watcher.begins("packing " + name, 0);
+          Packer.Tree tree = out -> DirectoryTree.packOpen(root.path(), out, watcher::read);
+          return packed(packer.pack(tree, name), config);
         });
   }
 
@@ -147,9 +143,11 @@ public final class Packing {
     if (layered.isPresent()) {
       return packLayers(layered.get(), source.toString(), wanted);
     }
-    tell.accept("packing " + source);
+    watcher.begins("packing " + source, 0);
     return tree(
-        out -> DirectoryTree.pack(source, scratch.directory(), out), source.toString(), wanted);
+        out -> DirectoryTree.pack(source, scratch.directory(), out, watcher::read),
+        source.toString(),
+        wanted);
   }
 
   private Packed packFile(Path source, Wanted wanted) throws StoreException, IOException {
@@ -168,12 +166,19 @@ public final class Packing {
       throws StoreException, IOException {
     BufferedInputStream in = new BufferedInputStream(stream, HEADER_BYTES);
     byte[] header = peek(in);
+    long bytes = file.isPresent() ? Files.size(file.get()) : 0;
     Optional<Embedded.Part> part = Embedded.find(header);
     if (part.isPresent()) {
+      watcher.begins("reading " + name, bytes);
       return packSquashfs(spooled(in, part.get(), header), name, wanted);
     }
     if (isSquashfs(header)) {
-      return packSquashfs(file.isPresent() ? file.get() : spooled(in, "stdin"), name, wanted);
+      return packSquashfs(
+          file.isPresent()
+              ? file.get()
+              : spooled(ImageStream.counted(in, watcher::read), "stdin", name, bytes),
+          name,
+          wanted);
     }
     try (BufferedInputStream tar = decompressor.open(in)) {
       byte[] first = peek(tar);
@@ -183,11 +188,11 @@ public final class Packing {
       Optional<PlainTar.Opener> again =
           file.map(path -> () -> decompressor.open(Files.newInputStream(path)));
       if (wanted.data() || !LayeredImage.mayBegin(first)) {
-        return packPlainTar(tar, again, name, wanted);
+        return packPlainTar(tar, again, bytes, name, wanted);
       }
       boolean isCompressed = !Arrays.equals(first, header);
       return packArchive(
-          file.isPresent() && !isCompressed ? file.get() : spooled(tar, "archive.tar"),
+          file.isPresent() && !isCompressed ? file.get() : spooled(tar, "archive.tar", name, bytes),
           name,
           wanted);
     }
@@ -209,15 +214,15 @@ public final class Packing {
     }
     PlainTar.Opener opener = () -> new BufferedInputStream(Files.newInputStream(tar), HEADER_BYTES);
     try (InputStream in = opener.open()) {
-      return packPlainTar(in, Optional.of(opener), name, wanted);
+      return packPlainTar(in, Optional.of(opener), Files.size(tar), name, wanted);
     }
   }
 
   /** In one pass, unless it turns out to hold a file twice. */
   private Packed packPlainTar(
-      InputStream tar, Optional<PlainTar.Opener> again, String name, Wanted wanted)
+      InputStream tar, Optional<PlainTar.Opener> again, long bytes, String name, Wanted wanted)
       throws StoreException, IOException {
-    tell.accept("packing " + name);
+    watcher.begins("packing " + name, bytes);
     try {
       return tree(out -> PlainTar.pack(tar, out), name, wanted);
     } catch (FileTree.Twice e) {
@@ -225,13 +230,14 @@ public final class Packing {
         throw new IOException(
             e.getMessage() + ", and cannot be read again (push it as a file, not by a pipe)", e);
       }
-      tell.accept("packing " + name + " once more: " + e.getMessage());
+      watcher.begins("packing " + name + " once more, since " + e.getMessage(), 2 * bytes);
       return tree(out -> PlainTar.packTwice(again.get(), out), name, wanted);
     }
   }
 
   private Packed packLayers(LayeredImage layered, String name, Wanted wanted)
       throws StoreException, IOException {
+    watcher.begins("reading " + named(name, layered), layered.bytes());
     return packLayers(layered, Layers.read(layered.layers()), name, wanted);
   }
 
@@ -240,10 +246,15 @@ public final class Packing {
     if (!wanted.isAnything() && !layered.saysWhatRuns()) {
       RootFileSystem.require(merged.tree());
     }
-    tell.accept("packing " + name + " (" + layered.layers().size() + " layers)");
+    watcher.begins("packing " + named(name, layered), layered.bytes());
     Packer.Result result = packer.pack(merged::pack, name);
     String machine = Misfit.machine(result.machine(), Platform.of(layered.config()), wanted);
     return packed(result, environment.of(result, name, layered.config(), machine));
+  }
+
+  private static String named(String name, LayeredImage layered) {
+    int layers = layered.layers().size();
+    return name + ", " + layers + (layers == 1 ? " layer" : " layers");
   }
 
   private Packed tree(Packer.Tree tree, String name, Wanted wanted)
@@ -273,6 +284,14 @@ public final class Packing {
     return header;
   }
 
+  /**
+   * A stream that is to be read more than once; of a decompressor's its bytes are counted there.
+   */
+  private Path spooled(InputStream in, String as, String name, long bytes) throws IOException {
+    watcher.begins("reading " + name, bytes);
+    return spooled(in, as);
+  }
+
   private Path spooled(InputStream in, String as) throws IOException {
     Path file = scratch.file(as);
     Files.copy(in, file);
@@ -296,8 +315,9 @@ public final class Packing {
     if (part.bytes().isEmpty() && !isSquashfs(superblock)) {
       throw new IOException(nothing);
     }
-    return spooled(
-        ImageStream.bounded(in, part.bytes().orElseGet(() -> paddedBytes(superblock))), "embedded");
+    long bytes = part.bytes().orElseGet(() -> paddedBytes(superblock));
+    InputStream squashfs = ImageStream.bounded(in, bytes);
+    return spooled(ImageStream.counted(squashfs, watcher::read), "embedded");
   }
 
   /** Of a squashfs file, as mksquashfs pads it: what is behind it is no part of it. */

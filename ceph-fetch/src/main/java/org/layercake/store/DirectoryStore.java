@@ -172,6 +172,14 @@ final class DirectoryStore implements ObjectStore {
     }
   }
 
+  @Override
+  public void requireWritable(String domain) throws StoreException {
+    Path directory = domain(domain).exists() ? domain(domain).path() : root;
+    if (!Files.isWritable(directory)) {
+      throw failure(new AccessDeniedException(directory.toString()), "write", domain, "chunks");
+    }
+  }
+
   /** The file's modification time is when it was last wanted. */
   @Override
   public boolean touch(String domain, String object) throws StoreException {

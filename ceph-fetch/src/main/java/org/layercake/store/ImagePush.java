@@ -36,6 +36,7 @@ public final class ImagePush implements AutoCloseable {
   private final Existing existing;
   private final Instant begun;
   private final PushAhead ahead;
+  private volatile long sentAhead;
 
   /**
    * @param name with its owner
@@ -46,8 +47,9 @@ public final class ImagePush implements AutoCloseable {
     this.domain = ObjectNames.domain(name.owner().orElseThrow());
     this.existing = existing;
     this.begun = means.clock().instant();
-    this.ahead = new PushAhead(writer((done, fresh) -> {}));
+    this.ahead = new PushAhead(writer((done, fresh) -> sentAhead = done));
     means.tags().seen(name); // so that a key that may not is refused now
+    means.store().requireWritable(domain);
   }
 
   private ChunkWriter writer(PushListener listener) {
@@ -63,6 +65,16 @@ public final class ImagePush implements AutoCloseable {
    */
   public void follow(Path growing) {
     ahead.follow(growing);
+  }
+
+  /** So many bytes of a file that is followed are in the store. */
+  public long sentAhead() {
+    return sentAhead;
+  }
+
+  /** Fails when following has failed: then nothing else of this push will go well. */
+  public void requireGoing() throws StoreException, IOException {
+    ahead.requireGoing();
   }
 
   /** As below, of an image that comes from no registry. */

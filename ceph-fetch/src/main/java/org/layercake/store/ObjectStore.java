@@ -162,6 +162,14 @@ interface ObjectStore extends AutoCloseable {
   boolean swapTag(String domain, String tag, Optional<byte[]> expected, Optional<byte[]> wanted)
       throws StoreException;
 
+  /**
+   * Fails where a write to a domain would, for want of a right or of room, as far as that can be
+   * known. Changes nothing.
+   */
+  default void requireWritable(String domain) throws StoreException {
+    touch(domain, "probe"); // no object has this name
+  }
+
   /** Takes one tag after the other. */
   interface TagVisitor {
     /**

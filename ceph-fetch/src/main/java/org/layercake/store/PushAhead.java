@@ -55,6 +55,13 @@ final class PushAhead implements AutoCloseable {
     }
   }
 
+  /** Fails when the following has failed. */
+  void requireGoing() throws StoreException, IOException {
+    if (result.isCompletedExceptionally()) {
+      finish();
+    }
+  }
+
   /** Ends the following; the chunks that are stored, and where in the file they seemed to be. */
   List<ChunkWriter.Stored> finish() throws StoreException, IOException {
     finished = true;

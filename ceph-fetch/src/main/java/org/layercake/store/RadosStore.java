@@ -180,6 +180,25 @@ final class RadosStore implements ObjectStore {
     errors.check(namespace(place).list(each), "list", domain.orElse("any"), "objects");
   }
 
+  /** A full pool refuses only what makes it fuller, so it has to be asked for. */
+  @Override
+  public void requireWritable(String domain) throws StoreException {
+    ObjectStore.super.requireWritable(domain);
+    if (isFull()) {
+      throw errors.failure(RadosErrors.EDQUOT, "write", domain, "chunks");
+    }
+  }
+
+  private boolean isFull() {
+    try {
+      return space()
+          .filter(space -> space.usedBytes() >= space.limitBytes().orElse(Long.MAX_VALUE))
+          .isPresent();
+    } catch (StoreException e) {
+      return false; // the first chunk will tell
+    }
+  }
+
   /** The monitors know how full a pool is from a mgr; without one there is no answer. */
   @Override
   public Optional<Space> space() throws StoreException {

@@ -81,7 +81,7 @@ public abstract class CommandTest {
   protected List<String> complaints() {
     return err.toString(UTF_8)
         .lines()
-        .filter(line -> !line.matches("(packing|pushing) .*"))
+        .filter(line -> !line.matches("(reading|packing|pushing) .*"))
         .toList();
   }
 

@@ -118,7 +118,7 @@ class PushFailureTest extends CommandTest {
     List<String> lines =
         new String(push.getInputStream().readAllBytes(), UTF_8)
             .lines()
-            .filter(line -> !line.matches("(Picked up|packing|pushing) .*"))
+            .filter(line -> !line.matches("(Picked up|reading|packing|pushing) .*"))
             .toList();
     assertEquals(70, push.waitFor(), lines::toString);
     assertEquals(1, lines.size(), lines::toString);

@@ -27,7 +27,7 @@ public final class LayeredImageFuzz {
   private LayeredImageFuzz() throws IOException {
     scratch = new Scratch(Map.of("TMPDIR", System.getProperty("java.io.tmpdir")));
     tar = scratch.file("archive.tar");
-    decompressor = new Decompressor(scratch);
+    decompressor = new Decompressor(scratch, bytes -> {});
   }
 
   public static void fuzzerTestOneInput(byte[] data) throws IOException {
