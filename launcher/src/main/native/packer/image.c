@@ -43,20 +43,23 @@ static sqfs_compressor_t *zstd(uint16_t flags)
 	return compressor;
 }
 
-static uint32_t workers(void)
+/* As many as there are processors, and not more than `most`. */
+static uint32_t workers(unsigned most)
 {
 	cpu_set_t set;
 	int count = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
 
-	return (uint32_t)(count < MAX_WORKERS ? count : MAX_WORKERS);
+	if (count > MAX_WORKERS)
+		count = MAX_WORKERS;
+	return (unsigned)count < most ? (unsigned)count : most;
 }
 
-void image_begin(const char *path)
+void image_begin(const char *path, unsigned processors)
 {
 	sqfs_block_processor_desc_t description = {
 	    .size = sizeof(description),
 	    .max_block_size = BLOCK_BYTES,
-	    .num_workers = workers(),
+	    .num_workers = workers(processors),
 	    .max_backlog = BACKLOG,
 	};
 

@@ -29,7 +29,8 @@ struct packed {
 
 extern struct packed image;
 
-void image_begin(const char *path);
+/* Compresses with so many threads at most. */
+void image_begin(const char *path, unsigned processors);
 void image_end(void);
 
 #endif

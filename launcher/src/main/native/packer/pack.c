@@ -1,4 +1,5 @@
-/* pack OUTPUT: makes a squashfs image of the file tree that is described on the standard input.
+/* pack OUTPUT [PROCESSORS]: makes a squashfs image of the file tree that is described on the
+ * standard input.
  *
  * Whoever writes the description has the tree in order already, so nothing here looks up a path or
  * sorts: it takes memory for the inodes of files only, and time in proportion to the input. The
@@ -25,12 +26,14 @@
  * Exit codes are those of sysexits(3): 73 when the image does not fit, 70 for all else, the input
  * included. */
 #define _GNU_SOURCE
+#include "common/count.h"
 #include "common/die.h"
 #include "contents.h"
 #include "image.h"
 #include "tree.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -38,11 +41,13 @@ enum { PIPE_BYTES = 1 << 20 };
 
 int main(int argc, char **argv)
 {
-	if (argc != 2)
-		die(EXIT_REQUEST, "usage: pack OUTPUT < DESCRIPTION");
+	unsigned processors = argc == 3 ? count_argument(argv[2]) : UINT_MAX;
+
+	if (argc < 2 || argc > 3 || processors == 0)
+		die(EXIT_REQUEST, "usage: pack OUTPUT [PROCESSORS] < DESCRIPTION");
 	signal(SIGXFSZ, SIG_IGN);			     /* a write fails with EFBIG then */
 	(void)fcntl(STDIN_FILENO, F_SETPIPE_SZ, PIPE_BYTES); /* fewer switches, if it can be had */
-	image_begin(argv[1]);
+	image_begin(argv[1], processors);
 	read_contents();
 	read_tree();
 	image_end();

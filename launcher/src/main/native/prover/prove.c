@@ -1,5 +1,5 @@
 /*
- * prove IMAGE_FILE
+ * prove IMAGE_FILE [PROCESSORS]
  *
  * Reads all of a squashfs image: every inode, directory, block, fragment, link and attribute that
  * its root leads to. Says what it has found in one line, "names N bytes B sum H", by which whoever
@@ -8,6 +8,7 @@
  * it could not be read.
  */
 #define _GNU_SOURCE
+#include "common/count.h"
 #include "common/die.h"
 #include "common/sandbox.h"
 #include "squash/file.h"
@@ -104,10 +105,14 @@ int main(int argc, char **argv)
 	struct share all = {0};
 	uint64_t bytes;
 
-	if (argc != 2)
-		die(EXIT_REQUEST, "usage: prove IMAGE_FILE");
+	unsigned most = argc == 3 ? count_argument(argv[2]) : WALKERS_MAX;
+
+	if (argc < 2 || argc > 3 || most == 0)
+		die(EXIT_REQUEST, "usage: prove IMAGE_FILE [PROCESSORS]");
 	bytes = open_image(argv[1]);
 	unsigned wanted = count_processors();
+
+	wanted = wanted < most ? wanted : most;
 	struct share *shares = mmap(NULL, wanted * sizeof(*shares), PROT_READ | PROT_WRITE,
 				    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (shares == MAP_FAILED)

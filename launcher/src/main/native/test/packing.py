@@ -146,6 +146,13 @@ class Packing(unittest.TestCase):
         for processors in ("0", f"0-{os.cpu_count() - 1}"):
             self.assertEqual(0, self.pack(GOOD, "taskset", "-c", processors).returncode)
             images.add(self.image.read_bytes())
+        for processors, code in (("1", 0), ("7", 0), ("0", 64), ("-1", 64), ("2x", 64), ("", 64)):
+            self.image.unlink(missing_ok=True)
+            result = subprocess.run([PACK, self.image, processors], input=GOOD, capture_output=True)
+            self.assertEqual(code, result.returncode, result)
+            if code == 0:
+                images.add(self.image.read_bytes())
+                self.assertEqual(0, subprocess.run([BUILD / "prove", self.image, processors]).returncode)
         self.assertEqual(1, len(images))
 
     def test_what_exists_is_not_written_over(self):

@@ -22,6 +22,7 @@ import org.layercake.store.Origin;
 import org.layercake.store.PushResult;
 import org.layercake.store.StoreException;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -103,6 +104,8 @@ final class Push extends StoreCommand implements Callable<Integer> {
               + " it says.")
   private boolean force;
 
+  @Mixin private LimitOptions limits;
+
   @Option(
       names = {"-q", "--quiet"},
       description = "Say nothing but the result and what goes wrong.")
@@ -159,7 +162,7 @@ final class Push extends StoreCommand implements Callable<Integer> {
     try (Progress progress = progress();
         ImageStore store = openStore();
         ImagePush push = store.push(name, user(), existing());
-        Scratch scratch = new Scratch(session().environment())) {
+        Scratch scratch = new Scratch(session().environment(), limits.limits(properties()))) {
       Packing packing = new Packing(scratch, new PushProgress(progress, push));
       Packing.Packed packed = packing.pack(file, session().in(), wanted);
       say(complete(push, scratch, packed, Optional.empty(), progress));
@@ -182,7 +185,7 @@ final class Push extends StoreCommand implements Callable<Integer> {
     String packer = new Version().getVersion()[0];
     try (Progress progress = progress();
         ImageStore store = openStore();
-        Scratch scratch = new Scratch(session().environment())) {
+        Scratch scratch = new Scratch(session().environment(), limits.limits(properties()))) {
       progress.await("asking for " + reference);
       Registry registry =
           new Registry(

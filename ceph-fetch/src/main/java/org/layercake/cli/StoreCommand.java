@@ -62,7 +62,8 @@ abstract class StoreCommand {
     return StoreConfig.from(properties(), user, home);
   }
 
-  private Properties properties() throws StoreException {
+  /** All that store.conf says; what the store does not know is for the commands. */
+  Properties properties() throws StoreException {
     Properties properties = new Properties();
     String set = session().environment().get("LAYERCAKE_CONFIG");
     Path file = set == null ? DEFAULT_CONFIG : Path.of(set);

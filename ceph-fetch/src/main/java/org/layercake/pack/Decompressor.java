@@ -21,9 +21,9 @@ final class Decompressor {
   private static final int BUFFER_BYTES = 1 << 16;
   private static final int MAGIC_BYTES = 6;
   // More than any of their own presets needs; an archive could ask for 4 GB.
-  private static final String XZ_MEMORY = "--memlimit-decompress=1GiB";
-  // All that --long can ask for; without this, zstd refuses more than 128 MB.
-  private static final String ZSTD_MEMORY = "--memory=2048MB";
+  private static final long XZ_MEMORY = 1 << 30;
+  // All that --long can ask for; without it, zstd refuses more than 128 MB.
+  private static final long ZSTD_MEMORY = 2L << 30;
 
   private final Scratch scratch;
   private final LongConsumer read;
@@ -52,19 +52,23 @@ final class Decompressor {
         : new BufferedInputStream(throughProgram(command, compressed), BUFFER_BYTES);
   }
 
-  private static List<String> command(byte[] start) {
+  private List<String> command(byte[] start) {
     if (startsWith(start, 0x1f, 0x8b)) {
       return List.of("gzip", "-dc");
     } else if (startsWith(start, 0xfd, '7', 'z', 'X', 'Z', 0)) {
-      return List.of("xz", "-dc", XZ_MEMORY);
+      return List.of("xz", "-dc", "--memlimit-decompress=" + memory(XZ_MEMORY));
     } else if (startsWith(start, 0x28, 0xb5, 0x2f, 0xfd)) {
-      return List.of("zstd", "-dc", ZSTD_MEMORY);
+      return List.of("zstd", "-dc", "--memory=" + (memory(ZSTD_MEMORY) >> 20) + "MB");
     } else if (startsWith(start, 'B', 'Z', 'h') && start.length > 3 && start[3] >= '1') {
       return List.of("bzip2", "-dc");
     } else if (startsWith(start, 0x04, 0x22, 0x4d, 0x18)) {
       return List.of("lz4", "-dc");
     }
     return List.of();
+  }
+
+  private long memory(long most) {
+    return Math.min(most, scratch.limits().memory().orElse(most));
   }
 
   private static boolean startsWith(byte[] bytes, int... magic) {

@@ -6,7 +6,6 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Optional;
 import org.layercake.store.StoreException;
 
@@ -52,7 +51,7 @@ final class Packer {
       isFollowed = true;
       watcher.grows(image);
     }
-    Program pack = Program.ours(scratch, "pack", List.of(image.toString()));
+    Program pack = Program.limited(scratch, "pack", image);
     Pipe pipe = new Pipe(pack.process().getOutputStream(), watcher);
     try {
       PackStream stream = new PackStream(pipe);

@@ -170,7 +170,7 @@ public final class Packing {
     Optional<Embedded.Part> part = Embedded.find(header);
     if (part.isPresent()) {
       watcher.begins("reading " + name, bytes);
-      return packSquashfs(spooled(in, part.get(), header), name, wanted);
+      return packSquashfs(spooled(in, part.get(), header, name), name, wanted);
     }
     if (isSquashfs(header)) {
       return packSquashfs(
@@ -185,12 +185,15 @@ public final class Packing {
       if (!TarReader.mayBegin(first)) {
         throw BadSource.of(name, OtherFormat.of(first));
       }
+      boolean isCompressed = !Arrays.equals(first, header);
+      if (isCompressed) { // the image is about as much, or half of that if files are there twice
+        scratch.requireRoom("push " + name, bytes / 2);
+      }
       Optional<PlainTar.Opener> again =
           file.map(path -> () -> decompressor.open(Files.newInputStream(path)));
       if (wanted.data() || !LayeredImage.mayBegin(first)) {
         return packPlainTar(tar, again, bytes, name, wanted);
       }
-      boolean isCompressed = !Arrays.equals(first, header);
       return packArchive(
           file.isPresent() && !isCompressed ? file.get() : spooled(tar, "archive.tar", name, bytes),
           name,
@@ -287,7 +290,9 @@ public final class Packing {
   /**
    * A stream that is to be read more than once; of a decompressor's its bytes are counted there.
    */
-  private Path spooled(InputStream in, String as, String name, long bytes) throws IOException {
+  private Path spooled(InputStream in, String as, String name, long bytes)
+      throws StoreException, IOException {
+    scratch.requireRoom("push " + name, bytes);
     watcher.begins("reading " + name, bytes);
     return spooled(in, as);
   }
@@ -299,8 +304,8 @@ public final class Packing {
   }
 
   /** What is missing at its end is noticed by whoever reads it. */
-  private Path spooled(BufferedInputStream in, Embedded.Part part, byte[] header)
-      throws IOException {
+  private Path spooled(BufferedInputStream in, Embedded.Part part, byte[] header, String name)
+      throws StoreException, IOException {
     String nothing =
         part.bytes().isPresent()
             ? "truncated: its root file system is missing"
@@ -316,6 +321,7 @@ public final class Packing {
       throw new IOException(nothing);
     }
     long bytes = part.bytes().orElseGet(() -> paddedBytes(superblock));
+    scratch.requireRoom("push " + name, bytes);
     InputStream squashfs = ImageStream.bounded(in, bytes);
     return spooled(ImageStream.counted(squashfs, watcher::read), "embedded");
   }

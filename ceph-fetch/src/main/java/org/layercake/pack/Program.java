@@ -65,6 +65,14 @@ record Program(String name, Process process, CompletableFuture<String> complaint
     return start(scratch, name, command, Map.of(), "reinstall LayerCake");
   }
 
+  /** The same of one that works on an image, with as many processors as it may have. */
+  static Program limited(Scratch scratch, String name, Path image)
+      throws StoreException, IOException {
+    List<String> arguments = new ArrayList<>(List.of(image.toString()));
+    scratch.limits().processors().ifPresent(count -> arguments.add(Integer.toString(count)));
+    return ours(scratch, name, arguments);
+  }
+
   /** A program of the system. It ends with this one at the latest. */
   static Program start(Scratch scratch, List<String> command) throws StoreException, IOException {
     return start(

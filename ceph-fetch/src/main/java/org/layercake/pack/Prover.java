@@ -9,7 +9,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.layercake.store.ExitCode;
@@ -37,7 +36,7 @@ public final class Prover {
   /** Begins to read an image, beside whatever else is done with it. */
   public static Prover start(Scratch scratch, Path image) throws StoreException, IOException {
     Map<String, Object> before = status(image);
-    Program prove = Program.ours(scratch, "prove", List.of(image.toAbsolutePath().toString()));
+    Program prove = Program.limited(scratch, "prove", image.toAbsolutePath());
     prove.process().getOutputStream().close();
     return new Prover(prove, image, before, scratch);
   }

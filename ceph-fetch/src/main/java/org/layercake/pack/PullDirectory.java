@@ -226,24 +226,6 @@ final class PullDirectory {
     }
   }
 
-  /** Refuses what the file system has no room for. */
-  void requireRoom(Reference reference, long bytes) throws StoreException, IOException {
-    long free = Files.getFileStore(path).getUsableSpace();
-    if (bytes > free) {
-      throw new StoreException(
-          FULL,
-          "cannot push "
-              + reference
-              + ": it takes some "
-              + (bytes >> 20)
-              + " MiB in "
-              + path.getParent()
-              + ", which has "
-              + (free >> 20)
-              + " (set TMPDIR to a larger place)");
-    }
-  }
-
   void remove() throws IOException {
     if (exists()) {
       removeTree(path);

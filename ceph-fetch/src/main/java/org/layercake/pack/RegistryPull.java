@@ -98,7 +98,7 @@ public final class RegistryPull implements AutoCloseable {
       long bytes = PullDirectory.bytes(layers);
       long there = directory.there(layers);
       // The image is packed beside them, and takes about as much.
-      directory.requireRoom(reference, bytes - there + bytes);
+      scratch.requireRoom("push " + reference, bytes - there + bytes);
       watcher.begins(layers.size(), bytes, there, scratch.parent());
       RegistryPull pull = new RegistryPull(found, skopeo, manifest, layers, directory, watcher);
       Runtime.getRuntime().addShutdownHook(pull.onExit);

@@ -9,8 +9,11 @@ import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.DirectoryStream;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.time.Duration;
@@ -41,15 +44,46 @@ public final class Scratch implements AutoCloseable {
   private final Path directory;
   private final FileChannel lock;
   private final OnExit cleanUp;
+  private final Limits limits;
 
-  public Scratch(Map<String, String> environment) throws IOException {
+  public Scratch(Map<String, String> environment) throws StoreException, IOException {
+    this(environment, Limits.NONE);
+  }
+
+  /**
+   * @param limits of the programs that work in it
+   */
+  public Scratch(Map<String, String> environment, Limits limits)
+      throws StoreException, IOException {
+    this.limits = limits;
     parent = Path.of(environment.getOrDefault("TMPDIR", "/tmp"));
     String set = environment.get("LAYERCAKE_LIBRARY");
     library = set == null ? DEFAULT_LIBRARY : Path.of(set);
-    directory = Files.createTempDirectory(parent, PREFIX);
+    directory = directory(parent);
     cleanUp = new OnExit(directory);
     lock = lock(directory);
     removeLeftovers();
+  }
+
+  private static Path directory(Path parent) throws StoreException {
+    try {
+      return Files.createTempDirectory(parent, PREFIX);
+    } catch (IOException e) {
+      String cause =
+          e instanceof NoSuchFileException
+              ? "no such directory"
+              : e instanceof AccessDeniedException
+                  ? "permission denied"
+                  : e instanceof FileSystemException known ? known.getReason() : e.getMessage();
+      throw new StoreException(
+          FULL,
+          "cannot make a directory in TMPDIR, "
+              + parent
+              + ": "
+              + cause
+              + " (set TMPDIR to a directory where you may write)",
+          e);
+    }
   }
 
   /** Nobody finds the file without the lock on it, unless files cannot be locked there. */
@@ -63,6 +97,26 @@ public final class Scratch implements AutoCloseable {
     }
     Files.move(file, directory.resolve(LOCK), StandardCopyOption.ATOMIC_MOVE);
     return channel;
+  }
+
+  Limits limits() {
+    return limits;
+  }
+
+  /**
+   * Refuses what there is no room for.
+   *
+   * @param act what cannot be done with what
+   * @param bytes that it takes at least
+   */
+  void requireRoom(String act, long bytes) throws StoreException, IOException {
+    long free = Files.getFileStore(parent).getUsableSpace();
+    if (bytes > free) {
+      throw new StoreException(
+          FULL,
+          "cannot %s: it takes some %d MiB in TMPDIR, %s, which has %d (set TMPDIR to a larger place)"
+              .formatted(act, bytes >> 20, parent, free >> 20));
+    }
   }
 
   public Path directory() {

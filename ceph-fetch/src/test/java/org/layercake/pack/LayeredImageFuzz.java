@@ -24,13 +24,13 @@ public final class LayeredImageFuzz {
 
   private static LayeredImageFuzz once; // a directory for all inputs
 
-  private LayeredImageFuzz() throws IOException {
+  private LayeredImageFuzz() throws Exception {
     scratch = new Scratch(Map.of("TMPDIR", System.getProperty("java.io.tmpdir")));
     tar = scratch.file("archive.tar");
     decompressor = new Decompressor(scratch, bytes -> {});
   }
 
-  public static void fuzzerTestOneInput(byte[] data) throws IOException {
+  public static void fuzzerTestOneInput(byte[] data) throws Exception {
     if (once == null) {
       once = new LayeredImageFuzz();
     }
