@@ -19,7 +19,7 @@ import org.layercake.store.StoreException;
  */
 final class Decompressor {
   private static final int BUFFER_BYTES = 1 << 16;
-  private static final int MAGIC_BYTES = 6;
+  static final int MAGIC_BYTES = 6;
   // More than any of their own presets needs; an archive could ask for 4 GB.
   private static final long XZ_MEMORY = 1 << 30;
   // All that --long can ask for; without it, zstd refuses more than 128 MB.
@@ -65,6 +65,11 @@ final class Decompressor {
       return List.of("lz4", "-dc");
     }
     return List.of();
+  }
+
+  /** Whether a stream that begins so is. */
+  boolean isCompressed(byte[] start) {
+    return !command(start).isEmpty();
   }
 
   private long memory(long most) {

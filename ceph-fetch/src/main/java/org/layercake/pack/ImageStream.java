@@ -13,7 +13,7 @@ import org.layercake.store.Digest;
  * The streams through which an image is read. All goes through the one method that subclasses have.
  */
 abstract class ImageStream extends FilterInputStream {
-  private ImageStream(InputStream in) {
+  ImageStream(InputStream in) {
     super(in);
   }
 

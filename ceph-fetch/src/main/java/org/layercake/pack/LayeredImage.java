@@ -93,7 +93,7 @@ final class LayeredImage {
   long bytes() throws IOException {
     long bytes = 0;
     for (Layer layer : layers) {
-      bytes += layer.files.require(layer.name).bytes();
+      bytes += layer.bytes();
     }
     return bytes;
   }
@@ -271,6 +271,17 @@ final class LayeredImage {
     @Override
     public boolean isProved() {
       return blobDigest.isPresent() || tarDigest.isPresent();
+    }
+
+    /** As it lies there. */
+    long bytes() throws IOException {
+      return files.require(name).bytes();
+    }
+
+    boolean isCompressed() throws IOException {
+      try (InputStream in = files.require(name).open()) {
+        return decompressor.isCompressed(in.readNBytes(Decompressor.MAGIC_BYTES));
+      }
     }
 
     @Override

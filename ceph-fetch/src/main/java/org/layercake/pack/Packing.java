@@ -13,6 +13,7 @@ import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Optional;
 import org.layercake.store.ImageConfig;
 import org.layercake.store.StoreException;
@@ -83,9 +84,12 @@ public final class Packing {
     return explained(
         name,
         () -> {
-          Layers merged = Layers.read(pull.layers(decompressor));
+          List<LayeredImage.Layer> arriving = pull.layers(decompressor);
+          // What is still to come, and the image.
+          KeptLayers kept = new KeptLayers(scratch, arriving, 2 * pull.bytes(), watcher::read);
+          Layers merged = Layers.read(kept.layers());
           LayeredImage image = pull.complete(decompressor, wanted.ofAnyVariant());
-          return packLayers(image, merged, name, wanted);
+          return packLayers(image, kept, merged, name, wanted);
         });
   }
 
@@ -241,15 +245,17 @@ public final class Packing {
   private Packed packLayers(LayeredImage layered, String name, Wanted wanted)
       throws StoreException, IOException {
     watcher.begins("reading " + named(name, layered), layered.bytes());
-    return packLayers(layered, Layers.read(layered.layers()), name, wanted);
+    KeptLayers kept = new KeptLayers(scratch, layered.layers(), 2 * layered.bytes(), watcher::read);
+    return packLayers(layered, kept, Layers.read(kept.layers()), name, wanted);
   }
 
-  private Packed packLayers(LayeredImage layered, Layers merged, String name, Wanted wanted)
+  private Packed packLayers(
+      LayeredImage layered, KeptLayers kept, Layers merged, String name, Wanted wanted)
       throws StoreException, IOException {
     if (!wanted.isAnything() && !layered.saysWhatRuns()) {
       RootFileSystem.require(merged.tree());
     }
-    watcher.begins("packing " + named(name, layered), layered.bytes());
+    watcher.begins("packing " + named(name, layered), kept.bytes());
     Packer.Result result = packer.pack(merged::pack, name);
     String machine = Misfit.machine(result.machine(), Platform.of(layered.config()), wanted);
     return packed(result, environment.of(result, name, layered.config(), machine));

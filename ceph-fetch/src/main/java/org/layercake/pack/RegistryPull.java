@@ -122,6 +122,11 @@ public final class RegistryPull implements AutoCloseable {
     return found.reference().toString();
   }
 
+  /** Of all layers. */
+  long bytes() {
+    return bytes;
+  }
+
   /** What is remembered of it. */
   public Origin origin(String packer) {
     SortedMap<String, String> annotations = Registry.annotations(manifest);

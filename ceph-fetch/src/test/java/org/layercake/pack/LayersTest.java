@@ -2,6 +2,7 @@ package org.layercake.pack;
 
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -135,6 +136,41 @@ class LayersTest extends CommandTest {
     push(layer());
     assertEquals(0, layercake("pull", "t", work + "/ofTar"), this::said);
     assertEquals(-1, Files.mismatch(work.resolve("ofLayout"), work.resolve("ofTar")));
+  }
+
+  @Test
+  void aCompressedLayerIsDecompressedOnceWhereThereIsRoom() throws Exception {
+    makeLayout("good", "1");
+    try (Scratch scratch = new Scratch(environment)) {
+      Decompressor decompressor = new Decompressor(scratch, bytes -> {});
+      LayeredImage image = LayeredImage.read(layout, decompressor, Wanted.ANY).orElseThrow();
+      boolean isMemory = Files.getFileStore(scratch.directory()).type().equals("tmpfs");
+      Path tar = scratch.file("layer0.tar");
+      for (long reserved : new long[] {0, Long.MAX_VALUE / 2}) {
+        KeptLayers kept = new KeptLayers(scratch, image.layers(), reserved, bytes -> {});
+        byte[] first = read(kept.layers().get(0));
+        boolean isKept = reserved == 0 && !isMemory && image.layers().get(0).isCompressed();
+        assertEquals(isKept, Files.exists(tar), "reserved " + reserved);
+        assertEquals(
+            isKept ? first.length : image.layers().get(0).bytes(), firstBytes(kept, image));
+        assertArrayEquals(first, read(kept.layers().get(0)));
+        assertTrue(Files.notExists(tar), "its room is given back");
+      }
+    }
+  }
+
+  private static byte[] read(Layers.Layer layer) throws IOException {
+    try (InputStream in = layer.open()) {
+      return in.readAllBytes();
+    }
+  }
+
+  private static long firstBytes(KeptLayers kept, LayeredImage image) throws IOException {
+    long others = 0;
+    for (LayeredImage.Layer layer : image.layers().subList(1, image.layers().size())) {
+      others += layer.bytes();
+    }
+    return kept.bytes() - others;
   }
 
   @Test
