@@ -32,11 +32,9 @@ final class PushProgress implements PackWatcher {
 
   private String more() {
     Path packed = image;
-    String read = " read";
     return packed == null
-        ? read
-        : read
-            + ", "
+        ? ""
+        : ", "
             + Sizes.human(packed.toFile().length())
             + " packed, "
             + Sizes.human(push.sentAhead())
