@@ -76,7 +76,9 @@ final class KeptLayers {
         isWhole = false;
         return new BufferedInputStream(kept, BUFFER_BYTES);
       }
-      return room > 0 && layer.isCompressed() ? new Keeping(this, layer.open()) : layer.open();
+      return room > 0 && layer.isCompressed()
+          ? new BufferedInputStream(new Keeping(this, layer.open()), BUFFER_BYTES)
+          : layer.open();
     }
   }
 
