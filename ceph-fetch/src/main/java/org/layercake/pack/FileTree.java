@@ -35,15 +35,6 @@ final class FileTree {
     REFUSE
   }
 
-  /** A name has come for the second time, and what it meant before has been written. */
-  static final class Twice extends IOException {
-    private static final long serialVersionUID = 1;
-
-    private Twice(String path) {
-      super("it has \"" + path + "\" twice, not both a directory");
-    }
-  }
-
   /** What a name means, by identity. A hard link is another name for the same. */
   static final class Inode {
     private final char type;
@@ -153,14 +144,6 @@ final class FileTree {
       content = packed;
     }
   }
-
-  /**
-   * What has been packed of a regular file.
-   *
-   * @param number its place among all contents
-   * @param checksum CRC-32C
-   */
-  record Content(int number, long bytes, int checksum) {}
 
   /** A name in the tree; children only below a directory, and sorted, so that output is stable. */
   static final class Node {
@@ -312,7 +295,7 @@ final class FileTree {
     }
     Node old = parent.children.put(name, node);
     if (old != null && clash == Clash.REFUSE) {
-      throw new Twice(node.path());
+      throw new FoundTwice(node.path());
     }
     if (old != null && clash == Clash.REPLACE_AS_TAR && !old.children.isEmpty()) {
       throw new IOException(

@@ -75,7 +75,7 @@ final class PackStream {
       keptBytes += (int) bytes;
       kept.put(node.inode(), passed.copy.toByteArray());
     }
-    node.inode().setContent(new FileTree.Content(contents++, bytes, passed.checksum.value()));
+    node.inode().setContent(new Content(contents++, bytes, passed.checksum.value()));
   }
 
   /** The bytes of a small file by the name of {@code environment}; null of any other. */

@@ -6,8 +6,6 @@ import static org.layercake.store.StoreException.Kind.NOT_FOUND;
 import java.io.BufferedInputStream;
 import java.io.IOException;
 import java.io.InputStream;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
@@ -28,11 +26,6 @@ import org.layercake.store.StoreException;
 public final class Packing {
   private static final String STANDARD_INPUT = "the standard input";
   private static final int HEADER_BYTES = 1 << 16;
-  private static final int SQUASHFS_MAGIC = 0x73717368;
-  private static final int SQUASHFS_SUPERBLOCK_BYTES = 96;
-  private static final int SQUASHFS_MAJOR_OFFSET = 28;
-  private static final int SQUASHFS_SIZE_OFFSET = 40;
-  private static final int SQUASHFS_PADDING = 4096; // mksquashfs' own
   private static final int TYPE = 0170000; // inode(7)
   private static final int FIFO = 0010000;
 
@@ -176,7 +169,7 @@ public final class Packing {
       watcher.begins("reading " + name, bytes);
       return packSquashfs(spooled(in, part.get(), header, name), name, wanted);
     }
-    if (isSquashfs(header)) {
+    if (Squashfs.mayBegin(header)) {
       return packSquashfs(
           file.isPresent()
               ? file.get()
@@ -207,7 +200,7 @@ public final class Packing {
 
   private Packed packSquashfs(Path image, String name, Wanted wanted)
       throws StoreException, IOException {
-    checkSquashfs(image, name);
+    Squashfs.require(image, name);
     String machine = Misfit.machine(environment.machine(image, name), Platform.UNKNOWN, wanted);
     return new Packed(image, environment.of(image, name, machine), Optional.empty());
   }
@@ -232,7 +225,7 @@ public final class Packing {
     watcher.begins("packing " + name, bytes);
     try {
       return tree(out -> PlainTar.pack(tar, out), name, wanted);
-    } catch (FileTree.Twice e) {
+    } catch (FoundTwice e) {
       if (again.isEmpty()) {
         throw new IOException(
             e.getMessage() + ", and cannot be read again (push it as a file, not by a pipe)", e);
@@ -323,19 +316,13 @@ public final class Packing {
       }
     }
     byte[] superblock = peek(in);
-    if (part.bytes().isEmpty() && !isSquashfs(superblock)) {
+    if (part.bytes().isEmpty() && !Squashfs.mayBegin(superblock)) {
       throw new IOException(nothing);
     }
-    long bytes = part.bytes().orElseGet(() -> paddedBytes(superblock));
+    long bytes = part.bytes().orElseGet(() -> Squashfs.bytes(superblock));
     scratch.requireRoom("push " + name, bytes);
     InputStream squashfs = ImageStream.bounded(in, bytes);
     return spooled(ImageStream.counted(squashfs, watcher::read), "embedded");
-  }
-
-  /** Of a squashfs file, as mksquashfs pads it: what is behind it is no part of it. */
-  private static long paddedBytes(byte[] superblock) {
-    long bytes = Math.max(0, littleEndian(superblock).getLong(SQUASHFS_SIZE_OFFSET));
-    return (bytes + SQUASHFS_PADDING - 1) / SQUASHFS_PADDING * SQUASHFS_PADDING;
   }
 
   /** Says whether it can be read again. */
@@ -350,33 +337,5 @@ public final class Packing {
       throw BadSource.of(source.toString(), "neither a file, nor a pipe, nor a directory");
     }
     return isFile;
-  }
-
-  private static boolean isSquashfs(byte[] header) {
-    return header.length >= SQUASHFS_SUPERBLOCK_BYTES
-        && littleEndian(header).getInt(0) == SQUASHFS_MAGIC;
-  }
-
-  private static void checkSquashfs(Path source, String name) throws StoreException, IOException {
-    byte[] header;
-    try (InputStream in = Files.newInputStream(source)) {
-      header = in.readNBytes(SQUASHFS_SUPERBLOCK_BYTES);
-    }
-    if (!isSquashfs(header)) {
-      throw BadSource.of(name, "what should be the squashfs file in it is none: damaged");
-    }
-    ByteBuffer superblock = littleEndian(header);
-    long size = superblock.getLong(SQUASHFS_SIZE_OFFSET);
-    if (superblock.getShort(SQUASHFS_MAJOR_OFFSET) != 4) {
-      throw BadSource.of(name, "not a squashfs file of version 4");
-    }
-    if (size < 0 || size > Files.size(source)) {
-      throw BadSource.of(
-          name, "truncated: its superblock says " + size + " bytes, it has " + Files.size(source));
-    }
-  }
-
-  private static ByteBuffer littleEndian(byte[] bytes) {
-    return ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
   }
 }

@@ -17,7 +17,7 @@ final class PlainTar {
   /**
    * Reads all of a tar.
    *
-   * @throws FileTree.Twice when it holds a file twice: it must be read by {@link #packTwice}
+   * @throws FoundTwice when it holds a file twice: it must be read by {@link #packTwice}
    * @throws IOException when it is malformed or beyond all bounds, with the reason for people
    */
   static FileTree pack(InputStream in, PackStream out) throws IOException {
