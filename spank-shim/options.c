@@ -78,8 +78,8 @@ static int read_text(struct lc_request *request, enum lc_text which, const char 
 {
 	if (which == LC_HOME)
 		return lc_request_set_home(request, argument, find_words(), error);
-	if (which == LC_ENV)
-		return lc_request_add_variables(request, argument, error);
+	if (which == LC_ENV || which == LC_DEVICE)
+		return lc_request_add_text(request, which, argument, error);
 	return lc_request_set_text(request, which, argument, error);
 }
 
@@ -148,6 +148,9 @@ static struct spank_option options[] = {
      OPTION_TEXT + LC_HOME, read_option},
     {"ch-env", "NAME[,...]", "keep your values of these variables, whatever the image says", 1,
      OPTION_TEXT + LC_ENV, read_option},
+    {"ch-device", "VENDOR/CLASS=NAME[,...]",
+     "have devices of the node, with their libraries, as nvidia.com/gpu=all", 1,
+     OPTION_TEXT + LC_DEVICE, read_option},
 };
 
 /* What says them in place of an option, and names them in errors; NULL: nobody says it. */
@@ -158,6 +161,7 @@ static const struct {
     [LC_HOME] = {"--ch-home", "SLURM_CH_HOME"},
     [LC_WORKDIR] = {"--ch-workdir", "SLURM_CH_WORKDIR"},
     [LC_ENV] = {"--ch-env", "SLURM_CH_ENV"},
+    [LC_DEVICE] = {"--ch-device", "SLURM_CH_DEVICE"},
 };
 
 #define INHERITED(option) "SLURM_SPANK__SLURM_SPANK_OPTION_layercake_" option

@@ -59,17 +59,18 @@ int lc_request_set_text(struct lc_request *request, enum lc_text which, const ch
 	return 0;
 }
 
-int lc_request_add_variables(struct lc_request *request, const char *list, struct lc_error *error)
+int lc_request_add_text(struct lc_request *request, enum lc_text which, const char *list,
+			struct lc_error *error)
 {
-	const char *before = request->texts[LC_ENV];
+	const char *before = request->texts[which];
 	char *both = NULL;
 	int result;
 
 	if (before == NULL)
-		return lc_request_set_text(request, LC_ENV, list, error);
+		return lc_request_set_text(request, which, list, error);
 	if (asprintf(&both, "%s,%s", before, list) < 0)
 		return out_of_memory(error);
-	result = lc_request_set_text(request, LC_ENV, both, error);
+	result = lc_request_set_text(request, which, both, error);
 	free(both);
 	return result;
 }

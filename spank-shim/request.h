@@ -46,8 +46,9 @@ int lc_request_add_mounts(struct lc_request *request, const char *list,
 /* Takes what --ch-writable said: a size such as 4G, or NULL for what the site says. */
 int lc_request_set_writable(struct lc_request *request, const char *size, struct lc_error *error);
 
-/* Adds to the variables that are the user's. */
-int lc_request_add_variables(struct lc_request *request, const char *list, struct lc_error *error);
+/* Adds to a text that is a list, of variables or devices. */
+int lc_request_add_text(struct lc_request *request, enum lc_text which, const char *list,
+			struct lc_error *error);
 
 /* Replaces the home by what --ch-home said, a path as a mount's source or LC_HOME_NONE. */
 int lc_request_set_home(struct lc_request *request, const char *value, const struct lc_words *words,

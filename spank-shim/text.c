@@ -3,6 +3,7 @@
 #include "shared/enter.h"
 
 #include <limits.h>
+#include <stdbool.h>
 #include <string.h>
 
 const char *lc_check_path(const char *path)
@@ -78,9 +79,43 @@ static const char *check_variables(const char *list)
 	}
 }
 
+/* Whether a part of a device's name is what the interface has it be; docs/protocol.md. */
+static bool is_device_part(const char *part, size_t length, const char *inner)
+{
+	static const char ends[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+	char copy[LC_DEVICE_MAX + 1];
+
+	if (length == 0 || length > LC_DEVICE_MAX)
+		return false;
+	memcpy(copy, part, length);
+	copy[length] = '\0';
+	for (const char *at = copy; *at != '\0'; at++)
+		if (strchr(ends, *at) == NULL && strchr(inner, *at) == NULL)
+			return false;
+	return strchr(ends, copy[0]) != NULL && strchr(ends, copy[length - 1]) != NULL;
+}
+
+static const char *check_devices(const char *list)
+{
+	for (;; list++) {
+		size_t vendor = strcspn(list, "/,"), length = strcspn(list, ",");
+		const char *class = list + vendor + 1;
+		size_t rest = vendor < length ? length - vendor - 1 : 0;
+		const char *equals = rest > 0 ? memchr(class, '=', rest) : NULL;
+		if (equals == NULL || !is_device_part(list, vendor, "_.-") ||
+		    !is_device_part(class, (size_t)(equals - class), "_.-") ||
+		    !is_device_part(equals + 1, (size_t)(list + length - equals - 1), "_.:-"))
+			return "not VENDOR/CLASS=NAME[,...], as in nvidia.com/gpu=all";
+		list += length;
+		if (*list == '\0')
+			return NULL;
+	}
+}
+
 const struct lc_text_kind lc_text_kinds[LC_TEXTS] = {
     [LC_CWD] = {"cwd", "directory", lc_check_path},
     [LC_HOME] = {"home", "home", check_home},
     [LC_WORKDIR] = {"workdir", "working directory", check_workdir},
     [LC_ENV] = {"env", "variables to keep", check_variables},
+    [LC_DEVICE] = {"device", "devices", check_devices},
 };

@@ -3,7 +3,7 @@
 #ifndef LAYERCAKE_TEXT_H
 #define LAYERCAKE_TEXT_H
 
-enum { LC_VARIABLE_MAX = 255 };
+enum { LC_VARIABLE_MAX = 255, LC_DEVICE_MAX = 255 };
 
 /* Items of a spec that have one value and come once. */
 enum lc_text {
@@ -11,6 +11,7 @@ enum lc_text {
 	LC_HOME,    /* what is shown as the home: a path, or LC_HOME_NONE */
 	LC_WORKDIR, /* where a step starts: a path, or LC_WORKDIR_OF_IMAGE */
 	LC_ENV,	    /* variables whose values are the user's, not the image's: NAME[,...] */
+	LC_DEVICE,  /* devices of the node, VENDOR/CLASS=NAME[,...] */
 	LC_TEXTS,
 };
 

@@ -326,11 +326,30 @@ static void test_home_and_variables(void)
 	CHECK(strstr(error.text, "only ~, $HOME") != NULL);
 	CHECK(lc_request_set_home(&request, "no", &words, &error) == 0);
 	CHECK(strcmp(request.texts[LC_HOME], "no") == 0);
-	CHECK(lc_request_add_variables(&request, "A,B", &error) == 0);
-	CHECK(lc_request_add_variables(&request, "C", &error) == 0);
+	CHECK(lc_request_add_text(&request, LC_ENV, "A,B", &error) == 0);
+	CHECK(lc_request_add_text(&request, LC_ENV, "C", &error) == 0);
 	CHECK(strcmp(request.texts[LC_ENV], "A,B,C") == 0);
-	CHECK(lc_request_add_variables(&request, "SLURM_X", &error) < 0);
+	CHECK(lc_request_add_text(&request, LC_ENV, "SLURM_X", &error) < 0);
 	CHECK(strstr(error.text, "no image may set") != NULL);
+	lc_request_clear(&request);
+}
+
+static void test_devices_are_named_by_vendor_class_and_name(void)
+{
+	static const char *const wrong[] = {
+	    "",		"gpu",		"nvidia.com/gpu", "nvidia.com/gpu=", "/gpu=0",
+	    "a/=0",	"a/b=0,",	",a/b=0",	  "a/b=0,c",	     "a b/c=0",
+	    "a/b=../c", "a/b=x;root=1", "a./b=0",	  "a/b/c=0",
+	};
+	struct lc_request request = {0};
+	struct lc_error error;
+
+	CHECK(lc_request_add_text(&request, LC_DEVICE, "nvidia.com/gpu=0:1", &error) == 0);
+	CHECK(lc_request_add_text(&request, LC_DEVICE, "amd.com/gpu=a-1,x/y=all", &error) == 0);
+	CHECK(strcmp(request.texts[LC_DEVICE], "nvidia.com/gpu=0:1,amd.com/gpu=a-1,x/y=all") == 0);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		CHECK(lc_request_add_text(&request, LC_DEVICE, wrong[i], &error) < 0);
+	CHECK(strstr(error.text, "not VENDOR/CLASS=NAME") != NULL);
 	lc_request_clear(&request);
 }
 
@@ -460,6 +479,7 @@ int main(void)
 	test_writable();
 	test_texts();
 	test_home_and_variables();
+	test_devices_are_named_by_vendor_class_and_name();
 	test_a_home_that_is_not_wanted_is_not_shown();
 	test_the_directory_is_shown_where_nothing_else_does();
 	test_all_of_a_file_system_is_shown_where_that_does_no_harm();

@@ -14,6 +14,7 @@ void refuse(struct bind *bind, int code, const char *act, const char *thing, con
 	    const char *hint)
 {
 	if (!bind->site)
-		die(code, "cannot %s \"%s\": %s%s", act, thing, cause, hint);
+		die(bind->device ? EXIT_MISCONFIGURED : code, "cannot %s \"%s\": %s%s", act, thing,
+		    cause, hint);
 	leave_out(bind);
 }

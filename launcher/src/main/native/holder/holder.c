@@ -126,6 +126,7 @@ static void parse_arguments(int argc, char **argv, struct plan *plan, uid_t *uid
 		IMAGE_MOUNT,
 		SITE_IMAGE_MOUNT,
 		DIRECTORY,
+		DEVICE_MOUNT,
 		MOUNT_RULE
 	};
 	static const struct option options[] = {
@@ -147,6 +148,7 @@ static void parse_arguments(int argc, char **argv, struct plan *plan, uid_t *uid
 	    {"image-mount", required_argument, NULL, IMAGE_MOUNT},
 	    {"site-image-mount", required_argument, NULL, SITE_IMAGE_MOUNT},
 	    {"directory", required_argument, NULL, DIRECTORY},
+	    {"device-mount", required_argument, NULL, DEVICE_MOUNT},
 	    {"mount-rule", required_argument, NULL, MOUNT_RULE},
 	    {0},
 	};
@@ -204,6 +206,9 @@ static void parse_arguments(int argc, char **argv, struct plan *plan, uid_t *uid
 		case DIRECTORY:
 			add_mount(plan, true, optarg)->yields = true;
 			break;
+		case DEVICE_MOUNT:
+			add_mount(plan, false, optarg)->device = true;
+			break;
 		case MOUNT_RULE:
 			add_mount_rule(plan, optarg);
 			break;
@@ -220,6 +225,7 @@ static void parse_arguments(int argc, char **argv, struct plan *plan, uid_t *uid
 		    "[--scratch-size SIZE] [--scratch DESTINATION]... "
 		    "[--mount|--site-mount|--directory SOURCE:DESTINATION:MODE]... "
 		    "[--image-mount|--site-image-mount MOUNT:DESTINATION:ro]... "
+		    "[--device-mount SOURCE:DESTINATION:MODE]... "
 		    "[--mount-rule ACTION:REFUSAL:PATH...]...");
 }
 

@@ -17,6 +17,7 @@ struct bind {
 	const char *source;
 	const char *destination;
 	bool writable;
+	bool device;	 /* or what belongs to one: must be there, whatever the rules */
 	bool image;	 /* the source is where an image is mounted */
 	bool site;	 /* asked for by the site: left out when it can not be had */
 	bool yields;	 /* as is what has nothing to add to what is there anyway */

@@ -69,7 +69,8 @@ static void ask_rules(const struct plan *plan, struct bind *bind)
 {
 	char place[PATH_MAX];
 
-	if (plan->rule_count == 0 || bind->scratch || bind->image || (bind->site && !bind->yields))
+	if (plan->rule_count == 0 || bind->scratch || bind->device || bind->image ||
+	    (bind->site && !bind->yields))
 		return;
 	find_place(bind, place);
 	const char *refusal =

@@ -178,6 +178,18 @@ test_mount_rules() {
 	is "a rule without a path is no rule" 64 "$code"
 }
 
+test_devices() {
+	hold alice links --mount-rule deny:no:/ --device-mount "$work/proj:/.layercake/lib:ro" \
+		--device-mount "$work/proj/file:/etc/hosts:ro" --device-mount /dev/null:/dev/layercake-gpu:rw
+	is "what belongs to devices is mounted whatever the rules" ready "$said"
+	is "… on a new directory" ours "$(inside alice cat /.layercake/lib/file)"
+	is "… over a file of the image" ours "$(inside alice cat /etc/hosts)"
+	is "… as a device of another name" "" "$(inside alice cat /dev/layercake-gpu)"
+	end
+	hold alice links --device-mount /none:/data:ro
+	is "what is missing of a device is the site's to mend" 78 "$code"
+}
+
 test_images() {
 	local options
 	for options in "" --root; do

@@ -30,8 +30,16 @@ class DirectionTest {
           ".policy", Set.of(".store"),
           ".store", Set.of(),
           ".launcher",
-              Set.of(".launcher.job", ".launcher.image", ".launcher.node", ".policy", ".store"),
-          ".launcher.job", Set.of(".launcher.image", ".launcher.node", ".policy", ".store"),
+              Set.of(
+                  ".launcher.job",
+                  ".launcher.device",
+                  ".launcher.image",
+                  ".launcher.node",
+                  ".policy",
+                  ".store"),
+          ".launcher.job",
+              Set.of(".launcher.device", ".launcher.image", ".launcher.node", ".policy", ".store"),
+          ".launcher.device", Set.of(".launcher.node", ".store"),
           ".launcher.image", Set.of(".launcher.node", ".store"),
           ".launcher.node", Set.of(".store"));
 

@@ -93,6 +93,13 @@ final class PolicyCommand extends StoreCommand implements Callable<Integer> {
   @Option(names = "--writable", description = "As with --ch-writable.")
   private boolean writable;
 
+  @Option(
+      names = "--device",
+      paramLabel = "DEVICE",
+      split = ",",
+      description = "As with --ch-device.")
+  private List<String> devices = List.of();
+
   @Option(names = "--mount", paramLabel = "SOURCE", description = "A source of --ch-mount.")
   private List<String> mounts = List.of();
 
@@ -154,7 +161,8 @@ final class PolicyCommand extends StoreCommand implements Callable<Integer> {
             () -> new Wish.Place(partition, account),
             facts(policy),
             root,
-            writable);
+            writable,
+            devices);
     List<Decision> decisions = new ArrayList<>();
     decisions.add(decision(policy, image.toString(), policy.onContainer(wish)));
     List<Rule> onMounts = policy.onMounts(wish);

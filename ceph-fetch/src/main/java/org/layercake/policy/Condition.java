@@ -24,6 +24,7 @@ record Condition(Key key, boolean negated, List<Glob> values, long bytes) {
     SIZE,
     ROOT,
     WRITABLE,
+    DEVICE,
     MOUNT;
 
     String word() {
@@ -46,6 +47,7 @@ record Condition(Key key, boolean negated, List<Glob> values, long bytes) {
       case SIZE -> Optional.of(wish.image().bytes() > bytes);
       case ROOT -> any(value -> value.equals(YES) == wish.root());
       case WRITABLE -> any(value -> value.equals(YES) == wish.writable());
+      case DEVICE -> any(device -> wish.devices().stream().anyMatch(device::matches));
       case MOUNT -> throw new IllegalStateException("about each mount, not about the container");
     };
   }

@@ -1,5 +1,6 @@
 package org.layercake.policy;
 
+import java.util.List;
 import java.util.Optional;
 import java.util.SortedMap;
 import java.util.function.Predicate;
@@ -13,6 +14,7 @@ import org.layercake.store.StoreException;
  * @param inGroup whether the user is in a group; asked only when a rule names one
  * @param job where it is to run; asked only when a rule names a partition or an account
  * @param image what is to run
+ * @param devices as they are named, {@code VENDOR/CLASS=NAME}
  */
 public record Wish(
     String user,
@@ -20,7 +22,8 @@ public record Wish(
     Job job,
     ImageFacts image,
     boolean root,
-    boolean writable) {
+    boolean writable,
+    List<String> devices) {
 
   /** A job as Slurm knows it. */
   public interface Job {

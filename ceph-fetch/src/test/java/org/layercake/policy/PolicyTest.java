@@ -28,6 +28,7 @@ class PolicyTest {
     String owner = "alice";
     boolean root = false;
     boolean writable = false;
+    List<String> devices = List.of();
     for (String word : words.split(" ", -1)) {
       String value = word.substring(word.indexOf('=') + 1);
       switch (word.split("=", -1)[0]) {
@@ -43,6 +44,7 @@ class PolicyTest {
         }
         case "root" -> root = true;
         case "writable" -> writable = true;
+        case "gpu" -> devices = List.of("nvidia.com/gpu=all", "amd.com/gpu=0");
         default -> assertEquals("-", word);
       }
     }
@@ -55,7 +57,8 @@ class PolicyTest {
         () -> place,
         new Wish.ImageFacts(owner, tagged, DIGEST, 5L << 30, labels),
         root,
-        writable);
+        writable,
+        devices);
   }
 
   private static Policy policy(String rules) throws StoreException {
@@ -111,6 +114,9 @@ class PolicyTest {
         "deny label!=vendor=AMD*                   | -                       | deny 1",
         "deny size>4G                              | -                       | deny 1",
         "deny size>5G                              | -                       | allow",
+        "deny device=nvidia.com/* partition=main   | gpu                     | deny 1",
+        "deny device=nvidia.com/gpu=1              | gpu                     | allow",
+        "deny device!=amd.com/*                    | -                       | deny 1",
         "deny mount=/data                          | -                       | allow",
         "deny  root=yes \t user=alice  --  ask us  | root                    | deny 1",
       })
@@ -166,7 +172,8 @@ class PolicyTest {
             },
             wish.image(),
             false,
-            false);
+            false,
+            List.of());
     Policy rules = policy("deny root=yes partition=gpu; deny user=bob group=staff; allow");
     assertEquals("allow 3", decision(rules, unasked));
   }

@@ -139,6 +139,9 @@ class ChunkReaderTest extends CopiesTest {
     }
 
     @Override
+    public void requireWritable(String domain) {}
+
+    @Override
     public boolean touch(String domain, String object) {
       calls.incrementAndGet();
       throw new OutOfMemoryError("Direct buffer memory");

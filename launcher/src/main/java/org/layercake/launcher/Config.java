@@ -5,6 +5,7 @@ import java.io.Reader;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
@@ -12,6 +13,7 @@ import java.util.Optional;
 import java.util.Properties;
 import java.util.Set;
 import java.util.regex.Pattern;
+import org.layercake.launcher.device.Devices;
 import org.layercake.launcher.image.ImageSettings;
 import org.layercake.launcher.job.ChangesDisk;
 import org.layercake.launcher.job.JobSettings;
@@ -44,6 +46,7 @@ record Config(Path runDirectory, String scontrol, ImageSettings images, JobSetti
           "ch-run",
           "containers-per-job",
           "containers-per-user",
+          "devices",
           "mount-home",
           "mount-cwd",
           "scratch-directories",
@@ -150,7 +153,22 @@ record Config(Path runDirectory, String scontrol, ImageSettings images, JobSetti
         siteMounts(p.getProperty("site-mounts", "")),
         Path.of(p.getProperty("slurm-spool-directory", "/var/spool/slurmd")),
         changesDisk(p, libraryDirectory),
-        PolicyFile.ofSite(policy(p.getProperty("policy", PolicyFile.DEFAULT.toString()))));
+        PolicyFile.ofSite(policy(p.getProperty("policy", PolicyFile.DEFAULT.toString()))),
+        devices(p.getProperty("devices", ""), runDirectory));
+  }
+
+  private static Devices devices(String list, Path runDirectory) {
+    List<Devices.Wanted> always = new ArrayList<>();
+    for (String name : list.split(",", -1)) {
+      if (!name.isBlank()) {
+        try {
+          always.add(Devices.Wanted.parse(name.strip()));
+        } catch (IllegalArgumentException e) {
+          throw new IllegalArgumentException("devices: " + e.getMessage(), e);
+        }
+      }
+    }
+    return new Devices(Devices.DIRECTORIES, always, runDirectory.resolve("devices"));
   }
 
   private static Path policy(String path) {

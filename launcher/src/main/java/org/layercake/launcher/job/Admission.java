@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Predicate;
+import org.layercake.launcher.device.DeviceName;
 import org.layercake.launcher.image.Images;
 import org.layercake.policy.Policy;
 import org.layercake.policy.PolicyFile;
@@ -38,7 +39,13 @@ final class Admission implements Images.Admission {
     Policy policy = file.policy();
     Wish wish =
         new Wish(
-            user, inGroup, this::place, Wish.ImageFacts.of(image), spec.root(), spec.isWritable());
+            user,
+            inGroup,
+            this::place,
+            Wish.ImageFacts.of(image),
+            spec.root(),
+            spec.isWritable(),
+            spec.devices().stream().map(DeviceName::toString).toList());
     Optional<Rule> rule = policy.onContainer(wish);
     if (rule.isPresent() && !rule.get().allows()) {
       throw new StoreException(

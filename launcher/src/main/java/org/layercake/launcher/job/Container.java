@@ -7,6 +7,7 @@ import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.Executor;
+import org.layercake.launcher.device.Given;
 import org.layercake.launcher.image.Images;
 import org.layercake.launcher.node.Abort;
 import org.layercake.launcher.node.Libc;
@@ -30,6 +31,7 @@ public final class Container implements AutoCloseable {
   private boolean closed; // guarded by this
   private volatile Libc.User user; // once the images are there
   private volatile Admission admission; // as well
+  private volatile Given devices = Given.NOTHING; // as well
   private volatile Holder running; // once it is in the job's state, or about to be
   private volatile boolean mayBeTriedAgain; // before the holder fails
   private volatile String progress = "";
@@ -149,9 +151,11 @@ public final class Container implements AutoCloseable {
     return user;
   }
 
-  /** The image's environment, {@code NAME=VALUE}, once {@link #start} is complete. */
+  /**
+   * The image's environment, and its devices', {@code NAME=VALUE}, once {@link #start} is complete.
+   */
   public List<String> environment() {
-    return images.join().root().environment();
+    return devices.into(images.join().root().environment());
   }
 
   /** What a later launcher must know of it; null while there is no holder. */
@@ -163,7 +167,7 @@ public final class Container implements AutoCloseable {
     ContainerImages mounted = images.join();
     Images.Mounted root = mounted.root();
     return new JobState.Running(
-        spec.text(), root.key(), root.environment(), mounted.data(), process.id());
+        spec.text(), root.key(), environment(), mounted.data(), process.id());
   }
 
   /** Whether an image server of it has died: what it served can never be read again in it. */
@@ -186,6 +190,7 @@ public final class Container implements AutoCloseable {
       user = userOf(job);
       Admission rules = new Admission(settings.policy(), slurm, job, user.name(), spec);
       admission = rules;
+      devices = settings.devices().of(spec.devices());
       images.complete(
           ContainerImages.mount(
               node,
@@ -228,8 +233,8 @@ public final class Container implements AutoCloseable {
       refuseClosed();
       String home = user.home().startsWith("/") ? user.home() : null;
       Path root = keeper.root(this, mounted.root());
-      process =
-          Holder.start(settings, job, spec, root, mounted::place, home, admission.mountRules());
+      Holder.Additions more = new Holder.Additions(admission.mountRules(), devices.mounts());
+      process = Holder.start(settings, job, spec, root, mounted::place, home, more);
       running = process;
       keeper.complete(this, process);
       process.keep();

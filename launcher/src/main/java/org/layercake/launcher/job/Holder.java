@@ -1,5 +1,8 @@
 package org.layercake.launcher.job;
 
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
@@ -8,6 +11,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import org.layercake.launcher.device.Given;
 import org.layercake.launcher.node.Abort;
 import org.layercake.launcher.node.Libc;
 import org.layercake.launcher.node.ProcessId;
@@ -48,12 +52,38 @@ public final class Holder implements AutoCloseable {
   }
 
   /**
+   * What a container has beside what its user asks for.
+   *
+   * @param mountRules the site's about the user's mounts, as the program takes them
+   * @param devices mounts of devices and of what belongs to them
+   */
+  record Additions(List<String> mountRules, List<Given.Mount> devices) {
+    static final Additions NONE = new Additions(List.of(), List.of());
+
+    private void addTo(List<String> command) {
+      for (Given.Mount device : devices) {
+        Spec.Mount.Mode mode = device.writable() ? Spec.Mount.Mode.RW : Spec.Mount.Mode.RO;
+        add(
+            command,
+            "--device-mount",
+            new Spec.Mount(bytes(device.source()), bytes(device.destination()), mode));
+      }
+      mountRules.forEach(rule -> command.addAll(List.of("--mount-rule", rule)));
+    }
+
+    /** Specs are bytes, one to a character. */
+    private static String bytes(String path) {
+      return new String(path.getBytes(UTF_8), ISO_8859_1);
+    }
+  }
+
+  /**
    * Starts a holder in the job's extern step and waits until its namespaces are complete.
    *
    * @param root where the image is mounted, or what the job has made of it
    * @param places of mounts whose source is an image
    * @param home the user's home directory, or null when it has none
-   * @param mountRules the site's about the user's mounts, as the program takes them
+   * @param more what the site and the devices add
    * @throws Abort as the holder program says it, {@link ExitCode#MISCONFIGURED} without {@code
    *     ch-run}
    */
@@ -64,7 +94,7 @@ public final class Holder implements AutoCloseable {
       Path root,
       Places places,
       String home,
-      List<String> mountRules)
+      Additions more)
       throws Abort, InterruptedException {
     if (!Files.isExecutable(settings.chRun())) {
       throw new Abort(
@@ -74,7 +104,7 @@ public final class Holder implements AutoCloseable {
               + "\" (tell the site: install charliecloud-runtime)");
     }
     List<String> command = command(settings, job, spec, root, places, home);
-    mountRules.forEach(rule -> command.addAll(List.of("--mount-rule", rule)));
+    more.addTo(command);
     Program program = Program.startTentative(command, "ready", READY_TIMEOUT_MILLIS);
     try {
       Holder holder = find(program.id());

@@ -3,6 +3,7 @@ package org.layercake.launcher.job;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import org.layercake.launcher.device.Devices;
 import org.layercake.policy.PolicyFile;
 
 /**
@@ -18,6 +19,7 @@ import org.layercake.policy.PolicyFile;
  * @param siteMounts mounts of every container, skipped where the user cannot reach the source
  * @param changesDisk where what jobs change of their images is kept, if not in memory
  * @param policy what the site lets run
+ * @param devices what containers can get of the node's
  */
 public record JobSettings(
     Path runDirectory,
@@ -33,7 +35,8 @@ public record JobSettings(
     List<Spec.Mount> siteMounts,
     Path slurmSpoolDirectory,
     Optional<ChangesDisk> changesDisk,
-    PolicyFile policy) {
+    PolicyFile policy,
+    Devices devices) {
   /** What of a spec counts here: a directory that makes no difference makes no other container. */
   Spec relevant(Spec spec) {
     String directory = spec.directory();

@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import org.layercake.launcher.device.DeviceName;
 import org.layercake.launcher.node.Abort;
 import org.layercake.store.ExitCode;
 import org.layercake.store.ImageName;
@@ -26,6 +27,7 @@ import org.layercake.store.StoreException;
  * @param text the line as it came, bytes as ISO 8859-1, without what it says of steps alone
  * @param writableBytes how much changes to the image's files may take; 0: none can be made, {@link
  *     #DEFAULT_BYTES}: what the node's memory is good for
+ * @param devices of the node that are to be seen and found
  * @param directory to be shown where it is, unless something else is there; null for none
  * @param home what is shown as the user's home, {@link #NO_HOME}, or null for the home itself
  */
@@ -35,6 +37,7 @@ public record Spec(
     List<Mount> mounts,
     boolean root,
     long writableBytes,
+    List<DeviceName> devices,
     String directory,
     String home) {
   /** Of {@link #home}: there is to be none. */
@@ -110,6 +113,7 @@ public record Spec(
     List<Mount> mounts = new ArrayList<>();
     boolean root = false;
     long writableBytes = 0;
+    List<DeviceName> devices = List.of();
     String directory = null;
     String home = null;
     List<String> ofContainer = new ArrayList<>();
@@ -144,6 +148,12 @@ public record Spec(
           }
           writableBytes = writableBytes(item, value);
         }
+        case "device" -> {
+          if (!devices.isEmpty()) {
+            throw refused(item, "given twice");
+          }
+          devices = devices(item, decode(item, value));
+        }
         case "cwd" -> {
           if (directory != null) {
             throw refused(item, "given twice");
@@ -172,8 +182,17 @@ public record Spec(
         List.copyOf(mounts),
         root,
         writableBytes,
+        devices,
         directory,
         home);
+  }
+
+  private static List<DeviceName> devices(String item, String list) throws Abort {
+    try {
+      return DeviceName.parseList(list);
+    } catch (IllegalArgumentException e) {
+      throw refused(item, e.getMessage());
+    }
   }
 
   private static void refuseTooManyImages(String item, List<Mount> mounts) throws Abort {
@@ -206,7 +225,7 @@ public record Spec(
         Arrays.stream(text.split(";"))
             .filter(item -> !item.startsWith("cwd="))
             .collect(Collectors.joining(";"));
-    return new Spec(shorter, image, mounts, root, writableBytes, null, home);
+    return new Spec(shorter, image, mounts, root, writableBytes, devices, null, home);
   }
 
   /**

@@ -32,7 +32,7 @@ class HolderTest extends NodeTestCase {
         Path.of("/image"),
         HolderTest::place,
         "/home/mé",
-        List.of());
+        Holder.Additions.NONE);
   }
 
   /** Has all images but one. */
@@ -83,7 +83,8 @@ class HolderTest extends NodeTestCase {
             List.of(),
             settings.slurmSpoolDirectory(),
             Optional.empty(),
-            settings.policy());
+            settings.policy(),
+            settings.devices());
     Abort abort =
         assertThrows(
             Abort.class,
@@ -95,7 +96,7 @@ class HolderTest extends NodeTestCase {
                     directory,
                     Optional::of,
                     null,
-                    List.of()));
+                    Holder.Additions.NONE));
     assertEquals(ExitCode.MISCONFIGURED, abort.exitCode());
     assertTrue(abort.getMessage().contains("/no/ch-run"), abort.getMessage());
   }
@@ -160,9 +161,17 @@ class HolderTest extends NodeTestCase {
             List.of(),
             settings.slurmSpoolDirectory(),
             Optional.empty(),
-            settings.policy());
+            settings.policy(),
+            settings.devices());
     Spec spec = Spec.parse(NodeRig.SPEC + item);
-    Holder.start(site, JOB, spec, Path.of("/image"), HolderTest::place, "/home/m\u00e9", List.of())
+    Holder.start(
+            site,
+            JOB,
+            spec,
+            Path.of("/image"),
+            HolderTest::place,
+            "/home/m\u00e9",
+            Holder.Additions.NONE)
         .close();
     String given = Files.readString(words);
     assertEquals(option != null, given.contains("/home/m%E9"), given);

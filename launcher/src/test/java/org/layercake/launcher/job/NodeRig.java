@@ -11,6 +11,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
+import org.layercake.launcher.device.Devices;
 import org.layercake.launcher.image.ImageSettings;
 import org.layercake.launcher.image.Images;
 import org.layercake.launcher.image.TestStore;
@@ -72,7 +73,9 @@ public final class NodeRig {
             Spec.mounts("/site:/site:rw"),
             Files.createDirectory(directory.resolve("spool")),
             Optional.empty(),
-            PolicyFile.ofSite(directory.resolve("policy")));
+            PolicyFile.ofSite(directory.resolve("policy")),
+            new Devices(
+                List.of(directory.resolve("cdi")), List.of(), runDirectory.resolve("devices")));
     this.files = new JobFiles(runDirectory);
     files.prepare();
     push("not much");

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Collectors;
+import org.layercake.launcher.device.DeviceName;
 import org.layercake.launcher.node.Abort;
 import org.layercake.store.ExitCode;
 import org.layercake.store.ImageName;
@@ -39,6 +40,7 @@ public final class SpecFuzz {
             + spec.mounts().stream().map(m -> ";mount=" + m.text()).collect(Collectors.joining())
             + (spec.root() ? ";root=1" : "")
             + writable(spec.writableBytes())
+            + (spec.devices().isEmpty() ? "" : ";device=" + devices(spec))
             + (spec.directory() == null ? "" : ";cwd=" + written(spec.directory()))
             + (spec.home() == null ? "" : ";home=" + written(spec.home()));
     Spec again = Spec.parse(written);
@@ -50,9 +52,14 @@ public final class SpecFuzz {
                 spec.mounts(),
                 spec.root(),
                 spec.writableBytes(),
+                spec.devices(),
                 spec.directory(),
                 spec.home())),
         written);
+  }
+
+  private static String devices(Spec spec) {
+    return spec.devices().stream().map(DeviceName::toString).collect(Collectors.joining(","));
   }
 
   private static String writable(long bytes) {

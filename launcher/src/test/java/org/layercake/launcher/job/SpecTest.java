@@ -11,6 +11,7 @@ import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.layercake.launcher.device.Devices;
 import org.layercake.launcher.node.Abort;
 import org.layercake.policy.PolicyFile;
 import org.layercake.store.ExitCode;
@@ -109,7 +110,8 @@ class SpecTest {
         Spec.mounts(siteMounts),
         none,
         Optional.empty(),
-        PolicyFile.ofSite(none));
+        PolicyFile.ofSite(none),
+        new Devices(List.of(), List.of(), none));
   }
 
   @Test

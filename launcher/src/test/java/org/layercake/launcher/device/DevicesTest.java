@@ -1,0 +1,190 @@
+package org.layercake.launcher.device;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.layercake.launcher.node.Abort;
+import org.layercake.store.ExitCode;
+
+/** Takes root, whose specs must be. The libraries are this machine's. */
+class DevicesTest {
+  private static final Path LIBRARY = library();
+
+  @TempDir private Path directory;
+  private Path etc;
+  private Path run;
+
+  /** One that is there under another name than its own. */
+  private static Path library() {
+    try (Stream<Path> files = Files.walk(Path.of("/usr/lib"), 2)) {
+      return files
+          .filter(path -> path.getFileName().toString().startsWith("libz.so."))
+          .filter(path -> Files.isRegularFile(path) && !Files.isSymbolicLink(path))
+          .findFirst()
+          .orElseThrow();
+    } catch (java.io.IOException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  @BeforeEach
+  void makeDirectories() throws Exception {
+    etc = Files.createDirectory(directory.resolve("etc"));
+    run = Files.createDirectory(directory.resolve("run"));
+  }
+
+  private Devices devices(String... always) {
+    return new Devices(
+        List.of(etc, run),
+        Stream.of(always).map(Devices.Wanted::parse).toList(),
+        directory.resolve("links"));
+  }
+
+  private static Given of(Devices devices, String... names) throws Abort {
+    return devices.of(Stream.of(names).map(DeviceName::parse).toList());
+  }
+
+  private static void spec(Path file, String devices) throws Exception {
+    Files.writeString(file, "cdiVersion: 0.6.0\nkind: x.org/gpu\n" + devices);
+    Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rw-r--r--"));
+  }
+
+  private static String device(String name, String edits) {
+    return "devices: [{name: " + name + ", containerEdits: {" + edits + "}}]\n";
+  }
+
+  @Test
+  void whatBelongsToAllDevicesComesOnceAndBeforeEachOnes() throws Exception {
+    spec(
+        etc.resolve("x.yaml"),
+        """
+        containerEdits: {env: [A=all, B=all]}
+        devices:
+        - {name: a, containerEdits: {env: [B=a], deviceNodes: [{path: /dev/null}]}}
+        - {name: b, containerEdits: {mounts: [{hostPath: /etc, containerPath: /x, options: [ro]}]}}
+        """);
+    Given given = of(devices(), "x.org/gpu=a", "x.org/gpu=b");
+    assertEquals(List.of("A=all", "B=all", "B=a"), given.environment());
+    assertEquals(List.of(new Given.Mount("/etc", "/x", false)), given.mounts());
+    assertEquals("", given.libraryPath());
+  }
+
+  @Test
+  void aLibraryIsFoundByTheNameThatProgramsLookForWhereverItIs() throws Exception {
+    String soname = Soname.of(LIBRARY).orElseThrow();
+    spec(
+        etc.resolve("x.yaml"),
+        device(
+            "a",
+            "mounts: [{hostPath: %s, containerPath: /opt/lib/libz.so.9.9, options: [ro]}], hooks: [{path: /x,"
+                    .formatted(LIBRARY)
+                + " hookName: createContainer, args: [x, create-symlinks, --link, '%s::/opt/lib/libz.so']}]"
+                    .formatted(soname)));
+    Given given = of(devices(), "x.org/gpu=a");
+    assertEquals(
+        List.of("/opt/lib/libz.so.9.9", "/opt/lib/" + soname, "/opt/lib/libz.so", Libraries.INSIDE),
+        given.mounts().stream().map(Given.Mount::destination).toList());
+    Path links = Path.of(given.mounts().get(3).source());
+    assertEquals("/opt/lib/" + soname, Files.readSymbolicLink(links.resolve(soname)).toString());
+    assertEquals(
+        List.of("LD_LIBRARY_PATH=/mine", "LD_LIBRARY_PATH=" + Libraries.INSIDE + ":/mine"),
+        given.into(List.of("LD_LIBRARY_PATH=/mine")));
+  }
+
+  @Test
+  void filesAreReadAnewWhenTheyHaveChanged() throws Exception {
+    Devices devices = devices();
+    spec(etc.resolve("x.yaml"), device("a", "env: [A=1]"));
+    Given first = of(devices, "x.org/gpu=a");
+    assertSame(first, of(devices, "x.org/gpu=a"));
+    spec(etc.resolve("x.yaml"), device("a", "env: [A=22]"));
+    assertEquals(List.of("A=22"), of(devices, "x.org/gpu=a").environment());
+    spec(run.resolve("y.json"), device("a", "env: [A=3]"));
+    assertEquals(List.of("A=3"), of(devices, "x.org/gpu=a").environment(), "the later one wins");
+    Files.delete(run.resolve("y.json"));
+    Files.delete(etc.resolve("x.yaml"));
+    assertThrows(Abort.class, () -> of(devices, "x.org/gpu=a"));
+  }
+
+  @Test
+  void aDeviceThatIsNotThereIsRefusedWithThoseThatAre() throws Exception {
+    spec(etc.resolve("x.yaml"), device("a", "env: [A=1]"));
+    Files.writeString(etc.resolve("broken.yaml"), "[");
+    Abort abort = assertThrows(Abort.class, () -> of(devices(), "x.org/gpu=b"));
+    assertEquals(ExitCode.MISSING, abort.exitCode());
+    assertTrue(abort.getMessage().contains("this node has x.org/gpu=a;"), abort.getMessage());
+    abort = assertThrows(Abort.class, () -> of(devices(), "y.org/gpu=b"));
+    assertTrue(abort.getMessage().contains("broken.yaml\" cannot be used"), abort.getMessage());
+  }
+
+  @Test
+  void whatTheSpecNeedsAndTheNodeLacksIsNamed() throws Exception {
+    for (String edit :
+        List.of(
+            "deviceNodes: [{path: /dev/none}]", "mounts: [{hostPath: /none, containerPath: /x}]")) {
+      spec(etc.resolve("x.yaml"), device("a", edit));
+      Abort abort = assertThrows(Abort.class, () -> of(devices(), "x.org/gpu=a"));
+      assertEquals(ExitCode.MISCONFIGURED, abort.exitCode());
+      assertTrue(abort.getMessage().contains("none\", which is not"), abort.getMessage());
+    }
+  }
+
+  @Test
+  void everyContainerHasTheSitesDevicesIfTheyAreThere() throws Exception {
+    Devices devices = devices("x.org/gpu=a?");
+    assertSame(Given.NOTHING, of(devices));
+    spec(etc.resolve("x.yaml"), device("a", "env: [A=1]"));
+    assertEquals(List.of("A=1"), of(devices).environment());
+    assertEquals(ExitCode.MISSING, refusedCode(devices("y.org/gpu=a")));
+    assertEquals(ExitCode.MISSING, refusedCode(devices("x.org/gpu=b?")), "its kind is there");
+  }
+
+  private static int refusedCode(Devices devices) {
+    return assertThrows(Abort.class, () -> of(devices)).exitCode();
+  }
+
+  @Test
+  void onlyRootMayHaveWrittenASpec() throws Exception {
+    Path file = etc.resolve("x.yaml");
+    spec(file, device("a", "env: [A=1]"));
+    Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rw-rw-r--"));
+    assertRefused();
+    spec(file, device("a", "env: [A=1]"));
+    Files.setAttribute(file, "unix:uid", 4001);
+    assertRefused();
+    Files.setAttribute(file, "unix:uid", 0);
+    Files.setPosixFilePermissions(etc, PosixFilePermissions.fromString("rwxrwxrwx"));
+    assertRefused();
+  }
+
+  private void assertRefused() {
+    Abort abort = assertThrows(Abort.class, () -> of(devices(), "x.org/gpu=a"));
+    assertTrue(abort.getMessage().contains("others than root can change it"), abort.getMessage());
+  }
+
+  @Test
+  void onlySixtyFourBitLibrariesHaveANameAndDamagedOnesHaveNone() throws Exception {
+    assertEquals(Optional.empty(), Soname.of(Path.of("/etc/passwd")));
+    byte[] library = Files.readAllBytes(LIBRARY);
+    Path damaged = directory.resolve("damaged");
+    for (int at = 0; at < 4096; at += 3) {
+      byte[] copy = library.clone();
+      copy[at] ^= (byte) 0xff;
+      Files.write(damaged, copy);
+      Optional<String> unused = Soname.of(damaged); // it may have one, and takes no time
+    }
+    Files.write(damaged, java.util.Arrays.copyOf(library, 200));
+    assertEquals(Optional.empty(), Soname.of(damaged));
+  }
+}
