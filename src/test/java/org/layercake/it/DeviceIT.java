@@ -13,8 +13,8 @@ class DeviceIT {
   // As a vendor's generator writes it. The library's own name is libz.so.1.
   private static final String MAKE_NODE =
       """
-      set -e; mkdir -p /etc/cdi /opt/driver; library=$(readlink -f /usr/lib/*/libz.so.1)
-      cp $library /opt/driver/libz.so.550.54
+      set -e; mkdir -p /etc/cdi /var/lib/driver; library=$(readlink -f /usr/lib/*/libz.so.1)
+      cp $library /var/lib/driver/libz.so.550.54
       cat >/etc/cdi/test.yaml <<END
       ---
       cdiVersion: 0.5.0
@@ -26,12 +26,12 @@ class DeviceIT {
         hooks:
         - hookName: createContainer
           path: /usr/bin/nvidia-cdi-hook
-          args: [nvidia-cdi-hook, create-symlinks, --link, "libz.so.1::/opt/driver/libz.so"]
+          args: [nvidia-cdi-hook, create-symlinks, --link, "libz.so.1::/var/lib/driver/libz.so"]
         - hookName: createContainer
           path: /usr/bin/nvidia-cdi-hook
-          args: [nvidia-cdi-hook, update-ldcache, --folder, /opt/driver]
+          args: [nvidia-cdi-hook, update-ldcache, --folder, /var/lib/driver]
         mounts:
-        - {hostPath: /opt/driver/libz.so.550.54, containerPath: /opt/driver/libz.so.550.54, options: [ro, bind]}
+        - {hostPath: /var/lib/driver/libz.so.550.54, containerPath: /var/lib/driver/libz.so.550.54, options: [ro, bind]}
       devices:
       - name: all
         containerEdits:
@@ -47,7 +47,7 @@ class DeviceIT {
 
   @AfterAll
   static void removeDevice() {
-    Cluster.on("n1", "rm -r /etc/cdi /opt/driver").text();
+    Cluster.on("n1", "rm -r /etc/cdi /var/lib/driver").text();
   }
 
   @AfterEach
@@ -60,7 +60,7 @@ class DeviceIT {
       import ctypes, os
       ctypes.CDLL("libz.so.1")
       print([l.split()[-1] for l in open("/proc/self/maps") if "libz" in l][0])
-      print(os.environ["TEST_VISIBLE_DEVICES"], os.path.exists("/opt/driver/libz.so"))
+      print(os.environ["TEST_VISIBLE_DEVICES"], os.path.exists("/var/lib/driver/libz.so"))
       print(open("/dev/layercake-gpu0", "rb").read(2))
       """;
 
@@ -79,7 +79,7 @@ class DeviceIT {
                     """)
             .lines();
     // Under its own name, which is mounted beside the file.
-    List<String> once = List.of("/opt/driver/libz.so.1", "void True", "b'\\x00\\x00'");
+    List<String> once = List.of("/var/lib/driver/libz.so.1", "void True", "b'\\x00\\x00'");
     assertEquals(3, lines.size() / once.size(), lines.toString());
     for (int i = 0; i < lines.size(); i++) {
       assertEquals(once.get(i % once.size()), lines.get(i), lines.toString());
@@ -92,10 +92,10 @@ class DeviceIT {
     Cluster.as("alice", run + "gpu=1 true").refused(66, "this node has layercake.test/gpu=all");
     Cluster.as("alice", run + "nic=1 true").refused(66, "none of that kind");
     Cluster.as("alice", run + "gpu true").refused(1, "VENDOR/CLASS=NAME");
-    Cluster.on("n1", "mv /opt/driver/libz.so.550.54 /opt/driver/gone").text();
+    Cluster.on("n1", "mv /var/lib/driver/libz.so.550.54 /var/lib/driver/gone").text();
     Cluster.on("n1", "touch /etc/cdi/test.yaml").text();
-    Cluster.as("alice", run + "gpu=all true").refused(78, "/opt/driver/libz.so.550.54");
-    Cluster.on("n1", "mv /opt/driver/gone /opt/driver/libz.so.550.54").text();
+    Cluster.as("alice", run + "gpu=all true").refused(78, "/var/lib/driver/libz.so.550.54");
+    Cluster.on("n1", "mv /var/lib/driver/gone /var/lib/driver/libz.so.550.54").text();
   }
 
   @Test
