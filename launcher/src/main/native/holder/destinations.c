@@ -16,11 +16,6 @@
 /* ch-run binds these from the host, whatever the image has there. */
 static const char *const host_trees[] = {"/dev", "/proc", "/sys", "/tmp", NULL};
 
-static bool is_at_or_below(const char *path, const char *directory)
-{
-	return strcmp(path, directory) == 0 || below(path, directory) != NULL;
-}
-
 /* ch-run executes what /proc/self/fd has, which must be ours. */
 static bool is_in_proc(const char *path)
 {

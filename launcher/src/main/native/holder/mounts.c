@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "mounts.h"
 #include "common/die.h"
+#include "tree.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -68,13 +69,6 @@ static void unescape(char *text)
 	*to = '\0';
 }
 
-static bool is_below(const char *path, const char *directory)
-{
-	size_t length = strlen(directory);
-
-	return strncmp(path, directory, length) == 0 && path[length] == '/';
-}
-
 /* The mounts at (when `top`) and below a directory, in the order they were made. */
 static size_t list_mounts(const char *directory, bool top, struct mount_entry **list)
 {
@@ -90,7 +84,7 @@ static size_t list_mounts(const char *directory, bool top, struct mount_entry **
 		if (sscanf(line, "%*s %*s %*s %*s %ms %ms", &target, &options) != 2)
 			die(EXIT_INTERNAL, "cannot understand /proc/self/mountinfo");
 		unescape(target);
-		if (is_below(target, directory) || (top && strcmp(target, directory) == 0)) {
+		if (top ? is_at_or_below(target, directory) : below(target, directory) != NULL) {
 			*list = reallocarray(*list, count + 1, sizeof(**list));
 			if (*list == NULL)
 				die(EXIT_INTERNAL, "out of memory");

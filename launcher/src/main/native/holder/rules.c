@@ -2,18 +2,14 @@
 #include "rules.h"
 #include "common/die.h"
 #include "shared/spec.h"
+#include "tree.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 static bool is_in(const char *path, const char *directory)
 {
-	size_t length = strlen(directory);
-
-	if (strcmp(directory, "/") == 0)
-		return true;
-	return strncmp(path, directory, length) == 0 &&
-	       (path[length] == '\0' || path[length] == '/');
+	return strcmp(directory, "/") == 0 || is_at_or_below(path, directory);
 }
 
 static bool is_about(const struct mount_rule *rule, const char *source)

@@ -31,11 +31,20 @@ static int source_code(int error)
 	}
 }
 
+enum { LINK_BYTES = 32 };
+
+/* A path by which the kernel tells, and takes, what a descriptor is of. proc(5) */
+static const char *link_of(int fd, char link[LINK_BYTES])
+{
+	snprintf(link, LINK_BYTES, "/proc/self/fd/%d", fd);
+	return link;
+}
+
 /* Runs with the user's identity. Returns an errno. */
 static int open_source(struct bind *bind)
 {
 	struct stat status;
-	char link[32];
+	char link[LINK_BYTES];
 
 	/* A directory first, and by that flag: it sets off automounters, which O_PATH alone does
 	 * not. */
@@ -47,7 +56,7 @@ static int open_source(struct bind *bind)
 	bind->is_dir = S_ISDIR(status.st_mode);
 	/* O_PATH asks for no right to the thing itself; a mount of no use is a mistake to be told.
 	 */
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", bind->fd);
+	link_of(bind->fd, link);
 	if (bind->is_dir)
 		return access(link, X_OK) < 0 ? errno : 0;
 	return access(link, R_OK) < 0 && access(link, W_OK) < 0 && access(link, X_OK) < 0 ? errno
@@ -57,10 +66,9 @@ static int open_source(struct bind *bind)
 /* Where a source really is, whatever links led there. An empty path if the kernel does not say. */
 static void find_place(const struct bind *bind, char place[PATH_MAX])
 {
-	char link[32];
+	char link[LINK_BYTES];
+	ssize_t length = readlink(link_of(bind->fd, link), place, PATH_MAX - 1);
 
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", bind->fd);
-	ssize_t length = readlink(link, place, PATH_MAX - 1);
 	place[length > 0 && length < PATH_MAX - 1 && place[0] == '/' ? length : 0] = '\0';
 }
 
@@ -147,20 +155,16 @@ void open_sources(struct plan *plan)
 
 static void bind_source(const struct bind *bind, const char *target)
 {
-	char source[32];
+	char link[LINK_BYTES];
 
 	if (bind->is_dir)
 		make_dir(target, 0711);
 	else
 		make_file(target, 0600);
-	if (bind->image) {
+	if (bind->image)
 		attach_mount(bind->fd, target);
-	} else {
-		snprintf(source, sizeof(source), "/proc/self/fd/%d", bind->fd);
-		if (mount(source, target, NULL, MS_BIND | MS_REC, NULL) < 0)
-			die(EXIT_INTERNAL, "cannot mount \"%s\": %s", bind->source,
-			    strerror(errno));
-	}
+	else if (mount(link_of(bind->fd, link), target, NULL, MS_BIND | MS_REC, NULL) < 0)
+		die(EXIT_INTERNAL, "cannot mount \"%s\": %s", bind->source, strerror(errno));
 	if (bind->writable)
 		return;
 	/* Private: nothing writable may appear below it later. */

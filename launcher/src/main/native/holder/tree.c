@@ -67,6 +67,11 @@ const char *below(const char *path, const char *directory)
 	return strncmp(path, directory, length) == 0 && path[length] == '/' ? path + length : NULL;
 }
 
+bool is_at_or_below(const char *path, const char *directory)
+{
+	return strcmp(path, directory) == 0 || below(path, directory) != NULL;
+}
+
 /* Whether neither tree is to be seen at a path. */
 static bool is_hidden(const struct trees *trees, const char *path)
 {

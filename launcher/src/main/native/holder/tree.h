@@ -23,6 +23,8 @@ struct trees {
 
 /* The part of a path below a directory, or NULL if it is not below. */
 const char *below(const char *path, const char *directory);
+/* Whether a path is a directory, or below it. */
+bool is_at_or_below(const char *path, const char *directory);
 /* Follows a path as if the tree were the root directory. Returns 0 or an errno. */
 int find_in_tree(int tree, const char *path, struct place *place);
 /* The same in two trees. What is missing in a hidden directory is where the path says. */
