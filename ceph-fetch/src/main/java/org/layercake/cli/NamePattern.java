@@ -3,11 +3,12 @@ package org.layercake.cli;
 import static org.layercake.store.StoreException.Kind.INVALID;
 
 import java.util.regex.Pattern;
+import org.layercake.store.Glob;
 import org.layercake.store.ImageName;
 import org.layercake.store.StoreException;
 
 /** Names in which {@code *} stands for any characters and {@code ?} for one. */
-record NamePattern(Pattern owner, Pattern name, Pattern tag) {
+record NamePattern(Glob owner, Glob name, Glob tag) {
   private static final Pattern FORM =
       Pattern.compile("(?:([^/:]+)/)?([^/:]+)(?::([^/:]+))?", Pattern.DOTALL);
   private static final Pattern ALPHABET = Pattern.compile("[A-Za-z0-9._*?/:-]{1,330}");
@@ -25,17 +26,12 @@ record NamePattern(Pattern owner, Pattern name, Pattern tag) {
   }
 
   boolean matches(ImageName image) {
-    return owner.matcher(image.owner().orElse("")).matches()
-        && name.matcher(image.name()).matches()
-        && tag.matcher(image.tag()).matches();
+    return owner.matches(image.owner().orElse(""))
+        && name.matches(image.name())
+        && tag.matches(image.tag());
   }
 
-  /** Possessive where it can be, so that many stars take no longer than few. */
-  private static Pattern part(String glob) {
-    if (glob == null) {
-      return Pattern.compile(".*");
-    }
-    String literal = glob.replaceAll("\\*+", "*").replaceAll("[.-]", "\\\\$0");
-    return Pattern.compile(literal.replace("?", ".").replace("*", ".*"));
+  private static Glob part(String pattern) {
+    return new Glob(pattern == null ? "*" : pattern);
   }
 }

@@ -3,6 +3,7 @@ package org.layercake.policy;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Predicate;
+import org.layercake.store.Glob;
 import org.layercake.store.StoreException;
 
 /**

@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.Map;
 import org.layercake.store.StoreException;
 
 /** The file with the rules of the site, which may be another from one moment to the next. */
@@ -46,10 +47,10 @@ public final class PolicyFile {
    */
   public synchronized Policy policy() throws StoreException {
     try {
-      Object found = Files.readAttributes(path, ATTRIBUTES, LinkOption.NOFOLLOW_LINKS);
+      Map<String, Object> found = Files.readAttributes(path, ATTRIBUTES, LinkOption.NOFOLLOW_LINKS);
       if (policy == null || !found.equals(version)) {
         policy = null;
-        requireSafe();
+        requireSafe((int) found.get("mode"), (int) found.get("uid"));
         policy = PolicyText.parse(path.toString(), read());
         version = found;
       }
@@ -63,9 +64,7 @@ public final class PolicyFile {
     }
   }
 
-  private void requireSafe() throws IOException, StoreException {
-    int mode = (int) Files.getAttribute(path, "unix:mode", LinkOption.NOFOLLOW_LINKS);
-    int owner = (int) Files.getAttribute(path, "unix:uid", LinkOption.NOFOLLOW_LINKS);
+  private void requireSafe(int mode, int owner) throws StoreException {
     if ((mode & TYPE) != REGULAR) {
       throw unusable("it is not a plain file", null);
     }

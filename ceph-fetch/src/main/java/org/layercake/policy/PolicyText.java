@@ -7,6 +7,7 @@ import java.util.Locale;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.layercake.store.Glob;
 import org.layercake.store.StoreException;
 
 /** Reads the rules. Whatever is not understood is refused: a rule must not be lost. */

@@ -1,12 +1,12 @@
-package org.layercake.policy;
+package org.layercake.store;
 
 /**
  * A pattern, in which {@code *} stands for any characters, also none, and {@code ?} for one.
  * Everything else stands for itself.
  */
-record Glob(String pattern) {
+public record Glob(String pattern) {
   /** In time that grows with the product of both lengths, at worst. */
-  boolean matches(String text) {
+  public boolean matches(String text) {
     int p = 0;
     int t = 0;
     int star = -1; // the last one, to which we come back
