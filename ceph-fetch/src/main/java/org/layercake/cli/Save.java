@@ -18,6 +18,7 @@ import org.layercake.store.ImageConfig;
 import org.layercake.store.ImageName;
 import org.layercake.store.ImagePush;
 import org.layercake.store.ImageStore;
+import org.layercake.store.Machines;
 import org.layercake.store.PushResult;
 import org.layercake.store.StoreException;
 import picocli.CommandLine.Command;
@@ -109,8 +110,7 @@ final class Save extends StoreCommand implements Callable<Integer> {
 
   private static ImageConfig ofJob(List<String> environment) {
     List<String> own = environment.stream().filter(v -> !v.startsWith(LAUNCHERS)).toList();
-    String machine = System.getProperty("os.arch").replace("amd64", "x86_64");
-    return new ImageConfig(own, machine, ImageConfig.Run.NONE);
+    return new ImageConfig(own, Machines.here(), ImageConfig.Run.NONE);
   }
 
   private static String node() throws IOException {

@@ -2,12 +2,10 @@ package org.layercake.pack;
 
 import java.io.IOException;
 import java.util.Optional;
+import org.layercake.store.Machines;
 
 /** Images for another processor than the one that is wanted. */
 final class Misfit {
-  /** The store's word for what runs nowhere, and so everywhere. */
-  private static final String ANY = "noarch";
-
   private Misfit() {}
 
   /** Why an image is refused, and what to say when it is wanted. */
@@ -25,7 +23,7 @@ final class Misfit {
   static String machine(Optional<String> programs, Platform said, Wanted wanted)
       throws IOException {
     if (wanted.data()) {
-      return ANY;
+      return Machines.ANY;
     }
     Platform asked = wanted.platformOrMachine();
     boolean says = !said.architecture().isEmpty();

@@ -16,13 +16,13 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.security.DigestOutputStream;
 import java.security.MessageDigest;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.zip.Deflater;
 import java.util.zip.GZIPOutputStream;
 import org.layercake.store.Digest;
 import org.layercake.store.ImageConfig;
+import org.layercake.store.Machines;
 import org.layercake.store.StoreException;
 
 /**
@@ -31,9 +31,7 @@ import org.layercake.store.StoreException;
  * the archive: the layer comes first, and its header when its digest is known.
  */
 public final class OciArchive {
-  private static final int BLOCK = 512;
   private static final String MEDIA_TYPE = "application/vnd.oci.image.";
-  private static final String NO_ARCHITECTURE = "noarch";
 
   private final FileChannel file;
   private long end;
@@ -43,10 +41,10 @@ public final class OciArchive {
   }
 
   /** What is known of a blob. */
-  private record Blob(String type, String digest, long size) {
+  private record Blob(String type, Digest digest, long size) {
     void describe(JsonGenerator out) throws IOException {
       out.writeStringField("mediaType", MEDIA_TYPE + type);
-      out.writeStringField("digest", "sha256:" + digest);
+      out.writeStringField("digest", digest.toString());
       out.writeNumberField("size", size);
     }
   }
@@ -92,7 +90,8 @@ public final class OciArchive {
       throws StoreException, IOException {
     MessageDigest plain = Digest.sha256();
     Blob layer = layer(unpacking, plain, act);
-    Blob configuration = blob("config.v1+json", out -> describe(config, hex(plain), out));
+    Digest plainDigest = Digest.of(plain);
+    Blob configuration = blob("config.v1+json", out -> describe(config, plainDigest, out));
     Blob manifest =
         blob(
             "manifest.v1+json",
@@ -122,13 +121,13 @@ public final class OciArchive {
               out.writeEndArray();
             }));
     entry("oci-layout", json(out -> out.writeStringField("imageLayoutVersion", "1.0.0")));
-    append(new byte[2 * BLOCK]);
+    append(new byte[2 * TarHeader.BLOCK]);
   }
 
   /** image-spec, config.md. Without a time, which would make it another image each time. */
-  private static void describe(ImageConfig image, String plain, JsonGenerator out)
+  private static void describe(ImageConfig image, Digest plain, JsonGenerator out)
       throws IOException {
-    boolean isForAll = image.architecture().equals(NO_ARCHITECTURE);
+    boolean isForAll = image.architecture().equals(Machines.ANY);
     Platform platform =
         isForAll ? Platform.ofThisMachine() : Platform.ofMachine(image.architecture());
     out.writeStringField("architecture", platform.architecture());
@@ -144,7 +143,7 @@ public final class OciArchive {
     out.writeEndObject();
     out.writeObjectFieldStart("rootfs");
     out.writeStringField("type", "layers");
-    texts("diff_ids", List.of("sha256:" + plain), out);
+    texts("diff_ids", List.of(plain.toString()), out);
     out.writeEndObject();
   }
 
@@ -152,7 +151,7 @@ public final class OciArchive {
   private Blob layer(Unpacking unpacking, MessageDigest plain, String act)
       throws StoreException, IOException {
     long header = end;
-    append(new byte[BLOCK]);
+    append(new byte[TarHeader.BLOCK]);
     MessageDigest packed = Digest.sha256();
     unpacking.tar(
         act,
@@ -162,10 +161,10 @@ public final class OciArchive {
             tar.transferTo(new DigestOutputStream(gzip, plain));
           }
         });
-    long size = end - header - BLOCK;
+    long size = end - header - TarHeader.BLOCK;
     append(new byte[padding(size)]);
-    Blob layer = new Blob("layer.v1.tar+gzip", hex(packed), size);
-    write(ByteBuffer.wrap(header("blobs/sha256/" + layer.digest(), size)), header);
+    Blob layer = new Blob("layer.v1.tar+gzip", Digest.of(packed), size);
+    write(ByteBuffer.wrap(header(path(layer.digest()), size)), header);
     return layer;
   }
 
@@ -192,11 +191,13 @@ public final class OciArchive {
 
   private Blob blob(String type, Json content) throws IOException {
     byte[] bytes = json(content);
-    MessageDigest digest = Digest.sha256();
-    digest.update(bytes);
-    String hex = hex(digest);
-    entry("blobs/sha256/" + hex, bytes);
-    return new Blob(type, hex, bytes.length);
+    Digest digest = Digest.of(bytes);
+    entry(path(digest), bytes);
+    return new Blob(type, digest, bytes.length);
+  }
+
+  private static String path(Digest digest) {
+    return "blobs/sha256/" + digest.hex();
   }
 
   private void entry(String name, byte[] content) throws IOException {
@@ -206,7 +207,7 @@ public final class OciArchive {
   }
 
   private static int padding(long size) {
-    return (int) ((BLOCK - size % BLOCK) % BLOCK);
+    return (int) ((TarHeader.BLOCK - size % TarHeader.BLOCK) % TarHeader.BLOCK);
   }
 
   private void append(byte[] bytes) throws IOException {
@@ -223,7 +224,7 @@ public final class OciArchive {
 
   /** A header of ustar; sizes of more than 8 GiB are in binary, as GNU tar and Go have them. */
   private static byte[] header(String name, long size) {
-    byte[] header = new byte[BLOCK];
+    byte[] header = new byte[TarHeader.BLOCK];
     put(header, 0, name);
     put(header, 100, "0000644");
     put(header, 108, "0000000");
@@ -234,15 +235,10 @@ public final class OciArchive {
       ByteBuffer.wrap(header).put(124, (byte) 0x80).putLong(128, size);
     }
     put(header, 136, "00000000000");
-    put(header, 148, "        ");
     put(header, 156, "0");
     put(header, 257, "ustar");
     put(header, 263, "00");
-    int sum = 0;
-    for (byte b : header) {
-      sum += b & 0xff;
-    }
-    put(header, 148, "%06o\0".formatted(sum));
+    put(header, 148, "%06o\0".formatted(TarHeader.checksum(header)));
     return header;
   }
 
@@ -284,9 +280,5 @@ public final class OciArchive {
       out.writeStringField(text.getKey(), text.getValue());
     }
     out.writeEndObject();
-  }
-
-  private static String hex(MessageDigest digest) {
-    return HexFormat.of().formatHex(digest.digest());
   }
 }

@@ -1,23 +1,14 @@
 package org.layercake.pack;
 
-import java.io.File;
-import java.nio.file.Path;
-import java.util.Queue;
-import java.util.concurrent.ConcurrentLinkedQueue;
-
-/** Removes a file or flat directory when closed or when the program is ended by a signal. */
+/** Does something once, when it is closed or when the program is ended by a signal. */
 final class OnExit implements AutoCloseable {
-  private final File path;
-  private final Queue<Process> processes = new ConcurrentLinkedQueue<>();
-  private final Thread hook = new Thread(this::cleanUp, "clean-up");
+  private final Runnable act;
+  private final Thread hook;
 
-  OnExit(Path path) {
-    this.path = path.toFile();
+  OnExit(Runnable act) {
+    this.act = act;
+    this.hook = new Thread(act, "on-exit");
     Runtime.getRuntime().addShutdownHook(hook);
-  }
-
-  void watch(Process process) {
-    processes.add(process);
   }
 
   @Override
@@ -27,28 +18,6 @@ final class OnExit implements AutoCloseable {
     } catch (IllegalStateException e) {
       return; // shutting down: the hook does it
     }
-    cleanUp();
-  }
-
-  private void cleanUp() {
-    for (Process process : processes) {
-      try {
-        process.destroyForcibly().waitFor();
-      } catch (InterruptedException e) {
-        Thread.currentThread().interrupt();
-      }
-    }
-    File[] files = path.listFiles();
-    for (File file : files == null ? new File[0] : files) {
-      delete(file);
-    }
-    delete(path);
-  }
-
-  /** What can not be removed now is left to the next boot, it is under TMPDIR. */
-  private static void delete(File file) {
-    if (!file.delete()) {
-      file.deleteOnExit();
-    }
+    act.run();
   }
 }

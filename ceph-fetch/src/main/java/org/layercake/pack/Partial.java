@@ -13,11 +13,11 @@ import java.util.List;
  */
 final class Partial implements AutoCloseable {
   private final Path path;
-  private final Thread hook = new Thread(this::remove, "removal");
+  private final OnExit removal;
 
   Partial(Path path) {
     this.path = path;
-    Runtime.getRuntime().addShutdownHook(hook);
+    this.removal = new OnExit(this::remove);
   }
 
   Path path() {
@@ -26,12 +26,7 @@ final class Partial implements AutoCloseable {
 
   @Override
   public void close() {
-    try {
-      Runtime.getRuntime().removeShutdownHook(hook);
-    } catch (IllegalStateException e) {
-      return; // shutting down: the hook does it
-    }
-    remove();
+    removal.close();
   }
 
   /** What an image holds may forbid its owner to change it. */

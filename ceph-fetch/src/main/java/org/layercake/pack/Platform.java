@@ -5,6 +5,7 @@ import static org.layercake.store.StoreException.Kind.INVALID;
 import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.layercake.store.Machines;
 import org.layercake.store.StoreException;
 
 /**
@@ -44,7 +45,7 @@ public record Platform(String os, String architecture, String variant) {
 
   /** What this machine is. */
   public static Platform ofThisMachine() {
-    return ofMachine(System.getProperty("os.arch"));
+    return ofMachine(Machines.here());
   }
 
   /** A processor as {@code uname -m} says it. */

@@ -5,6 +5,7 @@ import static java.nio.file.StandardOpenOption.CREATE_NEW;
 import static java.nio.file.StandardOpenOption.WRITE;
 import static org.layercake.store.StoreException.Kind.FULL;
 
+import java.io.File;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
@@ -19,6 +20,8 @@ import java.nio.file.StandardCopyOption;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Map;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.regex.Pattern;
 import org.layercake.store.StoreException;
 
@@ -43,6 +46,7 @@ public final class Scratch implements AutoCloseable {
   private final Path library;
   private final Path directory;
   private final FileChannel lock;
+  private final Queue<Process> processes = new ConcurrentLinkedQueue<>();
   private final OnExit cleanUp;
   private final Limits limits;
 
@@ -60,7 +64,7 @@ public final class Scratch implements AutoCloseable {
     String set = environment.get("LAYERCAKE_LIBRARY");
     library = set == null ? DEFAULT_LIBRARY : Path.of(set);
     directory = directory(parent);
-    cleanUp = new OnExit(directory);
+    cleanUp = new OnExit(this::cleanUp);
     lock = lock(directory);
     removeLeftovers();
   }
@@ -139,7 +143,7 @@ public final class Scratch implements AutoCloseable {
 
   /** Processes that must not outlive this program; they write into the directory. */
   Process watched(Process process) {
-    cleanUp.watch(process);
+    processes.add(process);
     return process;
   }
 
@@ -177,7 +181,7 @@ public final class Scratch implements AutoCloseable {
       if (Files.isDirectory(directory, NOFOLLOW_LINKS)
           && Files.getAttribute(directory, "unix:uid", NOFOLLOW_LINKS).equals(owner)
           && isDead(directory)) {
-        new OnExit(directory).close();
+        delete(directory);
       }
     } catch (IOException e) {
       // It is going away, or cannot: nothing that this program needs.
@@ -198,6 +202,32 @@ public final class Scratch implements AutoCloseable {
     } catch (IOException e) { // it cannot be locked, or has gone
       Instant made = Files.getLastModifiedTime(lock, NOFOLLOW_LINKS).toInstant();
       return made.isBefore(Instant.now().minus(LIFE));
+    }
+  }
+
+  private void cleanUp() {
+    for (Process process : processes) {
+      try {
+        process.destroyForcibly().waitFor();
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+      }
+    }
+    delete(directory);
+  }
+
+  /** A directory that has files only. What cannot be removed is left to the next boot. */
+  private static void delete(Path directory) {
+    File[] files = directory.toFile().listFiles();
+    for (File file : files == null ? new File[0] : files) {
+      delete(file);
+    }
+    delete(directory.toFile());
+  }
+
+  private static void delete(File file) {
+    if (!file.delete()) {
+      file.deleteOnExit();
     }
   }
 

@@ -2,7 +2,6 @@ package org.layercake.pack;
 
 import static org.layercake.store.StoreException.Kind.FULL;
 
-import java.io.FilterInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -15,6 +14,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicLong;
 import org.layercake.store.StoreException;
 
 /**
@@ -63,31 +63,15 @@ public final class Unpacking {
     return proof;
   }
 
-  /** The tar, whose headers are some bytes more than the files have. */
-  private final class Watched extends FilterInputStream {
-    private long bytes;
-
-    Watched(InputStream tar) {
-      super(tar);
-    }
-
-    @Override
-    public int read(byte[] target, int from, int count) throws IOException {
-      int got = super.read(target, from, count);
-      bytes += Math.max(0, got);
-      watcher.reached(bytes);
-      return got;
-    }
-  }
-
   /** Makes a tar of all of it. */
   void tar(String act, List<String> options, Use use) throws StoreException, IOException {
     List<String> arguments = new ArrayList<>(options);
     arguments.add(image.toString());
     Program unpack = Program.ours(scratch, PROGRAM, arguments);
     unpack.process().getOutputStream().close();
+    AtomicLong bytes = new AtomicLong(); // some more than the files have, for the headers
     try (InputStream tar = unpack.process().getInputStream()) {
-      use.of(new Watched(tar));
+      use.of(ImageStream.counted(tar, more -> watcher.reached(bytes.addAndGet(more))));
     }
     Program.End end = unpack.await();
     if (!end.isGood()) {

@@ -3,7 +3,7 @@ package org.layercake.store;
 import java.util.List;
 
 /** Processors, as {@code uname -m} names them, for which one name can have images of their own. */
-final class Machines {
+public final class Machines {
   /** Those by whose programs an image is known. */
   static final List<String> KNOWN =
       List.of(
@@ -18,12 +18,12 @@ final class Machines {
           "s390x");
 
   /** Of an image that has no programs, so is for all of them. */
-  static final String ANY = "noarch";
+  public static final String ANY = "noarch";
 
   private Machines() {}
 
   /** This machine's. */
-  static String here() {
+  public static String here() {
     return System.getProperty("os.arch").replace("amd64", "x86_64");
   }
 }

@@ -6,6 +6,7 @@ import org.layercake.launcher.node.Abort;
 import org.layercake.store.ExitCode;
 import org.layercake.store.Image;
 import org.layercake.store.ImageName;
+import org.layercake.store.Machines;
 
 /**
  * A processor, as {@code uname -m} names it, and the images whose programs run on it. An image's
@@ -14,13 +15,9 @@ import org.layercake.store.ImageName;
  * @param interpreters where the kernel lists those of programs for other processors, binfmt_misc
  */
 record Processor(String machine, Path interpreters) {
-  /** Of an image without programs. */
-  private static final String ANY = "noarch";
-
   /** That of this node. */
   static Processor ofNode() {
-    String machine = System.getProperty("os.arch").replace("amd64", "x86_64");
-    return new Processor(machine, Path.of("/proc/sys/fs/binfmt_misc"));
+    return new Processor(Machines.here(), Path.of("/proc/sys/fs/binfmt_misc"));
   }
 
   /** Refuses an image whose programs could not be executed here. */
@@ -43,7 +40,7 @@ record Processor(String machine, Path interpreters) {
 
   private boolean runs(String its) {
     return its.equals(machine)
-        || its.equals(ANY)
+        || its.equals(Machines.ANY)
         || isOlder(its)
         || Files.exists(interpreters.resolve("qemu-" + its.replace("i686", "i386")));
   }
