@@ -159,13 +159,11 @@ record Config(Path runDirectory, String scontrol, ImageSettings images, JobSetti
 
   private static Devices devices(String list, Path runDirectory) {
     List<Devices.Wanted> always = new ArrayList<>();
-    for (String name : list.split(",", -1)) {
-      if (!name.isBlank()) {
-        try {
-          always.add(Devices.Wanted.parse(name.strip()));
-        } catch (IllegalArgumentException e) {
-          throw new IllegalArgumentException("devices: " + e.getMessage(), e);
-        }
+    for (String name : items(list)) {
+      try {
+        always.add(Devices.Wanted.parse(name));
+      } catch (IllegalArgumentException e) {
+        throw new IllegalArgumentException("devices: " + e.getMessage(), e);
       }
     }
     return new Devices(Devices.DIRECTORIES, always, runDirectory.resolve("devices"));
@@ -201,8 +199,7 @@ record Config(Path runDirectory, String scontrol, ImageSettings images, JobSetti
   }
 
   private static List<String> scratch(String list) {
-    List<String> paths =
-        Arrays.stream(list.split(",", -1)).map(String::strip).filter(p -> !p.isEmpty()).toList();
+    List<String> paths = items(list);
     for (String path : paths) {
       if (!PLAIN_PATH.matcher(path).matches()) {
         throw new IllegalArgumentException(
@@ -210,6 +207,11 @@ record Config(Path runDirectory, String scontrol, ImageSettings images, JobSetti
       }
     }
     return paths;
+  }
+
+  /** What stands between commas. */
+  private static List<String> items(String list) {
+    return Arrays.stream(list.split(",", -1)).map(String::strip).filter(i -> !i.isEmpty()).toList();
   }
 
   private static List<Spec.Mount> siteMounts(String list) {

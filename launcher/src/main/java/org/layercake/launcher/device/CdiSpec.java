@@ -101,7 +101,7 @@ record CdiSpec(String kind, Edits edits, Map<String, Edits> devices) {
         throw new UnusableException("env \"" + variable + "\" is not NAME=VALUE");
       }
     }
-    List<Edits.Mount> mounts = new ArrayList<>();
+    List<Given.Mount> mounts = new ArrayList<>();
     for (Fields node : edits.list("deviceNodes")) {
       mounts.add(deviceNode(node));
     }
@@ -120,21 +120,21 @@ record CdiSpec(String kind, Edits edits, Map<String, Edits> devices) {
   }
 
   /** Type, numbers, mode and owner are the node's: it has the device already. */
-  private static Edits.Mount deviceNode(Fields node) throws UnusableException {
+  private static Given.Mount deviceNode(Fields node) throws UnusableException {
     node.allow(
         "path", "hostPath", "type", "major", "minor", "fileMode", "permissions", "uid", "gid");
     String inside = path(node.text("path"));
-    return new Edits.Mount(
+    return new Given.Mount(
         node.has("hostPath") ? path(node.text("hostPath")) : inside, inside, true, true);
   }
 
-  private static Edits.Mount mount(Fields mount) throws UnusableException {
+  private static Given.Mount mount(Fields mount) throws UnusableException {
     mount.allow("hostPath", "containerPath", "type", "options");
     String type = mount.has("type") ? mount.text("type") : "bind";
     if (!Set.of("bind", "rbind", "none", "").contains(type)) {
       throw new UnusableException("a mount of type \"" + type + "\" is not a bind mount");
     }
-    return new Edits.Mount(
+    return new Given.Mount(
         path(mount.text("hostPath")),
         path(mount.text("containerPath")),
         !mount.texts("options").contains("ro"),

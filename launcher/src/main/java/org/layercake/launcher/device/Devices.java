@@ -246,26 +246,21 @@ public final class Devices {
 
   private Given give(Edits edits, List<DeviceName> names) throws Abort {
     try {
-      for (Edits.Mount mount : edits.mounts()) {
+      for (Given.Mount mount : edits.mounts()) {
         if (!Files.exists(Path.of(mount.source()))) {
           throw misconfigured(
               names + " needs \"" + mount.source() + "\", which is not on this node", null);
         }
       }
       Libraries libraries = new Libraries(edits);
-      List<Given.Mount> mounts = new ArrayList<>();
-      for (Edits.Mount mount : libraries.mounts()) {
-        // Containers have the node's /dev.
-        if (!mount.device() || !mount.source().equals(mount.destination())) {
-          mounts.add(new Given.Mount(mount.source(), mount.destination(), mount.writable()));
-        }
-      }
+      List<Given.Mount> mounts = new ArrayList<>(libraries.mounts());
+      mounts.removeIf(Given.Mount::isThereAnyway);
       if (libraries.areNone()) {
         return new Given(edits.environment(), List.copyOf(mounts), "");
       }
       Files.createDirectories(links);
       Path made = libraries.make(links);
-      mounts.add(new Given.Mount(made.toString(), Libraries.INSIDE, false));
+      mounts.add(new Given.Mount(made.toString(), Libraries.INSIDE, false, false));
       return new Given(edits.environment(), List.copyOf(mounts), Libraries.INSIDE);
     } catch (IOException e) {
       throw misconfigured(names + ": " + e.getMessage(), e);

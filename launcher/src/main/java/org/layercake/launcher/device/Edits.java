@@ -13,17 +13,12 @@ import java.util.Map;
  * @param links names that lead to others, both inside the container: a target is absolute or from
  *     the directory of its link
  */
-record Edits(List<String> environment, List<Mount> mounts, Map<String, String> links) {
+record Edits(List<String> environment, List<Given.Mount> mounts, Map<String, String> links) {
   static final Edits NONE = new Edits(List.of(), List.of(), Map.of());
-
-  /**
-   * @param device whether it is a device node: one that the container has anyway needs no mount
-   */
-  record Mount(String source, String destination, boolean writable, boolean device) {}
 
   /** These and others, which hold where both say something. */
   Edits and(Edits others) {
-    Map<String, Mount> all = new LinkedHashMap<>();
+    Map<String, Given.Mount> all = new LinkedHashMap<>();
     mounts.forEach(mount -> all.put(mount.destination(), mount));
     others.mounts.forEach(mount -> all.put(mount.destination(), mount));
     Map<String, String> allLinks = new LinkedHashMap<>(links);

@@ -17,8 +17,17 @@ public record Given(List<String> environment, List<Mount> mounts, String library
 
   private static final String LIBRARY_PATH = "LD_LIBRARY_PATH=";
 
-  /** Paths of the node, and of the container. */
-  public record Mount(String source, String destination, boolean writable) {}
+  /**
+   * A path of the node, and where the container shows it.
+   *
+   * @param device whether it is a device node: one that the container has anyway needs no mount
+   */
+  public record Mount(String source, String destination, boolean writable, boolean device) {
+    /** Containers have the node's /dev. */
+    boolean isThereAnyway() {
+      return device && source.equals(destination);
+    }
+  }
 
   /** The environment of an image, with what its devices want in it. */
   public List<String> into(List<String> image) {

@@ -31,7 +31,7 @@ final class Libraries {
   private static final Pattern LIBRARY = Pattern.compile("lib[^/]*\\.so(\\.[^/]*)?");
 
   private final SortedMap<String, String> links = new TreeMap<>();
-  private final Map<String, Edits.Mount> mounts = new LinkedHashMap<>();
+  private final Map<String, Given.Mount> mounts = new LinkedHashMap<>();
 
   /**
    * Looks at the files that are to be mounted.
@@ -40,7 +40,7 @@ final class Libraries {
    */
   Libraries(Edits edits) throws IOException {
     edits.mounts().forEach(mount -> mounts.put(mount.destination(), mount));
-    for (Edits.Mount mount : edits.mounts()) {
+    for (Given.Mount mount : edits.mounts()) {
       Path source = Path.of(mount.source());
       if (isLibrary(mount.destination()) && Files.isRegularFile(source)) {
         Optional<String> soname = Soname.of(source).filter(name -> LIBRARY.matcher(name).matches());
@@ -54,10 +54,10 @@ final class Libraries {
     return LIBRARY.matcher(path.substring(path.lastIndexOf('/') + 1)).matches();
   }
 
-  private void add(Edits.Mount library, String name) {
+  private void add(Given.Mount library, String name) {
     String path = library.destination();
     String beside = path.substring(0, path.lastIndexOf('/') + 1) + name;
-    mounts.putIfAbsent(beside, new Edits.Mount(library.source(), beside, false, false));
+    mounts.putIfAbsent(beside, new Given.Mount(library.source(), beside, false, false));
     links.put(name, beside);
     links.put(path.substring(path.lastIndexOf('/') + 1), path);
   }
@@ -67,10 +67,10 @@ final class Libraries {
    */
   private void addLink(String link, String target) {
     Path path = Path.of(link).getParent().resolve(target).normalize();
-    Edits.Mount mount = mounts.get(path.toString());
+    Given.Mount mount = mounts.get(path.toString());
     if (mount != null) {
       mounts.putIfAbsent(
-          link, new Edits.Mount(mount.source(), link, mount.writable(), mount.device()));
+          link, new Given.Mount(mount.source(), link, mount.writable(), mount.device()));
       if (isLibrary(link) && links.containsKey(path.getFileName().toString())) {
         links.put(link.substring(link.lastIndexOf('/') + 1), link);
       }
@@ -78,7 +78,7 @@ final class Libraries {
   }
 
   /** All that is to be mounted. */
-  List<Edits.Mount> mounts() {
+  List<Given.Mount> mounts() {
     return List.copyOf(mounts.values());
   }
 

@@ -64,9 +64,9 @@ class CdiSpecTest {
     String lib = "/usr/lib/x86_64-linux-gnu/";
     assertEquals(
         List.of(
-            new Edits.Mount("/dev/nvidiactl", "/dev/nvidiactl", true, true),
-            new Edits.Mount(lib + "libcuda.so.550.54", lib + "libcuda.so.550.54", false, false),
-            new Edits.Mount(
+            new Given.Mount("/dev/nvidiactl", "/dev/nvidiactl", true, true),
+            new Given.Mount(lib + "libcuda.so.550.54", lib + "libcuda.so.550.54", false, false),
+            new Given.Mount(
                 "/run/nvidia-persistenced/socket", "/run/nvidia-persistenced/socket", true, false)),
         spec.edits().mounts());
     assertEquals(
@@ -77,7 +77,7 @@ class CdiSpecTest {
             "../libnvidia-allocator.so.1"),
         spec.edits().links());
     assertEquals(
-        List.of(new Edits.Mount("/dev/other0", "/dev/nvidia0", true, true)),
+        List.of(new Given.Mount("/dev/other0", "/dev/nvidia0", true, true)),
         spec.devices().get("0").mounts());
   }
 

@@ -76,7 +76,7 @@ class DevicesTest {
         """);
     Given given = of(devices(), "x.org/gpu=a", "x.org/gpu=b");
     assertEquals(List.of("A=all", "B=all", "B=a"), given.environment());
-    assertEquals(List.of(new Given.Mount("/etc", "/x", false)), given.mounts());
+    assertEquals(List.of(new Given.Mount("/etc", "/x", false, false)), given.mounts());
     assertEquals("", given.libraryPath());
   }
 
