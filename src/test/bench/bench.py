@@ -194,6 +194,12 @@ def ratio(rows, what, over, under):
     return statistics.median(ratios(rows, what, over, under))
 
 
+def added(rows, kind, way):
+    """The median of what one way takes more than the bare one, in milliseconds, within each round."""
+    with_it, bare = (values(rows, "millis", kind=kind, way=name) for name in (way, "bare"))
+    return statistics.median(one - other for one, other in zip(with_it, bare))
+
+
 # --- what is left of it ---------------------------------------------------------------------------------------------
 
 

@@ -30,6 +30,11 @@ def run(commands, *within):
         bench.die(f"a command to be timed has failed, see above: {', '.join(commands)}")
 
 
+def login(node, *options):
+    """The words of a login that does nothing."""
+    return ["ssh", "-o", "StrictHostKeyChecking=no", "-o", "LogLevel=ERROR", *options, node, "true"]
+
+
 def run_in_job(commands, node, *container):
     """The same in one job on a node, with these options of the container, which its first step makes and is not counted."""
     with_container = ["sh", "-ec", f'srun -Q -n1 {" ".join(container)} true; exec "$@"', "sh"]
