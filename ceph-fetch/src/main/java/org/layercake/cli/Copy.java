@@ -21,10 +21,10 @@ import picocli.CommandLine.Parameters;
     description = {
       "Gives an image another name, also under another owner.",
       "",
-      "Under its own owner nothing is moved, as with layercake tag. From the site's images to yours,"
-          + " or with an administrator's key from yours to the site's, the image is copied, by way of"
-          + " TMPDIR; what is there already is not. It keeps its digest. What others share with you"
-          + " can be run, not copied."
+      "Under the same owner only the name is new, as with layercake tag. From the site's images to"
+          + " yours, or with an administrator's key from yours to the site's, the image is copied by"
+          + " way of TMPDIR; chunks that the new owner has already are not sent again. The digest"
+          + " stays the same. You can run images that others share with you, but not copy them."
     },
     footerHeading = "%nExamples:%n",
     footer = {

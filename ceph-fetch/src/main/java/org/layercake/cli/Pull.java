@@ -26,8 +26,8 @@ import picocli.CommandLine.Parameters;
           + " one is replaced; an interrupted pull leaves .FILE.DIGEST.partial beside it, and goes"
           + " on from there when run again.",
       "",
-      "A directory is new or empty. What is in it then is yours, without devices, sockets, setuid"
-          + " and setgid. An archive has one layer, and of the image's configuration environment,"
+      "The directory must be new or empty. You own all files in it; devices, sockets, setuid and"
+          + " setgid are left out. An archive has one layer, and of the image's configuration environment,"
           + " working directory, entry point, command, user and labels. For both the image is put"
           + " under TMPDIR meanwhile."
     },

@@ -162,6 +162,6 @@ final class PolicyText {
             + number
             + ": "
             + why
-            + " (mend it; layercake policy check says when it is right)");
+            + " (correct it, then run: layercake policy check)");
   }
 }

@@ -28,7 +28,7 @@ public record Rule(
    */
   public record MountPaths(boolean others, List<String> paths) {}
 
-  /** Whether all that it says holds. What cannot be known never allows, and never saves. */
+  /** Whether all its conditions hold. What is unknown never lets allow, but lets deny. */
   boolean applies(Wish wish) throws StoreException {
     for (Condition condition : conditions) {
       if (!condition.holds(wish).orElse(!allows)) {
