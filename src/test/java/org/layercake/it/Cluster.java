@@ -226,8 +226,7 @@ final class Cluster {
         cancelJobs(words);
         fail("no end after " + TIMEOUT_SECONDS + " s: " + command + "\n" + text(out) + text(err));
       }
-      return new Result(
-          process.exitValue(), text(out), WAITING.matcher(text(err)).replaceAll(""));
+      return new Result(process.exitValue(), text(out), WAITING.matcher(text(err)).replaceAll(""));
     } catch (IOException | InterruptedException e) {
       throw new AssertionError(e);
     } finally {
