@@ -1,8 +1,10 @@
 # shellcheck shell=bash disable=SC2034 # the names are used by the files that source this one
 # Facts and helpers that both sides need: `cluster` on the machine, `node` inside the namespaces.
 
-STATE=/var/lib/layercake-cluster   # everything the cluster writes; one cluster per machine
-LOCK=/run/layercake-cluster.lock
+NAME=${LAYERCAKE_CLUSTER_NAME-}    # of the cluster that is meant, for a machine with several; most have one, without a name
+CGROUP=layercake-cluster${NAME:+-$NAME}
+STATE=/var/lib/$CGROUP             # everything the cluster writes
+LOCK=/run/$CGROUP.lock
 INSIDE=/layercake-cluster          # where a node sees these scripts, the settings and the machine's /usr
 SETTINGS=$STATE/settings
 

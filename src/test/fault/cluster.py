@@ -4,6 +4,7 @@ A node's processes are those of its pid namespace, so a look at them starts noth
 cluster's own can be signalled.
 """
 
+import functools
 import os
 import signal
 import subprocess
@@ -59,11 +60,17 @@ def _run(words, stdin=None):
     return Result(process.returncode, out, err)
 
 
+@functools.cache
 def environment():
     """What `cluster env` says, by name."""
     lines = cluster("env").text().splitlines()
     found = dict(line.removeprefix("export ").split("=", 1) for line in lines)
     return {name: value.strip('"') for name, value in found.items()}
+
+
+def cgroup(controller, node):
+    """The directory of the cgroup in which all of a node is."""
+    return f"/sys/fs/cgroup/{controller}/{environment()['LAYERCAKE_CLUSTER_CGROUP']}/{node}"
 
 
 def wait_for(what, condition, seconds):
@@ -167,7 +174,7 @@ class Node:
 
 def login_processes():
     """What users have running on the login side, by the cgroup in which `cluster as` puts it."""
-    with open("/sys/fs/cgroup/freezer/layercake-cluster/login/cgroup.procs") as file:
+    with open(os.path.join(cgroup("freezer", "login"), "cgroup.procs")) as file:
         pids = set(map(int, file.read().split()))
     return [p for p in _processes() if p.pid in pids]
 

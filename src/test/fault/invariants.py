@@ -128,7 +128,7 @@ def _of_cgroups(node):
     """Slurm itself sometimes leaves an empty one: a job's whose last steps end at the same time, an extern step's that ends
     while it adopts a process."""
     for controller in ("freezer", "cpuset", "devices"):
-        for place, folders, _ in os.walk(f"/sys/fs/cgroup/{controller}/layercake-cluster/{node.name}"):
+        for place, folders, _ in os.walk(cluster.cgroup(controller, node.name)):
             for name in folders:
                 path = os.path.join(place, name)
                 slurms = name.startswith("job_") or name == "step_extern"
