@@ -26,11 +26,14 @@ final class Cluster {
   // Whether srun says these hangs on what ran before and how far that has gone.
   private static final Pattern WAITING =
       Pattern.compile(
-          "(?m)^srun: job \\d+ (queued and waiting for|has been allocated) resources\\n");
+          "(?m)^srun: (job \\d+ queued and waiting for resources"
+              + "|job \\d+ has been allocated resources"
+              + "|.* creation (temporarily|still) disabled.*"
+              + "|Step created for (StepId=|job )\\S+)\\n");
 
   private Cluster() {}
 
-  /** What a command left behind; its stderr without srun's lines about waiting for nodes. */
+  /** What a command left behind, without srun's lines about waiting for nodes. */
   record Result(int exit, String out, String err) {
     /** Stdout of a command that succeeded, without its last newline. */
     String text() {
@@ -226,7 +229,7 @@ final class Cluster {
         cancelJobs(words);
         fail("no end after " + TIMEOUT_SECONDS + " s: " + command + "\n" + text(out) + text(err));
       }
-      return new Result(process.exitValue(), text(out), WAITING.matcher(text(err)).replaceAll(""));
+      return new Result(process.exitValue(), text(out), text(err));
     } catch (IOException | InterruptedException e) {
       throw new AssertionError(e);
     } finally {
@@ -246,7 +249,8 @@ final class Cluster {
   }
 
   private static String text(Path file) throws IOException {
-    return new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
+    String text = new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
+    return WAITING.matcher(text).replaceAll("");
   }
 
   private static void delete(Path file) {
