@@ -15,7 +15,8 @@ STANDING = {
     "bob": {"fault-small": images.small, "fault-large": images.large},
 }
 # A node's cache has room for all these and what is pushed in a round, and for `fault-room` if it is alone.
-SETTINGS = "cache-budget = 240M\nuser-cache-share = 100\n"
+SETTINGS = ("cache-budget = 240M", "user-cache-share = 100")
+CONFIG = "/etc/layercake/launcher.conf"
 ROOM_FILES = 249
 
 
@@ -46,9 +47,8 @@ class System:
         self.make_whole()
         self.finish()
         for node in self.names:
-            conf = "/etc/layercake/launcher.conf"
-            if cluster.on(node, f"grep -q cache-budget {conf}").code:
-                self._restart(node, f"printf '{SETTINGS}' >>{conf}".replace("\n", "\\n"))
+            if cluster.on(node, f"grep -q cache-budget {CONFIG}").code:
+                self._restart(node, f"printf '%s\\n' '{SETTINGS[0]}' '{SETTINGS[1]}' >>{CONFIG}")
         shutil.rmtree(self.library.scratch, ignore_errors=True)
         for user in cluster.USERS:
             shutil.rmtree(os.path.join(self.home, user, "campaign"), ignore_errors=True)
@@ -67,7 +67,7 @@ class System:
             self.library.push("alice", images.Image("fault-room-alice", ROOM_FILES, 1_000_000), "fault-room")
 
     def tear_down(self):
-        """Removes all images. What is left in the store then: a list of sentences."""
+        """Removes all images and settings. What is left in the store then: a list of sentences."""
         found = []
         for user in STANDING:
             removed = cluster.as_user(user, "layercake ls --json | grep -o 'fault-[a-z0-9-]*' | sort -u | xargs -r -n 1 layercake rm; layercake unshare fault-lent")
@@ -76,6 +76,8 @@ class System:
             left = [o for o in self._objects(user) if o[:2] in ("c/", "m/")]
             if left:
                 found.append(f"{user}'s objects are left: {left[:5]} ({len(left)}) after: {removed.err} {collected.out}{collected.err}")
+        for node in self.names:
+            self._restart(node, f"sed -i '/^{SETTINGS[0]}$/d; /^{SETTINGS[1]}$/d' {CONFIG}")
         shutil.rmtree(self.library.scratch, ignore_errors=True)
         return found
 
