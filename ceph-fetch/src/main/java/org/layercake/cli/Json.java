@@ -19,7 +19,7 @@ import org.layercake.store.Tagged;
 
 /**
  * What every command prints with {@code --json}: one object, indented, with a newline at its end.
- * docs/user-guide.md, "For programs", describes it.
+ * docs/user-guide.md, "Output for programs", describes it.
  */
 final class Json {
   /** Another one when a field goes or means something else, not when one comes. */
