@@ -2,7 +2,8 @@
 
 A benchmark measures cases, all of them once in each round and in random order, so that what the machine does besides falls on
 all alike. A measurement is a row, a dictionary with what was measured (round, kind, ...) and what came out, a number each.
-Its figures are ratios of cases of the same run. The rows go to target/bench/NAME.csv, the charts beside it (PNG).
+Its figures are ratios of cases of the same run. The rows go to target/bench/NAME.csv, the charts beside it (SVG), each
+with the figures that it shows, NAME-chart.csv.
 """
 
 import argparse
@@ -11,11 +12,12 @@ import csv
 import json
 import os
 import random
-import shutil
 import statistics
 import subprocess
 import sys
 import time
+
+import chart
 
 CHECKOUT = os.path.realpath(os.path.join(os.path.dirname(__file__), "../../.."))
 CLUSTER = os.path.join(CHECKOUT, "src/test/cluster/cluster")
@@ -220,80 +222,49 @@ def table(header, lines):
 
 
 def bars(title, axis, series, log=False, name=None):
-    """A bar with its median above for each kind, and for each of the series: {series: {kind: [number, ...]}}.
+    """Bars with their medians, for each kind one of each of the series: {series: {kind: [number, ...]}}.
 
-    The thin lines reach from the first quartile to the third. `name` is that of the file, without .png.
+    The thin lines reach from the first quartile to the third. `name` is that of the file, without .svg.
     """
-    kinds = list(dict.fromkeys(kind for of_kind in series.values() for kind in of_kind))
-    width = 0.8 / len(series)
-    blocks, plots = [], []
-    for i, (label, of_kind) in enumerate(series.items()):
-        shift = (i - (len(series) - 1) / 2) * width
-        points = [(kinds.index(kind) + shift, numbers) for kind, numbers in of_kind.items()]
-        blocks.append(_block(i, points))
-        plots += [
-            f'$d{i} using 1:2:3:4:({width * 0.92}) with boxerrorbars linetype {i + 1} title "{label if len(series) > 1 else ""}"',
-            f'$d{i} using 1:4:5 with labels offset 0,0.6 font ",9" notitle',
-        ]
-    places = ", ".join(f'"{kind}" {i}' for i, kind in enumerate(kinds))
-    _gnuplot(
-        name,
-        *blocks,
-        f"set xtics ({places}) scale 0",
-        f"set xrange [-0.6:{len(kinds) - 0.4}]",
-        "set logscale y" if log else "set yrange [0:]",
-        "set style fill solid 0.7 border linecolor 'black'",
-        "set offsets 0, 0, graph 0.12, 0",
-        *_titles(title, "", axis),
-        "plot " + ", ".join(plots),
-    )
+    points = _points(series)
+    _leave(name, points, chart.bars(title, axis, points, log))
 
 
 def lines(title, x_axis, y_axis, series, log="", name=None):
     """The medians over x, with quartiles, for each of the series: {series: {x: [number, ...]}}; log: "", "x", "y", "xy"."""
-    labels = list(series)
-    xs = sorted({x for of_x in series.values() for x in of_x})
-    plots = []
-    for i, label in enumerate(labels):
-        plots.append(f'$d{i} using 1:2:3:4 with yerrorlines linetype {i + 1} linewidth 2 pointtype 7 title "{label}"')
-    _gnuplot(
-        name,
-        *(_block(i, sorted(series[label].items())) for i, label in enumerate(labels)),
-        f"set logscale {log}" if log else "",
-        "" if "y" in log else "set yrange [0:]",
-        f"set xrange [{xs[0] / 1.2}:{xs[-1] * 1.2}]" if "x" in log else f"set xrange [0:{xs[-1] * 1.05}]",
-        "set xtics (" + ", ".join(f'"{x:g}" {x}' for x in xs) + ")",
-        *_titles(title, x_axis, y_axis),
-        "plot " + ", ".join(plots),
-    )
+    points = _points(series)
+    _leave(name, points, chart.lines(title, x_axis, y_axis, points, log))
 
 
-def _block(number, points):
-    """A gnuplot data block: x, median, quartiles, and the median as text."""
-    text = [f"$d{number} << END"]
-    for x, numbers in points:
-        middle = statistics.median(numbers)
-        label = f"{middle:.0f}" if middle >= 100 else f"{middle:.3g}"
-        text.append(f"{x} {middle} {_quartile(numbers, 0)} {_quartile(numbers, 2)} {label}")
-    return "\n".join([*text, "END"])
+def _points(series):
+    return {label: {place: _point(numbers) for place, numbers in of.items()} for label, of in series.items()}
 
 
-def _quartile(numbers, which):
-    return statistics.quantiles(numbers, n=4, method="inclusive")[which] if len(numbers) > 1 else numbers[0]
+def _point(numbers):
+    """Median and quartiles."""
+    if len(numbers) == 1:
+        return numbers[0], numbers[0], numbers[0]
+    low, median, high = statistics.quantiles(numbers, n=4, method="inclusive")
+    return median, low, high
 
 
-def _titles(title, x_axis, y_axis):
-    return f'set title "{title}"', f'set xlabel "{x_axis}"', f'set ylabel "{y_axis}"'
-
-
-def _gnuplot(name, *script):
-    if not shutil.which("gnuplot"):
-        die("cannot draw the chart: gnuplot is not there; install the package gnuplot-nox (./quickstart does)")
+def _leave(name, points, drawn):
+    """The chart, and beside it the figures that it shows."""
+    path = os.path.join(RESULTS, name or NAME)
     os.makedirs(RESULTS, exist_ok=True)
-    head = [
-        'set terminal pngcairo size 1000,600 noenhanced font "DejaVu Sans,11"',
-        f'set output "{os.path.join(RESULTS, name or NAME)}.png"',
-        "set grid ytics linecolor 'gray80'",
-        "set key top left reverse Left",
-    ]
-    subprocess.run(["gnuplot"], input="\n".join([*head, *script, ""]), text=True, check=True)
+    with open(path + ".svg", "w") as file:
+        file.write(drawn)
+    with open(path + "-chart.csv", "w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["series", "at", "median", "low", "high"])
+        writer.writerows([label, place, *point] for label, of in points.items() for place, point in of.items())
+
+
+def read_points(path):
+    """The figures of a chart, as `_leave` has written them."""
+    points = {}
+    with open(path, newline="") as file:
+        for row in csv.DictReader(file):
+            point = tuple(float(row[which]) for which in ("median", "low", "high"))
+            points.setdefault(row["series"], {})[row["at"]] = point
+    return points

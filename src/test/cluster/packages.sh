@@ -17,7 +17,6 @@ PACKAGES=(
   docker-registry # a real one, to push from
   buildah # builds an image that is pushed then, as does ch-image, which wants the next two
   python3-lark python3-requests
-  gnuplot-nox # charts of the benchmarks
   rbd-fuse squashfuse # other ways to an image, which ours is compared with
   attr acl # extended attributes and ACLs, for tests
   util-linux-extra # pivot_root, since Debian testing
