@@ -5,6 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** The manual pages that are installed beside the command; packages have them compressed. */
 class ManualIT {
@@ -22,8 +24,26 @@ class ManualIT {
     assertTrue(page("layercake").contains(".SH \"EXIT STATUS\""));
   }
 
+  @ParameterizedTest
+  @CsvSource({
+    "5, layercake-launcher.conf, cache-budget",
+    "5, layercake-store.conf, keyring",
+    "5, layercake-policy, partition",
+    "8, layercake-launcher, imageserver-died",
+    "8, layercake-check, --quick"
+  })
+  void administratorsPagesHaveTheTablesOfTheDocuments(int section, String name, String term) {
+    String page = page(section, name).replace("\\-", "-");
+    assertTrue(page.contains("\n\\fB" + term + "\\fP"), page);
+  }
+
   private static String page(String name) {
-    return Cluster.as("alice", "zcat --force /usr/share/man/man1/" + name + ".1*").text();
+    return page(1, name);
+  }
+
+  private static String page(int section, String name) {
+    String path = "/usr/share/man/man%d/%s.%d".formatted(section, name, section);
+    return Cluster.as("alice", "zcat --force " + path + "*").text();
   }
 
   /** As the installed command lists them: a name, indented by two, and a description behind it. */

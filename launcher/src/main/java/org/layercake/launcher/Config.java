@@ -12,6 +12,7 @@ import java.util.Locale;
 import java.util.Optional;
 import java.util.Properties;
 import java.util.Set;
+import java.util.TreeSet;
 import java.util.regex.Pattern;
 import org.layercake.launcher.device.Devices;
 import org.layercake.launcher.image.ImageSettings;
@@ -82,7 +83,7 @@ record Config(Path runDirectory, String scontrol, ImageSettings images, JobSetti
               + file
               + "\": "
               + e.getMessage()
-              + " (see docs/operations.md)",
+              + " (see layercake-launcher.conf(5))",
           e);
     }
   }
@@ -90,12 +91,19 @@ record Config(Path runDirectory, String scontrol, ImageSettings images, JobSetti
   private static Properties stripped(Properties read) {
     Properties stripped = new Properties();
     for (String key : read.stringPropertyNames()) {
-      if (!KEYS.contains(key) && !StoreConfig.KEYS.contains(key)) {
+      if (!keys().contains(key)) {
         throw new IllegalArgumentException("no such key \"" + key + "\"");
       }
       stripped.setProperty(key, read.getProperty(key).strip());
     }
     return stripped;
+  }
+
+  /** All keys that the file can have. */
+  static Set<String> keys() {
+    Set<String> keys = new TreeSet<>(KEYS);
+    keys.addAll(StoreConfig.KEYS);
+    return keys;
   }
 
   Path socket() {

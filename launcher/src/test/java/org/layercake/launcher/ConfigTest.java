@@ -6,6 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -17,6 +20,10 @@ import org.layercake.launcher.node.Libc;
 import org.layercake.store.ExitCode;
 
 class ConfigTest {
+  /** A key, and its default if there is one. */
+  private static final Pattern ROW =
+      Pattern.compile("(?m)^\\| `([a-z-]+)` \\| (?:`([^`]+)`|none) \\|");
+
   @TempDir Path directory;
 
   private Config read(String text) throws Exception {
@@ -30,6 +37,30 @@ class ConfigTest {
     assertEquals(new ImageSettings.Limits(20L << 30, 75, 64), config.images().limits());
     assertEquals(Path.of("/usr/lib/layercake/imageserver"), config.images().imageServer());
     assertEquals(Path.of("/var/spool/slurmd"), config.jobs().slurmSpoolDirectory());
+  }
+
+  @Test
+  void theDocumentedKeysAreTheOnesThatAreReadAndTheirDefaultsHold() throws Exception {
+    String operations = Files.readString(Path.of("../docs/operations.md"));
+    String table = operations.substring(operations.indexOf("| `store` |")).split("\n\n", 2)[0];
+    Set<String> keys = new TreeSet<>();
+    StringBuilder defaults = new StringBuilder();
+    ROW.matcher(table)
+        .results()
+        .forEach(
+            row -> {
+              keys.add(row.group(1));
+              if (row.group(2) != null) {
+                defaults.append(row.group(1)).append(" = ").append(row.group(2)).append('\n');
+              }
+            });
+    assertEquals(Config.keys(), keys);
+    assertEquals(settings(""), settings(defaults.toString()));
+  }
+
+  /** As text: two policies are never equal. */
+  private String settings(String text) throws Exception {
+    return read(text).toString().replaceAll("@[0-9a-f]+", "");
   }
 
   @Test
