@@ -21,6 +21,7 @@ class DocumentsTest {
   private static final Path CHECKOUT = Path.of("..").toAbsolutePath().normalize();
   private static final int MAX_COLUMNS = 100;
   private static final Pattern LINK = Pattern.compile("]\\(([^)\\s]+)\\)|src(?:set)?=\"([^\"]+)\"");
+  private static final Pattern FILE = Pattern.compile("`([A-Za-z0-9/_.-]*(?:/|\\.(?:java|c|h))[^`]*)`");
   private static final Pattern HEADING = Pattern.compile("#{1,6} +(.+)");
 
   @Test
@@ -94,6 +95,26 @@ class DocumentsTest {
 
   private static long cells(String row) {
     return row.replace("\\|", "").chars().filter(c -> c == '|').count();
+  }
+
+  @Test
+  void theMapOfTheCodeNamesFilesThatExist() throws IOException {
+    Set<String> names = new HashSet<>();
+    for (String part : List.of("ceph-fetch", "launcher", "spank-shim", "ssh-hook")) {
+      try (Stream<Path> files = Files.walk(CHECKOUT.resolve(part))) {
+        files.forEach(file -> names.add(file.getFileName().toString()));
+      }
+    }
+    String contributing = Files.readString(CHECKOUT.resolve("docs/contributing.md"));
+    int begin = contributing.indexOf("| …what | where |");
+    String map = contributing.substring(begin, contributing.indexOf("\n\n", begin));
+    List<String> missing =
+        FILE.matcher(map)
+            .results()
+            .map(file -> file.group(1))
+            .filter(file -> !names.contains(file) && !Files.exists(CHECKOUT.resolve(file)))
+            .toList();
+    assertEquals(List.of(), missing);
   }
 
   @Test
