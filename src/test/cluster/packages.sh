@@ -15,7 +15,7 @@ PACKAGES=(
   build-essential debhelper lintian rpm rpmlint # our packages
   umoci skopeo # other tools for images, which ours are compared with; skopeo also fetches them from registries
   docker-registry # a real one, to push from
-  buildah # builds an image that is pushed then, as does ch-image, which wants the next two
+  buildah netavark # build an image that is pushed then, as does ch-image, which wants the next two
   python3-lark python3-requests
   rbd-fuse squashfuse # other ways to an image, which ours is compared with
   attr acl # extended attributes and ACLs, for tests
