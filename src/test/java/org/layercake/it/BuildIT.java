@@ -70,6 +70,7 @@ class BuildIT {
             unsquashfs -quiet -no-progress -d base base.sqfs
             tar -C base --owner=0 --group=0 -cf base.tar .
             { echo FROM scratch; echo ADD base.tar /; cat steps; } >Containerfile
+            export BUILDAH_NOPIVOT=true # a node's root directory is mounted nodev
             d=/tmp/build-it
             b() { buildah --root $d/images --runroot $d/run --storage-driver vfs "$@"; }
             b build --isolation chroot -t built .
