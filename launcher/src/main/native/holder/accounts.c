@@ -8,6 +8,8 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
+#include <pwd.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -124,28 +126,47 @@ static const char *find_shell(const struct user *user, int tree)
 	return found ? user->shell : "/bin/sh";
 }
 
-static void add_users(const struct skeleton *skeleton, bool root_inside)
+/* Such as daemons run as, whose names programs want to look up. */
+static void add_other_users(const struct plan *plan, struct accounts *users)
+{
+	for (size_t i = 0; i < plan->users.count; i++) {
+		const struct passwd *other = getpwnam(plan->users.list[i]);
+		if (other == NULL || other->pw_uid == 0 || other->pw_uid == plan->user.uid)
+			continue;
+		fprintf(users->last.file, "%s:x:%u:%u::%s:/usr/sbin/nologin\n", plan->users.list[i],
+			other->pw_uid, other->pw_gid, other->pw_dir);
+		users->names[users->name_count++] = plan->users.list[i];
+	}
+}
+
+static void add_users(const struct plan *plan, const struct skeleton *skeleton)
 {
 	const struct user *user = skeleton->user;
-	const char *names[] = {user->name, "root"};
+	bool root_inside = plan->root_inside;
 	const char *shell = find_shell(user, skeleton->image);
 	struct accounts users = {
 	    .path = "/etc/passwd",
 	    .fields = PASSWD_FIELDS,
-	    .names = names,
-	    .name_count = root_inside ? 2 : 1,
+	    .names = calloc(plan->users.count + 2, sizeof(char *)),
 	    .id = user->uid,
 	    .root = "root:x:0:0:root:/root:/bin/sh\n",
 	    .nobody = "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
 	};
 
+	if (users.names == NULL)
+		die(EXIT_INTERNAL, "out of memory");
 	open_text(&users.first);
 	open_text(&users.last);
-	if (root_inside) /* first, for there may be others with the id 0 */
+	if (root_inside) { /* first, for there may be others with the id 0 */
 		fprintf(users.first.file, "root:x:0:0:root:%s:%s\n", user->home, shell);
+		users.names[users.name_count++] = "root";
+	}
 	fprintf(users.last.file, "%s:x:%u:%u::%s:%s\n", user->name, user->uid, user->gid,
 		user->home, shell);
+	users.names[users.name_count++] = user->name;
+	add_other_users(plan, &users);
 	add(skeleton, &users);
+	free(users.names);
 }
 
 /* Those that have a name on this node. */
@@ -181,8 +202,8 @@ static void add_groups(const struct skeleton *skeleton)
 	free(groups.names);
 }
 
-void add_accounts(const struct skeleton *skeleton, bool root_inside)
+void add_accounts(const struct plan *plan, const struct skeleton *skeleton)
 {
-	add_users(skeleton, root_inside);
+	add_users(plan, skeleton);
 	add_groups(skeleton);
 }

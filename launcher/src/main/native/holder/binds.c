@@ -1,7 +1,19 @@
+#define _GNU_SOURCE
 #include "binds.h"
 #include "common/die.h"
 
+#include <stdlib.h>
 #include <unistd.h>
+
+void add_bind(struct plan *plan, struct bind bind)
+{
+	plan->binds = reallocarray(plan->binds, plan->bind_count + 1, sizeof(*plan->binds));
+	if (plan->binds == NULL)
+		die(EXIT_INTERNAL, "out of memory");
+	bind.given = (int)plan->bind_count;
+	bind.fd = -1;
+	plan->binds[plan->bind_count++] = bind;
+}
 
 void leave_out(struct bind *bind)
 {
@@ -14,7 +26,7 @@ void refuse(struct bind *bind, int code, const char *act, const char *thing, con
 	    const char *hint)
 {
 	if (!bind->site)
-		die(bind->device ? EXIT_MISCONFIGURED : code, "cannot %s \"%s\": %s%s", act, thing,
+		die(bind->needed ? EXIT_MISCONFIGURED : code, "cannot %s \"%s\": %s%s", act, thing,
 		    cause, hint);
 	leave_out(bind);
 }

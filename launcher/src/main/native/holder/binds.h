@@ -1,9 +1,11 @@
-/* What becomes of the binds of a plan that can not be had. */
+/* The binds of a plan, and what becomes of those that can not be had. */
 #ifndef LAYERCAKE_BINDS_H
 #define LAYERCAKE_BINDS_H
 
 #include "plan.h"
 
+/* Adds one, after all that there are. */
+void add_bind(struct plan *plan, struct bind bind);
 /* Makes nothing of a bind. */
 void leave_out(struct bind *bind);
 /* A site's mount that can not be had is left out; a user's is an error, and ends the program. */

@@ -9,11 +9,13 @@
  */
 #define _GNU_SOURCE
 #include "adopt.h"
+#include "binds.h"
 #include "common/die.h"
 #include "common/session.h"
 #include "devices.h"
 #include "mounts.h"
 #include "plan.h"
+#include "replace.h"
 #include "rules.h"
 #include "shared/descriptors.h"
 #include "shared/spec.h"
@@ -44,16 +46,6 @@ static uint32_t parse_number(const char *name, const char *text)
 	if (errno != 0 || end == text || *end != '\0' || text[0] == '-' || value >= UINT32_MAX)
 		die(EXIT_REQUEST, "--%s \"%s\" is not a number", name, text);
 	return (uint32_t)value;
-}
-
-static void add_bind(struct plan *plan, struct bind bind)
-{
-	plan->binds = reallocarray(plan->binds, plan->bind_count + 1, sizeof(*plan->binds));
-	if (plan->binds == NULL)
-		die(EXIT_INTERNAL, "out of memory");
-	bind.given = (int)plan->bind_count;
-	bind.fd = -1;
-	plan->binds[plan->bind_count++] = bind;
 }
 
 /* Paths are any bytes, but a JVM's program arguments are not: mounts come as specs have them. */
@@ -97,12 +89,21 @@ static void add_scratch(struct plan *plan, const char *destination)
 		     .destination = destination, .writable = true, .site = true, .scratch = true});
 }
 
-static void add_hidden(struct plan *plan, const char *directory)
+static void add_text(struct texts *texts, const char *text)
 {
-	plan->hide = reallocarray(plan->hide, plan->hide_count + 1, sizeof(*plan->hide));
-	if (plan->hide == NULL)
+	texts->list = reallocarray(texts->list, texts->count + 1, sizeof(*texts->list));
+	if (texts->list == NULL)
 		die(EXIT_INTERNAL, "out of memory");
-	plan->hide[plan->hide_count++] = directory;
+	texts->list[texts->count++] = text;
+}
+
+static void add_library_directory(struct plan *plan, const char *text)
+{
+	char *directory = lc_spec_parse_value(text, strlen(text));
+
+	if (directory == NULL || directory[0] != '/')
+		die(EXIT_REQUEST, "cannot read the directory of libraries \"%s\"", text);
+	add_text(&plan->library_directories, directory);
 }
 
 static void parse_arguments(int argc, char **argv, struct plan *plan, uid_t *uid)
@@ -126,7 +127,10 @@ static void parse_arguments(int argc, char **argv, struct plan *plan, uid_t *uid
 		IMAGE_MOUNT,
 		SITE_IMAGE_MOUNT,
 		DIRECTORY,
-		DEVICE_MOUNT,
+		NEEDED_MOUNT,
+		REPLACE,
+		LIBRARY_DIRECTORY,
+		USER,
 		MOUNT_RULE
 	};
 	static const struct option options[] = {
@@ -148,7 +152,10 @@ static void parse_arguments(int argc, char **argv, struct plan *plan, uid_t *uid
 	    {"image-mount", required_argument, NULL, IMAGE_MOUNT},
 	    {"site-image-mount", required_argument, NULL, SITE_IMAGE_MOUNT},
 	    {"directory", required_argument, NULL, DIRECTORY},
-	    {"device-mount", required_argument, NULL, DEVICE_MOUNT},
+	    {"needed-mount", required_argument, NULL, NEEDED_MOUNT},
+	    {"replace", required_argument, NULL, REPLACE},
+	    {"library-directory", required_argument, NULL, LIBRARY_DIRECTORY},
+	    {"user", required_argument, NULL, USER},
 	    {"mount-rule", required_argument, NULL, MOUNT_RULE},
 	    {0},
 	};
@@ -187,7 +194,7 @@ static void parse_arguments(int argc, char **argv, struct plan *plan, uid_t *uid
 			plan->time_zone = true;
 			break;
 		case HIDE:
-			add_hidden(plan, optarg);
+			add_text(&plan->hide, optarg);
 			break;
 		case SCRATCH_SIZE:
 			plan->scratch_size = optarg;
@@ -206,8 +213,17 @@ static void parse_arguments(int argc, char **argv, struct plan *plan, uid_t *uid
 		case DIRECTORY:
 			add_mount(plan, true, optarg)->yields = true;
 			break;
-		case DEVICE_MOUNT:
-			add_mount(plan, false, optarg)->device = true;
+		case NEEDED_MOUNT:
+			add_mount(plan, false, optarg)->needed = true;
+			break;
+		case REPLACE:
+			add_replacement(plan, optarg);
+			break;
+		case LIBRARY_DIRECTORY:
+			add_library_directory(plan, optarg);
+			break;
+		case USER:
+			add_text(&plan->users, optarg);
 			break;
 		case MOUNT_RULE:
 			add_mount_rule(plan, optarg);
@@ -225,7 +241,8 @@ static void parse_arguments(int argc, char **argv, struct plan *plan, uid_t *uid
 		    "[--scratch-size SIZE] [--scratch DESTINATION]... "
 		    "[--mount|--site-mount|--directory SOURCE:DESTINATION:MODE]... "
 		    "[--image-mount|--site-image-mount MOUNT:DESTINATION:ro]... "
-		    "[--device-mount SOURCE:DESTINATION:MODE]... "
+		    "[--needed-mount SOURCE:DESTINATION:MODE]... [--replace SOURCE:/NAME:ro]... "
+		    "[--library-directory DIR]... [--user NAME]... "
 		    "[--mount-rule ACTION:REFUSAL:PATH...]...");
 }
 

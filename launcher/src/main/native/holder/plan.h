@@ -17,7 +17,7 @@ struct bind {
 	const char *source;
 	const char *destination;
 	bool writable;
-	bool device;	 /* or what belongs to one: must be there, whatever the rules */
+	bool needed;	 /* by a profile or a device: must be there, whatever the rules */
 	bool image;	 /* the source is where an image is mounted */
 	bool site;	 /* asked for by the site: left out when it can not be had */
 	bool yields;	 /* as is what has nothing to add to what is there anyway */
@@ -27,6 +27,18 @@ struct bind {
 	bool is_dir;	 /* else a file, a device, … */
 	int fd;		 /* the source, opened as the user, or an image's mount; -1 when left out */
 	char inside[PATH_MAX]; /* the destination without symbolic links, inside the image */
+};
+
+/* One `--replace`: a library, and by what name images have it. */
+struct replacement {
+	const char *source;
+	const char *name;
+};
+
+/* What an option says that may be there several times. */
+struct texts {
+	const char **list;
+	size_t count;
 };
 
 /* One `--mount-rule`: what the site says of sources in, or outside of all, directories. */
@@ -46,10 +58,13 @@ struct plan {
 	const char *pause;
 	const char *ch_run;
 	bool root_inside;
-	bool time_zone;	   /* the node's, inside too */
-	bool writable;	   /* the image: mount points are made in it */
-	const char **hide; /* directories below which no other mount is to be seen */
-	size_t hide_count;
+	bool time_zone;			  /* the node's, inside too */
+	bool writable;			  /* the image: mount points are made in it */
+	struct texts hide;		  /* directories below which no other mount is to be seen */
+	struct texts users;		  /* of the node, whom the container knows, too */
+	struct texts library_directories; /* of the image */
+	struct replacement *replacements;
+	size_t replacement_count;
 	const char *scratch_size; /* of all scratch directories, as tmpfs(5) has it */
 	struct user user;
 	struct bind *binds;

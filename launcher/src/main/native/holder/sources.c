@@ -77,7 +77,7 @@ static void ask_rules(const struct plan *plan, struct bind *bind)
 {
 	char place[PATH_MAX];
 
-	if (plan->rule_count == 0 || bind->scratch || bind->device || bind->image ||
+	if (plan->rule_count == 0 || bind->scratch || bind->needed || bind->image ||
 	    (bind->site && !bind->yields))
 		return;
 	find_place(bind, place);

@@ -20,6 +20,7 @@
 #include "destinations.h"
 #include "devices.h"
 #include "mounts.h"
+#include "replace.h"
 #include "skeleton.h"
 #include "sources.h"
 
@@ -61,8 +62,8 @@ static void mount_root(bool with_skeleton)
 void stage_container(struct plan *plan, int image_mount)
 {
 	/* The images of other users' jobs, and what those have changed. */
-	for (size_t i = 0; i < plan->hide_count; i++)
-		detach_mounts_below(plan->hide[i]);
+	for (size_t i = 0; i < plan->hide.count; i++)
+		detach_mounts_below(plan->hide.list[i]);
 	if (mount("layercake", plan->stage, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0711,size=4m") <
 		0 ||
 	    mount(NULL, plan->stage, NULL, MS_PRIVATE, NULL) < 0 || chdir(plan->stage) < 0)
@@ -80,9 +81,10 @@ void stage_container(struct plan *plan, int image_mount)
 	if (image < 0)
 		die(EXIT_INPUT, "cannot read the image: %s", strerror(errno));
 	make_scratch(plan);
+	find_replaced(plan, image);
 	open_sources(plan);
 	struct skeleton skeleton = {image, plan->writable, &plan->user};
-	add_accounts(&skeleton, plan->root_inside);
+	add_accounts(plan, &skeleton);
 	bool beside = add_skeleton(&skeleton);
 	beside |= plan->time_zone && adjust_time_zone(&skeleton);
 	beside |= plan->root_inside && adjust_apt(&skeleton);

@@ -179,15 +179,52 @@ test_mount_rules() {
 }
 
 test_devices() {
-	hold alice links --mount-rule deny:no:/ --device-mount "$work/proj:/.layercake/lib:ro" \
-		--device-mount "$work/proj/file:/etc/hosts:ro" --device-mount /dev/null:/dev/layercake-gpu:rw
+	hold alice links --mount-rule deny:no:/ --needed-mount "$work/proj:/.layercake/lib:ro" \
+		--needed-mount "$work/proj/file:/etc/hosts:ro" --needed-mount /dev/null:/dev/layercake-gpu:rw
 	is "what belongs to devices is mounted whatever the rules" ready "$said"
 	is "… on a new directory" ours "$(inside alice cat /.layercake/lib/file)"
 	is "… over a file of the image" ours "$(inside alice cat /etc/hosts)"
 	is "… as a device of another name" "" "$(inside alice cat /dev/layercake-gpu)"
 	end
-	hold alice links --device-mount /none:/data:ro
+	hold alice links --needed-mount /none:/data:ro
 	is "what is missing of a device is the site's to mend" 78 "$code"
+}
+
+test_replaced_libraries() {
+	local root="$work/src/libraries" options
+	mkdir -p "$root"/{bin,dev,proc,sys,etc,run,usr/lib/x,opt/lib,tmp}
+	cp /bin/busybox "$root/bin/"
+	ln -s busybox "$root/bin/cat"
+	ln -s usr/lib "$root/lib"
+	echo old | tee "$root/usr/lib/liba.so.1.2" "$root/opt/lib/liba.so.1" "$root/opt/lib/libb.so" >/dev/null
+	ln -s liba.so.1.2 "$root/usr/lib/liba.so.1"
+	ln -s /opt/lib/libb.so "$root/usr/lib/x/libb.so"
+	mkdir "$root/usr/lib/x/liba.so.1"
+	printf 'root:x:0:0::/:/bin/sh\nhttpd:x:77:77::/:/bin/sh\nbob:x:9:9::/:/bin/sh\n' >"$root/etc/passwd"
+	make_image libraries
+	serve libraries libraries-alices --owner 2001:2001
+	set -- --replace "$work/proj/file:/liba.so.1:ro" --replace "$work/proj/file:/libb.so:ro" \
+		--library-directory /lib --library-directory /usr/lib --library-directory /usr/lib/x \
+		--library-directory /opt/lib --library-directory /none --user bob --user nobody-here --user zero
+	for options in "" --root; do
+		# shellcheck disable=SC2086 # none or one
+		hold alice libraries-alices $options "$@"
+		is "libraries are replaced $options" ready "$said"
+		is "… where a link leads" ours "$(inside alice cat /usr/lib/liba.so.1.2)"
+		is "… by the link, too" ours "$(inside alice cat /lib/liba.so.1)"
+		is "… in each directory" ours "$(inside alice cat /opt/lib/liba.so.1)"
+		is "… once" 1 "$(inside alice cat /proc/self/mountinfo | grep -c libb.so)"
+		is "users of the node are known by its ids" "bob:x:2002:2002::$work/home/bob:/usr/sbin/nologin" \
+			"$(inside alice cat /etc/passwd | grep ^bob)"
+		is "… as well as the image's" "httpd:x:77:77::/:/bin/sh" "$(inside alice cat /etc/passwd | grep ^httpd)"
+		is "… but for those that nobody knows" "" "$(inside alice cat /etc/passwd | grep nobody-here)"
+		end
+	done
+	hold alice libraries-alices "$@" --mount "$work/bobs/file:/opt/lib/libb.so:ro"
+	is "what the user mounts stays" his "$(inside alice cat /opt/lib/libb.so)"
+	end
+	hold alice libraries-alices --replace "$work/proj/file:/x/libb.so:ro"
+	is "a name with a slash is none" 64 "$code"
 }
 
 test_images() {

@@ -727,6 +727,7 @@ test_links_that_are_replaced
 test_new_devices
 test_mount_rules
 test_devices
+test_replaced_libraries
 test_images
 test_kernel_trees
 test_bare_image

@@ -15,11 +15,15 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.Pattern;
 import org.layercake.launcher.device.Devices;
+import org.layercake.launcher.edit.Editor;
+import org.layercake.launcher.edit.Mount;
+import org.layercake.launcher.edit.Origin;
 import org.layercake.launcher.image.ImageSettings;
 import org.layercake.launcher.job.ChangesDisk;
 import org.layercake.launcher.job.JobSettings;
 import org.layercake.launcher.job.Spec;
 import org.layercake.launcher.node.Abort;
+import org.layercake.launcher.profile.Profiles;
 import org.layercake.policy.PolicyFile;
 import org.layercake.store.ExitCode;
 import org.layercake.store.StoreConfig;
@@ -55,6 +59,7 @@ record Config(Path runDirectory, String scontrol, ImageSettings images, JobSetti
           "node-time-zone",
           "site-mounts",
           "policy",
+          "profiles",
           "writable-directory",
           "writable-size",
           "user-writable-share",
@@ -158,14 +163,22 @@ record Config(Path runDirectory, String scontrol, ImageSettings images, JobSetti
         scratch(p.getProperty("scratch-directories", "/run,/var/tmp")),
         bytes("scratch-size", p.getProperty("scratch-size", "64M")),
         truth("node-time-zone", p.getProperty("node-time-zone", "true")),
-        siteMounts(p.getProperty("site-mounts", "")),
         Path.of(p.getProperty("slurm-spool-directory", "/var/spool/slurmd")),
         changesDisk(p, libraryDirectory),
-        PolicyFile.ofSite(policy(p.getProperty("policy", PolicyFile.DEFAULT.toString()))),
-        devices(p.getProperty("devices", ""), runDirectory));
+        PolicyFile.ofSite(plainPath(p, "policy", PolicyFile.DEFAULT)),
+        profiles(p, runDirectory));
   }
 
-  private static Devices devices(String list, Path runDirectory) {
+  private static Profiles profiles(Properties p, Path runDirectory) {
+    return new Profiles(
+        plainPath(p, "profiles", Profiles.DEFAULT),
+        siteMounts(p.getProperty("site-mounts", "")),
+        devices(p.getProperty("devices", "")),
+        new Devices(Devices.DIRECTORIES),
+        new Editor(runDirectory.resolve("devices")));
+  }
+
+  private static List<Devices.Wanted> devices(String list) {
     List<Devices.Wanted> always = new ArrayList<>();
     for (String name : items(list)) {
       try {
@@ -174,13 +187,14 @@ record Config(Path runDirectory, String scontrol, ImageSettings images, JobSetti
         throw new IllegalArgumentException("devices: " + e.getMessage(), e);
       }
     }
-    return new Devices(Devices.DIRECTORIES, always, runDirectory.resolve("devices"));
+    return always;
   }
 
-  private static Path policy(String path) {
+  private static Path plainPath(Properties p, String key, Path usual) {
+    String path = p.getProperty(key, usual.toString());
     if (!PLAIN_PATH.matcher(path).matches()) {
       throw new IllegalArgumentException(
-          "policy \"" + path + "\" is not an absolute path of plain names");
+          key + " \"" + path + "\" is not an absolute path of plain names");
     }
     return Path.of(path);
   }
@@ -222,9 +236,11 @@ record Config(Path runDirectory, String scontrol, ImageSettings images, JobSetti
     return Arrays.stream(list.split(",", -1)).map(String::strip).filter(i -> !i.isEmpty()).toList();
   }
 
-  private static List<Spec.Mount> siteMounts(String list) {
+  /** Users who cannot reach one do without. */
+  private static List<Mount> siteMounts(String list) {
+    Origin origin = new Origin("site-mounts of the launcher's settings", "correct them");
     try {
-      return Spec.mounts(list);
+      return Spec.mounts(list).stream().map(mount -> mount.ofSite(origin)).toList();
     } catch (Abort e) {
       throw new IllegalArgumentException("site-mounts \"" + list + "\": " + e.getMessage(), e);
     }

@@ -59,6 +59,7 @@ public final class Main {
     } catch (StoreException e) {
       throw Abort.of(e);
     }
+    read.jobs().profiles().requireGood();
     System.out.println("\"" + configFile + "\" is good");
     try (ImageStore store = ImageStore.open(config)) {
       store.probeForLauncher();
@@ -104,6 +105,7 @@ public final class Main {
         Runtime.getRuntime().addShutdownHook(new Thread(() -> stop(server, stopped), "stop"));
         log.info("event=start socket={}", config.socket());
         reportPolicy(config.jobs().policy());
+        config.jobs().profiles().report();
         workers.execute(slurm::reportProctrack);
         systemd.ready();
         server.serve();

@@ -7,7 +7,11 @@ import java.util.Map;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import org.layercake.store.ImageConfig;
+import org.layercake.launcher.edit.Edits;
+import org.layercake.launcher.edit.Mount;
+import org.layercake.launcher.edit.Origin;
+import org.layercake.launcher.edit.Variable;
+import org.layercake.launcher.node.RootFile.UnusableException;
 import org.snakeyaml.engine.v2.api.Load;
 import org.snakeyaml.engine.v2.api.LoadSettings;
 import org.snakeyaml.engine.v2.exceptions.YamlEngineException;
@@ -28,15 +32,6 @@ record CdiSpec(String kind, Edits edits, Map<String, Edits> devices) {
   private static final int NEWEST_MAJOR = 1;
   private static final int NEWEST_MINOR = 1;
   private static final Pattern VERSION = Pattern.compile("(\\d{1,4})\\.(\\d{1,4})\\.(\\d{1,4})");
-
-  /** Of a file that cannot be used; the message says why. */
-  static final class UnusableException extends Exception {
-    private static final long serialVersionUID = 1;
-
-    UnusableException(String message) {
-      super(message);
-    }
-  }
 
   /**
    * Parses the text of a file.
@@ -71,11 +66,11 @@ record CdiSpec(String kind, Edits edits, Map<String, Edits> devices) {
       if (!DeviceName.isName(name) || devices.size() == MAX_DEVICES) {
         throw new UnusableException("device \"" + name + "\" has no name of a device");
       }
-      if (devices.put(name, edits(device)) != null) {
+      if (devices.put(name, edits(device, kind + "=" + name)) != null) {
         throw new UnusableException("device \"" + name + "\" is there twice");
       }
     }
-    return new CdiSpec(kind, edits(file), Map.copyOf(devices));
+    return new CdiSpec(kind, edits(file, kind), Map.copyOf(devices));
   }
 
   private static void requireVersion(String version) throws UnusableException {
@@ -91,22 +86,22 @@ record CdiSpec(String kind, Edits edits, Map<String, Edits> devices) {
     }
   }
 
-  private static Edits edits(Fields of) throws UnusableException {
+  private static Edits edits(Fields of, String device) throws UnusableException {
     Fields edits = of.fields("containerEdits");
     // What they need of a container cannot be given: a container maps one group.
     edits.allow("env", "deviceNodes", "mounts", "hooks", "additionalGids");
-    List<String> environment = edits.texts("env");
-    for (String variable : environment) {
-      if (!ImageConfig.isVariable(variable)) {
-        throw new UnusableException("env \"" + variable + "\" is not NAME=VALUE");
-      }
+    Origin origin =
+        new Origin("device " + device, "generate the specs anew, as by nvidia-ctk cdi generate");
+    List<Variable> environment = new ArrayList<>();
+    for (String variable : edits.texts("env")) {
+      environment.add(variable(variable, origin));
     }
-    List<Given.Mount> mounts = new ArrayList<>();
+    List<Mount> mounts = new ArrayList<>();
     for (Fields node : edits.list("deviceNodes")) {
-      mounts.add(deviceNode(node));
+      mounts.add(deviceNode(node, origin));
     }
     for (Fields mount : edits.list("mounts")) {
-      mounts.add(mount(mount));
+      mounts.add(mount(mount, origin));
     }
     Map<String, String> links = new LinkedHashMap<>();
     for (Fields hook : edits.list("hooks")) {
@@ -116,38 +111,42 @@ record CdiSpec(String kind, Edits edits, Map<String, Edits> devices) {
     if (environment.size() + mounts.size() + links.size() > MAX_EDITS) {
       throw new UnusableException("more than " + MAX_EDITS + " edits");
     }
-    return new Edits(List.copyOf(environment), List.copyOf(mounts), Map.copyOf(links));
+    return new Edits(List.copyOf(environment), List.copyOf(mounts), Map.copyOf(links), List.of());
+  }
+
+  private static Variable variable(String text, Origin origin) throws UnusableException {
+    try {
+      return Variable.parse(Variable.Act.SET, text, origin);
+    } catch (IllegalArgumentException e) {
+      throw new UnusableException("env " + e.getMessage());
+    }
   }
 
   /** Type, numbers, mode and owner are the node's: it has the device already. */
-  private static Given.Mount deviceNode(Fields node) throws UnusableException {
+  private static Mount deviceNode(Fields node, Origin origin) throws UnusableException {
     node.allow(
         "path", "hostPath", "type", "major", "minor", "fileMode", "permissions", "uid", "gid");
     String inside = path(node.text("path"));
-    return new Given.Mount(
-        node.has("hostPath") ? path(node.text("hostPath")) : inside, inside, true, true);
+    String outside = node.has("hostPath") ? path(node.text("hostPath")) : inside;
+    return new Mount(outside, inside, true, Mount.Kind.DEVICE, origin);
   }
 
-  private static Given.Mount mount(Fields mount) throws UnusableException {
+  private static Mount mount(Fields mount, Origin origin) throws UnusableException {
     mount.allow("hostPath", "containerPath", "type", "options");
     String type = mount.has("type") ? mount.text("type") : "bind";
     if (!Set.of("bind", "rbind", "none", "").contains(type)) {
       throw new UnusableException("a mount of type \"" + type + "\" is not a bind mount");
     }
-    return new Given.Mount(
+    return new Mount(
         path(mount.text("hostPath")),
         path(mount.text("containerPath")),
         !mount.texts("options").contains("ro"),
-        false);
+        Mount.Kind.DRIVER,
+        origin);
   }
 
-  /** Absolute, and without parts that lead elsewhere. */
   static String path(String text) throws UnusableException {
-    boolean plain = text.startsWith("/") && text.length() < 4096;
-    for (String part : text.split("/", -1)) {
-      plain &= !part.equals("..") && !part.equals(".");
-    }
-    if (!plain || text.chars().anyMatch(c -> c < ' ' || c == 0x7f)) {
+    if (!Mount.isPath(text)) {
       throw new UnusableException("\"" + text + "\" is not an absolute path without . and ..");
     }
     return text;

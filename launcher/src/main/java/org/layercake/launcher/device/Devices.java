@@ -1,10 +1,7 @@
 package org.layercake.launcher.device;
 
-import static java.nio.charset.StandardCharsets.UTF_8;
-
 import java.io.IOException;
 import java.nio.file.Files;
-import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -17,8 +14,10 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import org.layercake.launcher.device.CdiSpec.UnusableException;
+import org.layercake.launcher.edit.Edits;
 import org.layercake.launcher.node.Abort;
+import org.layercake.launcher.node.RootFile;
+import org.layercake.launcher.node.RootFile.UnusableException;
 import org.layercake.store.ExitCode;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -35,20 +34,14 @@ public final class Devices {
   private static final Logger log = LoggerFactory.getLogger(Devices.class);
   private static final int MAX_FILES = 256;
   private static final int MAX_NAMES_TOLD = 12;
-  private static final int MAX_KNOWN = 256; // of combinations, which users choose
-  private static final int WRITABLE_BY_OTHERS = 0022;
-  private static final String ATTRIBUTES = "unix:uid,mode,ino,size,ctime";
 
   private final List<Path> directories;
-  private final List<Wanted> always;
-  private final Path links;
   private Map<Path, SpecFile> files = Map.of(); // guarded by this
-  private final Map<List<DeviceName>, Given> given = new HashMap<>(); // of these files; likewise
 
   /**
-   * A device of every container.
+   * A device that a container is to have.
    *
-   * @param optional whether containers do without it where the node has none of its kind
+   * @param optional whether it does without where the node has none of the kind
    */
   public record Wanted(DeviceName name, boolean optional) {
     /** Parses {@code VENDOR/CLASS=NAME}, with a question mark behind it for an optional one. */
@@ -62,46 +55,29 @@ public final class Devices {
   /** A file as it was when it was read: a spec, or why it is none. */
   private record SpecFile(Object version, CdiSpec spec, String fault) {}
 
-  /**
-   * Reads nothing yet.
-   *
-   * @param always what every container gets
-   * @param links where directories with links to libraries may be made
-   */
-  public Devices(List<Path> directories, List<Wanted> always, Path links) {
+  /** Reads nothing yet. */
+  public Devices(List<Path> directories) {
     this.directories = List.copyOf(directories);
-    this.always = List.copyOf(always);
-    this.links = links;
   }
 
   /**
-   * What a container gets that asks for some devices.
+   * What a container needs for some devices.
    *
    * @throws Abort {@link ExitCode#MISSING} for a device that the node does not have, {@link
-   *     ExitCode#MISCONFIGURED} when its spec cannot be followed
+   *     ExitCode#MISCONFIGURED} when specs cannot be read
    */
-  public synchronized Given of(List<DeviceName> asked) throws Abort {
-    if (asked.isEmpty() && always.isEmpty()) {
-      return Given.NOTHING;
+  public synchronized Edits of(List<Wanted> all) throws Abort {
+    if (all.isEmpty()) {
+      return Edits.NONE;
     }
     readFiles();
     Set<DeviceName> names = new LinkedHashSet<>();
-    for (Wanted wanted : always) {
+    for (Wanted wanted : all) {
       if (!wanted.optional() || !specs(wanted.name().kind()).isEmpty()) {
         names.add(wanted.name());
       }
     }
-    names.addAll(asked);
-    List<DeviceName> key = List.copyOf(names);
-    Given known = given.get(key);
-    if (known == null && !key.isEmpty()) {
-      known = give(edits(key), key);
-      if (given.size() == MAX_KNOWN) {
-        given.clear();
-      }
-      given.put(key, known);
-    }
-    return known == null ? Given.NOTHING : known;
+    return edits(List.copyOf(names));
   }
 
   // --- files ---
@@ -113,10 +89,7 @@ public final class Devices {
         read(path).ifPresent(file -> found.put(path, file));
       }
     }
-    if (!found.equals(files)) {
-      files = found;
-      given.clear();
-    }
+    files = found;
   }
 
   private static List<Path> list(Path directory) throws Abort {
@@ -142,7 +115,7 @@ public final class Devices {
   /** Empty when it has gone meanwhile. */
   private Optional<SpecFile> read(Path path) {
     try {
-      Map<String, Object> version = Files.readAttributes(path, ATTRIBUTES);
+      Map<String, Object> version = RootFile.version(path);
       SpecFile known = files.get(path);
       if (known != null && known.version().equals(version)) {
         return Optional.of(known);
@@ -161,25 +134,10 @@ public final class Devices {
 
   private static SpecFile read(Path path, Map<String, Object> version) throws IOException {
     try {
-      requireRoots(path, version);
-      return new SpecFile(version, CdiSpec.parse(Files.readString(path, UTF_8)), "");
+      String text = RootFile.read(path, CdiSpec.MAX_BYTES);
+      return new SpecFile(version, CdiSpec.parse(text), "");
     } catch (UnusableException e) {
       return new SpecFile(version, null, e.getMessage());
-    } catch (java.nio.charset.CharacterCodingException e) {
-      return new SpecFile(version, null, "it is not UTF-8");
-    }
-  }
-
-  private static void requireRoots(Path path, Map<String, Object> file)
-      throws IOException, UnusableException {
-    int directoryMode =
-        (int) Files.getAttribute(path.getParent(), "unix:mode", LinkOption.NOFOLLOW_LINKS);
-    if ((int) file.get("uid") != 0
-        || (((int) file.get("mode") | directoryMode) & WRITABLE_BY_OTHERS) != 0) {
-      throw new UnusableException("others than root can change it");
-    }
-    if ((long) file.get("size") > CdiSpec.MAX_BYTES) {
-      throw new UnusableException("it has more than " + CdiSpec.MAX_BYTES + " bytes");
     }
   }
 
@@ -242,29 +200,6 @@ public final class Devices {
                 : String.join(", ", known.stream().limit(MAX_NAMES_TOLD).toList()))
             + faults
             + " (take one of those, or another node)");
-  }
-
-  private Given give(Edits edits, List<DeviceName> names) throws Abort {
-    try {
-      for (Given.Mount mount : edits.mounts()) {
-        if (!Files.exists(Path.of(mount.source()))) {
-          throw misconfigured(
-              names + " needs \"" + mount.source() + "\", which is not on this node", null);
-        }
-      }
-      Libraries libraries = new Libraries(edits);
-      List<Given.Mount> mounts = new ArrayList<>(libraries.mounts());
-      mounts.removeIf(Given.Mount::isThereAnyway);
-      if (libraries.areNone()) {
-        return new Given(edits.environment(), List.copyOf(mounts), "");
-      }
-      Files.createDirectories(links);
-      Path made = libraries.make(links);
-      mounts.add(new Given.Mount(made.toString(), Libraries.INSIDE, false, false));
-      return new Given(edits.environment(), List.copyOf(mounts), Libraries.INSIDE);
-    } catch (IOException e) {
-      throw misconfigured(names + ": " + e.getMessage(), e);
-    }
   }
 
   private static Abort misconfigured(String why, IOException cause) {

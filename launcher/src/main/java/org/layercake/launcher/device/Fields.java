@@ -4,7 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import org.layercake.launcher.device.CdiSpec.UnusableException;
+import org.layercake.launcher.node.RootFile.UnusableException;
 
 /** A mapping of a spec; says where it is when it lacks or has something. */
 final class Fields {

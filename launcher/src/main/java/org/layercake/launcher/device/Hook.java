@@ -5,7 +5,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import org.layercake.launcher.device.CdiSpec.UnusableException;
+import org.layercake.launcher.node.RootFile.UnusableException;
 
 /**
  * What a runtime would run for a device, as root, when it makes a container. We run nothing of it:

@@ -66,7 +66,7 @@ public final class Images implements AutoCloseable {
      * @param runs whether it is what a container runs in; else it is only mounted there
      * @param inGroup whether the user is in a group
      */
-    void require(Image image, boolean runs, Predicate<String> inGroup) throws StoreException;
+    void require(Image image, boolean runs, Predicate<String> inGroup) throws StoreException, Abort;
   }
 
   /** Finds a job for the store; asked only where a name has no digest. */
@@ -161,7 +161,7 @@ public final class Images implements AutoCloseable {
   }
 
   private static Image resolve(ImageStore images, ImageName name, Reader reader, boolean runs)
-      throws StoreException, InterruptedException {
+      throws StoreException, Abort, InterruptedException {
     Groups groups = new Groups(reader.user());
     Image image =
         name.digest().isPresent()

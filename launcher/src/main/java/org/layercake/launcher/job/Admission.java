@@ -1,14 +1,14 @@
 package org.layercake.launcher.job;
 
-import static java.nio.charset.StandardCharsets.ISO_8859_1;
-import static java.nio.charset.StandardCharsets.UTF_8;
-
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Predicate;
 import org.layercake.launcher.device.DeviceName;
+import org.layercake.launcher.edit.Given;
 import org.layercake.launcher.image.Images;
+import org.layercake.launcher.node.Abort;
+import org.layercake.launcher.profile.Profiles;
 import org.layercake.policy.Policy;
 import org.layercake.policy.PolicyFile;
 import org.layercake.policy.Rule;
@@ -16,32 +16,33 @@ import org.layercake.policy.Wish;
 import org.layercake.store.Image;
 import org.layercake.store.StoreException;
 
-/** Asks the site's rules about one container. */
+/** Asks the site's rules about one container, and finds what its profiles add to it. */
 final class Admission implements Images.Admission {
   private final PolicyFile file;
-  private final Slurm slurm;
-  private final JobKey job;
+  private final Profiles profiles;
+  private final JobFacts job;
   private final String user;
   private final Spec spec;
-  private Wish.Place place; // once asked for
   private volatile List<String> mountRules = List.of();
+  private volatile Given given = Given.NOTHING;
 
-  Admission(PolicyFile file, Slurm slurm, JobKey job, String user, Spec spec) {
+  Admission(PolicyFile file, Profiles profiles, JobFacts job, String user, Spec spec) {
     this.file = file;
-    this.slurm = slurm;
+    this.profiles = profiles;
     this.job = job;
     this.user = user;
     this.spec = spec;
   }
 
   @Override
-  public void require(Image image, boolean runs, Predicate<String> inGroup) throws StoreException {
+  public void require(Image image, boolean runs, Predicate<String> inGroup)
+      throws StoreException, Abort {
     Policy policy = file.policy();
     Wish wish =
         new Wish(
             user,
             inGroup,
-            this::place,
+            job,
             Wish.ImageFacts.of(image),
             spec.root(),
             spec.isWritable(),
@@ -57,6 +58,8 @@ final class Admission implements Images.Admission {
     }
     if (runs) {
       noteMountRules(policy, wish);
+      job.setLabels(image.manifest().config().run().labels());
+      given = profiles.of(spec.profiles(), spec.devices(), job);
     }
   }
 
@@ -76,24 +79,21 @@ final class Admission implements Images.Admission {
         + ")";
   }
 
-  private Wish.Place place() throws StoreException {
-    if (place == null) {
-      place = slurm.place(job.job());
-    }
-    return place;
-  }
-
   /** For the holder, which knows what the user's mounts lead to; see holder/rules.h. */
   List<String> mountRules() {
     return mountRules;
+  }
+
+  /** What the container gets beside its image; known before that is fetched. */
+  Given given() {
+    return given;
   }
 
   private static String argument(Policy policy, Rule rule) {
     Rule.MountPaths mounts = rule.mounts().orElseThrow();
     List<String> fields = new ArrayList<>();
     fields.add((rule.allows() ? "allow" : "deny") + (mounts.others() ? "-others" : ""));
-    // Specs are bytes, one to a character.
-    fields.add(Spec.encode(new String(refusal(policy, rule).getBytes(UTF_8), ISO_8859_1)));
+    fields.add(Spec.encode(Spec.bytes(refusal(policy, rule))));
     mounts.paths().forEach(path -> fields.add(Spec.encode(path)));
     return String.join(":", fields);
   }

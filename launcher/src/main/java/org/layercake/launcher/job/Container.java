@@ -7,7 +7,7 @@ import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.Executor;
-import org.layercake.launcher.device.Given;
+import org.layercake.launcher.edit.Given;
 import org.layercake.launcher.image.Images;
 import org.layercake.launcher.node.Abort;
 import org.layercake.launcher.node.Libc;
@@ -30,8 +30,8 @@ public final class Container implements AutoCloseable {
   private CompletableFuture<Holder> holder; // guarded by this
   private boolean closed; // guarded by this
   private volatile Libc.User user; // once the images are there
-  private volatile Admission admission; // as well
-  private volatile Given devices = Given.NOTHING; // as well
+  private volatile Given given = Given.NOTHING; // as well
+  private volatile List<String> mountRules = List.of(); // as well
   private volatile Holder running; // once it is in the job's state, or about to be
   private volatile boolean mayBeTriedAgain; // before the holder fails
   private volatile String progress = "";
@@ -152,10 +152,11 @@ public final class Container implements AutoCloseable {
   }
 
   /**
-   * The image's environment, and its devices', {@code NAME=VALUE}, once {@link #start} is complete.
+   * The image's environment, as profiles and devices change it, {@code NAME=VALUE}, once {@link
+   * #start} is complete.
    */
   public List<String> environment() {
-    return devices.into(images.join().root().environment());
+    return given.into(images.join().root().environment());
   }
 
   /** What a later launcher must know of it; null while there is no holder. */
@@ -188,16 +189,24 @@ public final class Container implements AutoCloseable {
   private void mount(Images node, Slurm slurm) {
     try {
       user = userOf(job);
-      Admission rules = new Admission(settings.policy(), slurm, job, user.name(), spec);
-      admission = rules;
-      devices = settings.devices().of(spec.devices());
-      images.complete(
+      Admission admission =
+          new Admission(
+              settings.policy(),
+              settings.profiles(),
+              new JobFacts(slurm, job.job()),
+              user.name(),
+              spec);
+      ContainerImages mounted =
           ContainerImages.mount(
               node,
               spec,
-              settings.siteMounts(),
-              new Images.Reader(user.name(), job.uid(), user.gid(), () -> slurm.job(job), rules),
-              line -> progress = line));
+              () -> admission.given().mounts(),
+              new Images.Reader(
+                  user.name(), job.uid(), user.gid(), () -> slurm.job(job), admission),
+              line -> progress = line);
+      mountRules = admission.mountRules();
+      given = admission.given();
+      images.complete(mounted);
     } catch (Throwable e) { // also an Error: whoever waits would wait for ever
       images.completeExceptionally(Abort.of(e));
     }
@@ -233,7 +242,13 @@ public final class Container implements AutoCloseable {
       refuseClosed();
       String home = user.home().startsWith("/") ? user.home() : null;
       Path root = keeper.root(this, mounted.root());
-      Holder.Additions more = new Holder.Additions(admission.mountRules(), devices.mounts());
+      Holder.Additions more =
+          new Holder.Additions(
+              mountRules,
+              given,
+              given.replacements().isEmpty()
+                  ? List.of()
+                  : Given.libraryDirectories(mounted.root().environment()));
       process = Holder.start(settings, job, spec, root, mounted::place, home, more);
       running = process;
       keeper.complete(this, process);

@@ -5,7 +5,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import java.util.stream.Stream;
+import org.layercake.launcher.edit.Mount;
 import org.layercake.launcher.image.ImageKey;
 import org.layercake.launcher.image.Images;
 import org.layercake.launcher.node.Abort;
@@ -30,14 +32,15 @@ final class ContainerImages implements AutoCloseable {
 
   /**
    * Makes all of them ready, one after the other, so that a container in the making is one thread.
-   * Images of the site that cannot be had are left out.
+   * Images of the site that cannot be had are left out, but for those that containers need.
    *
+   * @param siteMounts asked for when the image is there that the container runs in
    * @param progress told lines for the user
    */
   static ContainerImages mount(
       Images images,
       Spec spec,
-      List<Spec.Mount> siteMounts,
+      Supplier<List<Mount>> siteMounts,
       Images.Reader reader,
       Consumer<String> progress)
       throws Abort, InterruptedException {
@@ -46,8 +49,8 @@ final class ContainerImages implements AutoCloseable {
       for (Spec.Mount mount : spec.mounts()) {
         mounted.add(images, mount, reader, progress);
       }
-      for (Spec.Mount mount : siteMounts) {
-        mounted.addIfPossible(images, mount, withoutRules(reader), progress);
+      for (Mount mount : siteMounts.get()) {
+        mounted.addOfSite(images, mount, withoutRules(reader), progress);
       }
       return mounted;
     } catch (Throwable e) {
@@ -75,12 +78,15 @@ final class ContainerImages implements AutoCloseable {
     }
   }
 
-  private void addIfPossible(
-      Images images, Spec.Mount mount, Images.Reader reader, Consumer<String> progress)
-      throws InterruptedException {
+  private void addOfSite(
+      Images images, Mount mount, Images.Reader reader, Consumer<String> progress)
+      throws Abort, InterruptedException {
     try {
-      add(images, mount, reader, progress);
+      add(images, Spec.Mount.of(mount), reader, progress);
     } catch (Abort e) {
+      if (!mount.optional()) {
+        throw e;
+      }
       log.warn(
           "event=site-image-left-out image={} uid={} cause={}",
           mount.image(),

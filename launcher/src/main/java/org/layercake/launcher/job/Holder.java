@@ -1,8 +1,5 @@
 package org.layercake.launcher.job;
 
-import static java.nio.charset.StandardCharsets.ISO_8859_1;
-import static java.nio.charset.StandardCharsets.UTF_8;
-
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
@@ -11,7 +8,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
-import org.layercake.launcher.device.Given;
+import org.layercake.launcher.edit.Given;
+import org.layercake.launcher.edit.Mount;
 import org.layercake.launcher.node.Abort;
 import org.layercake.launcher.node.Libc;
 import org.layercake.launcher.node.ProcessId;
@@ -55,25 +53,27 @@ public final class Holder implements AutoCloseable {
    * What a container has beside what its user asks for.
    *
    * @param mountRules the site's about the user's mounts, as the program takes them
-   * @param devices mounts of devices and of what belongs to them
+   * @param given by profiles and devices
+   * @param libraryDirectories of the image, where libraries are looked for that are replaced
    */
-  record Additions(List<String> mountRules, List<Given.Mount> devices) {
-    static final Additions NONE = new Additions(List.of(), List.of());
+  record Additions(List<String> mountRules, Given given, List<String> libraryDirectories) {
+    static final Additions NONE = new Additions(List.of(), Given.NOTHING, List.of());
 
     private void addTo(List<String> command) {
-      for (Given.Mount device : devices) {
-        Spec.Mount.Mode mode = device.writable() ? Spec.Mount.Mode.RW : Spec.Mount.Mode.RO;
-        add(
-            command,
-            "--device-mount",
-            new Spec.Mount(bytes(device.source()), bytes(device.destination()), mode));
+      given.users().forEach(user -> command.addAll(List.of("--user", user)));
+      given
+          .replacements()
+          .forEach(
+              (name, source) ->
+                  add(
+                      command,
+                      "--replace",
+                      new Spec.Mount(
+                          Spec.bytes(source), "/" + Spec.bytes(name), Spec.Mount.Mode.RO)));
+      for (String directory : libraryDirectories) {
+        command.addAll(List.of("--library-directory", Spec.encode(Spec.bytes(directory))));
       }
       mountRules.forEach(rule -> command.addAll(List.of("--mount-rule", rule)));
-    }
-
-    /** Specs are bytes, one to a character. */
-    private static String bytes(String path) {
-      return new String(path.getBytes(UTF_8), ISO_8859_1);
     }
   }
 
@@ -103,8 +103,7 @@ public final class Holder implements AutoCloseable {
               + settings.chRun()
               + "\" (tell the site: install charliecloud-runtime)");
     }
-    List<String> command = command(settings, job, spec, root, places, home);
-    more.addTo(command);
+    List<String> command = command(settings, job, spec, root, places, home, more);
     Program program = Program.startTentative(command, "ready", READY_TIMEOUT_MILLIS);
     try {
       Holder holder = find(program.id());
@@ -141,7 +140,13 @@ public final class Holder implements AutoCloseable {
   }
 
   private static List<String> command(
-      JobSettings settings, JobKey job, Spec spec, Path root, Places places, String home) {
+      JobSettings settings,
+      JobKey job,
+      Spec spec,
+      Path root,
+      Places places,
+      String home,
+      Additions more) {
     List<String> command = new ArrayList<>();
     command.add(settings.libraryDirectory().resolve("holder").toString());
     command.addAll(List.of("--job", Long.toString(job.job())));
@@ -173,12 +178,13 @@ public final class Holder implements AutoCloseable {
     if (home != null) {
       addHome(command, settings, spec, home);
     }
-    settings.siteMounts().forEach(mount -> add(command, "--site-", mount, places));
+    more.given.mounts().forEach(mount -> add(command, mount, places));
     spec.mounts().forEach(mount -> add(command, "--", mount, places));
     String directory = spec.directory();
     if (directory != null) {
       add(command, "--directory", new Spec.Mount(directory, directory, Spec.Mount.Mode.RW));
     }
+    more.addTo(command);
     return command;
   }
 
@@ -188,6 +194,12 @@ public final class Holder implements AutoCloseable {
     } else if (spec.home() != null && !spec.home().equals(Spec.NO_HOME)) {
       add(command, "--mount", new Spec.Mount(spec.home(), home, Spec.Mount.Mode.RW));
     }
+  }
+
+  /** What the site gives: what is optional is left out where it cannot be had. */
+  private static void add(List<String> command, Mount mount, Places places) {
+    String whose = mount.optional() ? "--site-" : mount.image() == null ? "--needed-" : "--";
+    add(command, whose, Spec.Mount.of(mount), places);
   }
 
   private static void add(List<String> command, String prefix, Spec.Mount mount, Places places) {

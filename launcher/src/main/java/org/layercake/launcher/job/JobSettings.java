@@ -3,7 +3,7 @@ package org.layercake.launcher.job;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
-import org.layercake.launcher.device.Devices;
+import org.layercake.launcher.profile.Profiles;
 import org.layercake.policy.PolicyFile;
 
 /**
@@ -16,10 +16,9 @@ import org.layercake.policy.PolicyFile;
  * @param scratch directories that are empty and writable where an image has them
  * @param scratchBytes how much fits in all of them
  * @param timeZone whether containers have the time zone of the node
- * @param siteMounts mounts of every container, skipped where the user cannot reach the source
  * @param changesDisk where what jobs change of their images is kept, if not in memory
  * @param policy what the site lets run
- * @param devices what containers can get of the node's
+ * @param profiles what containers get beside their image
  */
 public record JobSettings(
     Path runDirectory,
@@ -32,17 +31,18 @@ public record JobSettings(
     List<String> scratch,
     long scratchBytes,
     boolean timeZone,
-    List<Spec.Mount> siteMounts,
     Path slurmSpoolDirectory,
     Optional<ChangesDisk> changesDisk,
     PolicyFile policy,
-    Devices devices) {
+    Profiles profiles) {
   /** What of a spec counts here: a directory that makes no difference makes no other container. */
   Spec relevant(Spec spec) {
     String directory = spec.directory();
     boolean counts =
         directory == null
-            || (mountCwd && siteMounts.stream().noneMatch(mount -> mount.shows(directory)));
+            || (mountCwd
+                && profiles.alwaysMounted().stream()
+                    .noneMatch(mount -> Spec.Mount.of(mount).shows(directory)));
     return counts ? spec : spec.withoutDirectory();
   }
 

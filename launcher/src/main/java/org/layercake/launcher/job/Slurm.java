@@ -5,11 +5,15 @@ import java.time.DateTimeException;
 import java.time.Instant;
 import java.time.LocalDateTime;
 import java.time.ZoneOffset;
+import java.util.List;
 import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import org.layercake.launcher.node.Program;
 import org.layercake.policy.Wish;
 import org.layercake.store.JobRef;
@@ -21,6 +25,7 @@ import org.slf4j.LoggerFactory;
 public final class Slurm {
   private static final Logger log = LoggerFactory.getLogger(Slurm.class);
   private static final long TIMEOUT_SECONDS = 30;
+  private static final Pattern GRES = Pattern.compile("(?:^|,)gres[/:]([A-Za-z0-9_-]+)");
 
   private final String scontrol;
   private FutureTask<String> config; // guarded by this; null before and after a failure
@@ -92,11 +97,22 @@ public final class Slurm {
     return submitted(job, show(job, "learn when job " + job + " was submitted"));
   }
 
-  /** Where a job runs, and on whose account. */
-  Wish.Place place(long job) throws StoreException {
+  /**
+   * What Slurm has given to a job.
+   *
+   * @param gres names of generic resources
+   */
+  record Allocation(Wish.Place place, Set<String> gres) {}
+
+  /** Where a job runs, on whose account, and with what. */
+  Allocation allocation(long job) throws StoreException {
     String act = "learn the partition and the account of job " + job;
     String lines = show(job, act);
-    return place(job, lines).orElseThrow(() -> failure(act, new IOException("it has no such job")));
+    try {
+      return allocation(job, lines);
+    } catch (IOException e) {
+      throw failure(act, e);
+    }
   }
 
   private String show(long job, String act) throws StoreException {
@@ -130,14 +146,55 @@ public final class Slurm {
     }
   }
 
-  /** From the same; empty when Slurm does not know the job. */
-  static Optional<Wish.Place> place(long job, String lines) {
-    return lineOf(job, lines)
-        .map(
-            line ->
-                new Wish.Place(
-                    value(line, "Partition").orElse(""),
-                    value(line, "Account").filter(name -> !name.equals("(null)")).orElse("")));
+  /**
+   * From the same. Names of jobs and comments stand in it as their users wrote them, and may look
+   * like anything: what is there twice is not believed.
+   *
+   * @throws IOException when Slurm does not know the job, or it cannot be told what it says
+   */
+  static Allocation allocation(long job, String lines) throws IOException {
+    List<String> its = lines.lines().filter(each -> each.startsWith("JobId=" + job + " ")).toList();
+    if (its.isEmpty()) {
+      throw new IOException("it has no such job");
+    }
+    if (its.size() > 1) {
+      throw new IOException("the job's name or comment looks like another answer");
+    }
+    String line = its.get(0);
+    String partition = only(line, "Partition");
+    if (partition.isEmpty()) {
+      throw new IOException("the job has no partition");
+    }
+    String account = only(line, "Account");
+    return new Allocation(
+        new Wish.Place(partition, account.equals("(null)") ? "" : account), gres(line));
+  }
+
+  /** Empty where there is none. */
+  private static String only(String line, String key) throws IOException {
+    Set<String> values = values(line, key);
+    if (values.size() > 1) {
+      throw new IOException("the job's name or comment has \"" + key + "=\" in it");
+    }
+    return values.stream().findFirst().orElse("");
+  }
+
+  private static Set<String> values(String line, String key) {
+    return Pattern.compile("(?:^| )" + key + "=(\\S+)")
+        .matcher(line)
+        .results()
+        .map(found -> found.group(1))
+        .collect(Collectors.toSet());
+  }
+
+  /** Of what was allocated and, where Slurm does not count it, what was asked for. */
+  private static Set<String> gres(String line) throws IOException {
+    Set<String> names = new TreeSet<>();
+    for (String key :
+        List.of("TRES", "AllocTRES", "TresPerJob", "TresPerNode", "TresPerSocket", "TresPerTask")) {
+      GRES.matcher(only(line, key)).results().forEach(found -> names.add(found.group(1)));
+    }
+    return names;
   }
 
   private static Optional<String> lineOf(long job, String lines) {

@@ -1,6 +1,7 @@
 package org.layercake.launcher.job;
 
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
+import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.io.ByteArrayOutputStream;
 import java.nio.file.Path;
@@ -12,7 +13,9 @@ import java.util.Set;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import org.layercake.launcher.device.DeviceName;
+import org.layercake.launcher.edit.Origin;
 import org.layercake.launcher.node.Abort;
+import org.layercake.launcher.profile.ProfileChange;
 import org.layercake.store.ExitCode;
 import org.layercake.store.ImageName;
 import org.layercake.store.StoreException;
@@ -28,6 +31,7 @@ import org.layercake.store.StoreException;
  * @param writableBytes how much changes to the image's files may take; 0: none can be made, {@link
  *     #DEFAULT_BYTES}: what the node's memory is good for
  * @param devices of the node that are to be seen and found
+ * @param profiles of the site's that the user wants to have, or to do without
  * @param directory to be shown where it is, unless something else is there; null for none
  * @param home what is shown as the user's home, {@link #NO_HOME}, or null for the home itself
  */
@@ -38,6 +42,7 @@ public record Spec(
     boolean root,
     long writableBytes,
     List<DeviceName> devices,
+    List<ProfileChange> profiles,
     String directory,
     String home) {
   /** Of {@link #home}: there is to be none. */
@@ -73,6 +78,36 @@ public record Spec(
     /** A mount of a path. */
     Mount(String source, String destination, Mode mode) {
       this(source, null, destination, mode);
+    }
+
+    /** What the site mounts, as the holder takes it. Specs are bytes, one to a character. */
+    static Mount of(org.layercake.launcher.edit.Mount mount) {
+      return new Mount(
+          mount.source() == null ? null : bytes(mount.source()),
+          mount.image(),
+          bytes(mount.destination()),
+          mount.writable() ? Mode.RW : Mode.RO);
+    }
+
+    /** The same as an edit of the site's, for who can have it. */
+    public org.layercake.launcher.edit.Mount ofSite(Origin origin) {
+      org.layercake.launcher.edit.Mount same =
+          new org.layercake.launcher.edit.Mount(
+              source == null ? null : text(source),
+              image,
+              text(destination),
+              mode == Mode.RW,
+              org.layercake.launcher.edit.Mount.Kind.PLAIN,
+              true,
+              origin);
+      if (!of(same).equals(this)) {
+        throw new IllegalArgumentException("mount \"" + text() + "\" is not UTF-8");
+      }
+      return same;
+    }
+
+    private static String text(String bytes) {
+      return new String(bytes.getBytes(ISO_8859_1), UTF_8);
     }
 
     boolean isImage() {
@@ -114,6 +149,7 @@ public record Spec(
     boolean root = false;
     long writableBytes = 0;
     List<DeviceName> devices = List.of();
+    List<ProfileChange> profiles = List.of();
     String directory = null;
     String home = null;
     List<String> ofContainer = new ArrayList<>();
@@ -154,6 +190,12 @@ public record Spec(
           }
           devices = devices(item, decode(item, value));
         }
+        case "profile" -> {
+          if (!profiles.isEmpty()) {
+            throw refused(item, "given twice");
+          }
+          profiles = profiles(item, decode(item, value));
+        }
         case "cwd" -> {
           if (directory != null) {
             throw refused(item, "given twice");
@@ -183,6 +225,7 @@ public record Spec(
         root,
         writableBytes,
         devices,
+        profiles,
         directory,
         home);
   }
@@ -190,6 +233,14 @@ public record Spec(
   private static List<DeviceName> devices(String item, String list) throws Abort {
     try {
       return DeviceName.parseList(list);
+    } catch (IllegalArgumentException e) {
+      throw refused(item, e.getMessage());
+    }
+  }
+
+  private static List<ProfileChange> profiles(String item, String list) throws Abort {
+    try {
+      return ProfileChange.parseList(list);
     } catch (IllegalArgumentException e) {
       throw refused(item, e.getMessage());
     }
@@ -225,7 +276,7 @@ public record Spec(
         Arrays.stream(text.split(";"))
             .filter(item -> !item.startsWith("cwd="))
             .collect(Collectors.joining(";"));
-    return new Spec(shorter, image, mounts, root, writableBytes, devices, null, home);
+    return new Spec(shorter, image, mounts, root, writableBytes, devices, profiles, null, home);
   }
 
   /**
@@ -319,6 +370,11 @@ public record Spec(
       }
     }
     return bytes.toString(ISO_8859_1);
+  }
+
+  /** The bytes of a text as specs have them, one to a character. */
+  static String bytes(String text) {
+    return new String(text.getBytes(UTF_8), ISO_8859_1);
   }
 
   /** Writes a path as it stands in a spec; the opposite of what {@link #parse} does. */

@@ -11,9 +11,15 @@ import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.layercake.launcher.device.CdiSpec.UnusableException;
+import org.layercake.launcher.edit.Edits;
+import org.layercake.launcher.edit.Mount;
+import org.layercake.launcher.edit.Origin;
+import org.layercake.launcher.edit.Variable;
+import org.layercake.launcher.node.RootFile.UnusableException;
 
 class CdiSpecTest {
+  private static final String REMEDY = "generate the specs anew, as by nvidia-ctk cdi generate";
+
   /** As nvidia-ctk cdi generate writes it, shortened. */
   static final String NVIDIA =
       """
@@ -60,14 +66,18 @@ class CdiSpecTest {
   void aVendorsSpecIsWhatItSays() throws Exception {
     CdiSpec spec = CdiSpec.parse(NVIDIA);
     assertEquals("nvidia.com/gpu", spec.kind());
-    assertEquals(List.of("NVIDIA_VISIBLE_DEVICES=void"), spec.edits().environment());
+    Origin all = new Origin("device nvidia.com/gpu", REMEDY);
+    assertEquals(
+        List.of(new Variable(Variable.Act.SET, "NVIDIA_VISIBLE_DEVICES", "void", all)),
+        spec.edits().environment());
     String lib = "/usr/lib/x86_64-linux-gnu/";
+    String cuda = lib + "libcuda.so.550.54";
+    String socket = "/run/nvidia-persistenced/socket";
     assertEquals(
         List.of(
-            new Given.Mount("/dev/nvidiactl", "/dev/nvidiactl", true, true),
-            new Given.Mount(lib + "libcuda.so.550.54", lib + "libcuda.so.550.54", false, false),
-            new Given.Mount(
-                "/run/nvidia-persistenced/socket", "/run/nvidia-persistenced/socket", true, false)),
+            new Mount("/dev/nvidiactl", "/dev/nvidiactl", true, Mount.Kind.DEVICE, all),
+            new Mount(cuda, cuda, false, Mount.Kind.DRIVER, all),
+            new Mount(socket, socket, true, Mount.Kind.DRIVER, all)),
         spec.edits().mounts());
     assertEquals(
         Map.of(
@@ -77,7 +87,13 @@ class CdiSpecTest {
             "../libnvidia-allocator.so.1"),
         spec.edits().links());
     assertEquals(
-        List.of(new Given.Mount("/dev/other0", "/dev/nvidia0", true, true)),
+        List.of(
+            new Mount(
+                "/dev/other0",
+                "/dev/nvidia0",
+                true,
+                Mount.Kind.DEVICE,
+                new Origin("device nvidia.com/gpu=0", REMEDY))),
         spec.devices().get("0").mounts());
   }
 

@@ -9,17 +9,21 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
-import java.util.Optional;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.layercake.launcher.edit.Editor;
+import org.layercake.launcher.edit.Edits;
+import org.layercake.launcher.edit.Given;
+import org.layercake.launcher.edit.Mount;
 import org.layercake.launcher.node.Abort;
 import org.layercake.store.ExitCode;
 
 /** Takes root, whose specs must be. The libraries are this machine's. */
 class DevicesTest {
   private static final Path LIBRARY = library();
+  private static final String INSIDE = "/.layercake/lib";
 
   @TempDir private Path directory;
   private Path etc;
@@ -44,15 +48,17 @@ class DevicesTest {
     run = Files.createDirectory(directory.resolve("run"));
   }
 
-  private Devices devices(String... always) {
-    return new Devices(
-        List.of(etc, run),
-        Stream.of(always).map(Devices.Wanted::parse).toList(),
-        directory.resolve("links"));
+  private Devices devices() {
+    return new Devices(List.of(etc, run));
   }
 
-  private static Given of(Devices devices, String... names) throws Abort {
-    return devices.of(Stream.of(names).map(DeviceName::parse).toList());
+  private Given of(Devices devices, String... names) throws Abort {
+    Edits edits = devices.of(Stream.of(names).map(Devices.Wanted::parse).toList());
+    return new Editor(directory.resolve("links")).give(edits);
+  }
+
+  private static List<String> variables(Given given) {
+    return given.environment().stream().map(v -> v.name() + "=" + v.value()).toList();
   }
 
   private static void spec(Path file, String devices) throws Exception {
@@ -75,14 +81,15 @@ class DevicesTest {
         - {name: b, containerEdits: {mounts: [{hostPath: /etc, containerPath: /x, options: [ro]}]}}
         """);
     Given given = of(devices(), "x.org/gpu=a", "x.org/gpu=b");
-    assertEquals(List.of("A=all", "B=all", "B=a"), given.environment());
-    assertEquals(List.of(new Given.Mount("/etc", "/x", false, false)), given.mounts());
+    assertEquals(List.of("A=all", "B=all", "B=a"), variables(given));
+    assertEquals(List.of("/x"), given.mounts().stream().map(Mount::destination).toList());
+    assertEquals("device x.org/gpu=b", given.mounts().get(0).origin().name());
     assertEquals("", given.libraryPath());
   }
 
   @Test
   void aLibraryIsFoundByTheNameThatProgramsLookForWhereverItIs() throws Exception {
-    String soname = Soname.of(LIBRARY).orElseThrow();
+    String soname = "libz.so.1";
     spec(
         etc.resolve("x.yaml"),
         device(
@@ -93,12 +100,12 @@ class DevicesTest {
                     .formatted(soname)));
     Given given = of(devices(), "x.org/gpu=a");
     assertEquals(
-        List.of("/opt/lib/libz.so.9.9", "/opt/lib/" + soname, "/opt/lib/libz.so", Libraries.INSIDE),
-        given.mounts().stream().map(Given.Mount::destination).toList());
+        List.of("/opt/lib/libz.so.9.9", "/opt/lib/" + soname, "/opt/lib/libz.so", INSIDE),
+        given.mounts().stream().map(Mount::destination).toList());
     Path links = Path.of(given.mounts().get(3).source());
     assertEquals("/opt/lib/" + soname, Files.readSymbolicLink(links.resolve(soname)).toString());
     assertEquals(
-        List.of("LD_LIBRARY_PATH=/mine", "LD_LIBRARY_PATH=" + Libraries.INSIDE + ":/mine"),
+        List.of("LD_LIBRARY_PATH=" + INSIDE + ":/mine"),
         given.into(List.of("LD_LIBRARY_PATH=/mine")));
   }
 
@@ -106,12 +113,11 @@ class DevicesTest {
   void filesAreReadAnewWhenTheyHaveChanged() throws Exception {
     Devices devices = devices();
     spec(etc.resolve("x.yaml"), device("a", "env: [A=1]"));
-    Given first = of(devices, "x.org/gpu=a");
-    assertSame(first, of(devices, "x.org/gpu=a"));
+    assertEquals(List.of("A=1"), variables(of(devices, "x.org/gpu=a")));
     spec(etc.resolve("x.yaml"), device("a", "env: [A=22]"));
-    assertEquals(List.of("A=22"), of(devices, "x.org/gpu=a").environment());
+    assertEquals(List.of("A=22"), variables(of(devices, "x.org/gpu=a")));
     spec(run.resolve("y.json"), device("a", "env: [A=3]"));
-    assertEquals(List.of("A=3"), of(devices, "x.org/gpu=a").environment(), "the later one wins");
+    assertEquals(List.of("A=3"), variables(of(devices, "x.org/gpu=a")), "the later one wins");
     Files.delete(run.resolve("y.json"));
     Files.delete(etc.resolve("x.yaml"));
     assertThrows(Abort.class, () -> of(devices, "x.org/gpu=a"));
@@ -141,17 +147,17 @@ class DevicesTest {
   }
 
   @Test
-  void everyContainerHasTheSitesDevicesIfTheyAreThere() throws Exception {
-    Devices devices = devices("x.org/gpu=a?");
-    assertSame(Given.NOTHING, of(devices));
+  void whatIsOptionalIsLeftOutWhereTheNodeHasNoneOfItsKind() throws Exception {
+    Devices devices = devices();
+    assertSame(Given.NOTHING, of(devices, "x.org/gpu=a?"));
     spec(etc.resolve("x.yaml"), device("a", "env: [A=1]"));
-    assertEquals(List.of("A=1"), of(devices).environment());
-    assertEquals(ExitCode.MISSING, refusedCode(devices("y.org/gpu=a")));
-    assertEquals(ExitCode.MISSING, refusedCode(devices("x.org/gpu=b?")), "its kind is there");
+    assertEquals(List.of("A=1"), variables(of(devices, "x.org/gpu=a?")));
+    assertEquals(ExitCode.MISSING, refusedCode(devices, "y.org/gpu=a"));
+    assertEquals(ExitCode.MISSING, refusedCode(devices, "x.org/gpu=b?"), "its kind is there");
   }
 
-  private static int refusedCode(Devices devices) {
-    return assertThrows(Abort.class, () -> of(devices)).exitCode();
+  private int refusedCode(Devices devices, String name) {
+    return assertThrows(Abort.class, () -> of(devices, name)).exitCode();
   }
 
   @Test
@@ -171,20 +177,5 @@ class DevicesTest {
   private void assertRefused() {
     Abort abort = assertThrows(Abort.class, () -> of(devices(), "x.org/gpu=a"));
     assertTrue(abort.getMessage().contains("others than root can change it"), abort.getMessage());
-  }
-
-  @Test
-  void onlySixtyFourBitLibrariesHaveANameAndDamagedOnesHaveNone() throws Exception {
-    assertEquals(Optional.empty(), Soname.of(Path.of("/etc/passwd")));
-    byte[] library = Files.readAllBytes(LIBRARY);
-    Path damaged = directory.resolve("damaged");
-    for (int at = 0; at < 4096; at += 3) {
-      byte[] copy = library.clone();
-      copy[at] ^= (byte) 0xff;
-      Files.write(damaged, copy);
-      Optional<String> unused = Soname.of(damaged); // it may have one, and takes no time
-    }
-    Files.write(damaged, java.util.Arrays.copyOf(library, 200));
-    assertEquals(Optional.empty(), Soname.of(damaged));
   }
 }

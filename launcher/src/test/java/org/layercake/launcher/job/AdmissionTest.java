@@ -101,6 +101,20 @@ class AdmissionTest extends NodeTestCase {
   }
 
   @Test
+  void profilesAreForTheJobsAndImagesThatTheyName() throws Exception {
+    Path profiles = Files.createDirectory(node.directory.resolve("profiles.d"));
+    Files.writeString(profiles.resolve("gpu"), "when = gres:gpu\nmounts = /etc:/gpu\n");
+    Files.writeString(profiles.resolve("part"), "when = partition:gpu\nmounts = /etc:/part\n");
+    Files.writeString(profiles.resolve("more"), "when = none\nmounts = /usr:/more?\nusers = x\n");
+    enter(NodeRig.SPEC + ";profile=+more");
+    String words = Files.readString(node.directory.resolve("arguments"));
+    assertTrue(words.contains(" --site-mount /usr:/more:ro --needed-mount /etc:/part:ro "), words);
+    assertTrue(words.contains(" --user x"), words);
+    assertFalse(words.contains("/gpu"), words);
+    assertEquals(ExitCode.MISSING, refused(NodeRig.SPEC + ";profile=+none").exitCode());
+  }
+
+  @Test
   void theHolderIsToldWhatHoldsForMounts() throws Exception {
     rules("deny mount=/data,/a:b -- no\nallow partition=debug mount=/srv\nallow mount!=/srv\n");
     enter(NodeRig.SPEC);

@@ -11,6 +11,8 @@ import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.layercake.launcher.edit.Mount;
+import org.layercake.launcher.edit.Origin;
 import org.layercake.launcher.image.Images;
 import org.layercake.launcher.node.Abort;
 import org.layercake.launcher.node.Await;
@@ -29,12 +31,10 @@ class ContainerImagesTest extends NodeTestCase {
 
   private ContainerImages mount(String mounts, String siteMounts) throws Exception {
     node.push("site/data", "much");
+    List<Mount> site =
+        Spec.mounts(siteMounts).stream().map(m -> m.ofSite(new Origin("x", "y"))).toList();
     return ContainerImages.mount(
-        node.launcher().images,
-        Spec.parse(NodeRig.SPEC + mounts),
-        Spec.mounts(siteMounts),
-        READER,
-        line -> {});
+        node.launcher().images, Spec.parse(NodeRig.SPEC + mounts), () -> site, READER, line -> {});
   }
 
   @Test

@@ -80,11 +80,10 @@ class HolderTest extends NodeTestCase {
             List.of("/run"),
             1 << 20,
             true,
-            List.of(),
             settings.slurmSpoolDirectory(),
             Optional.empty(),
             settings.policy(),
-            settings.devices());
+            settings.profiles());
     Abort abort =
         assertThrows(
             Abort.class,
@@ -158,11 +157,10 @@ class HolderTest extends NodeTestCase {
             List.of(),
             1,
             false,
-            List.of(),
             settings.slurmSpoolDirectory(),
             Optional.empty(),
             settings.policy(),
-            settings.devices());
+            settings.profiles());
     Spec spec = Spec.parse(NodeRig.SPEC + item);
     Holder.start(
             site,

@@ -12,9 +12,13 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.layercake.launcher.device.Devices;
+import org.layercake.launcher.edit.Editor;
+import org.layercake.launcher.edit.Origin;
 import org.layercake.launcher.image.ImageSettings;
 import org.layercake.launcher.image.Images;
 import org.layercake.launcher.image.TestStore;
+import org.layercake.launcher.node.Abort;
+import org.layercake.launcher.profile.Profiles;
 import org.layercake.policy.PolicyFile;
 import org.layercake.store.StoreConfig;
 
@@ -70,15 +74,29 @@ public final class NodeRig {
             List.of("/run"),
             1 << 20,
             true,
-            Spec.mounts("/site:/site:rw"),
             Files.createDirectory(directory.resolve("spool")),
             Optional.empty(),
             PolicyFile.ofSite(directory.resolve("policy")),
-            new Devices(
-                List.of(directory.resolve("cdi")), List.of(), runDirectory.resolve("devices")));
+            profiles(
+                directory.resolve("profiles.d"),
+                "/site:/site:rw",
+                new Devices(List.of(directory.resolve("cdi"))),
+                runDirectory));
     this.files = new JobFiles(runDirectory);
     files.prepare();
     push("not much");
+  }
+
+  /** Those of a directory, and mounts of every container. */
+  static Profiles profiles(Path directory, String siteMounts, Devices devices, Path run)
+      throws Abort {
+    Origin origin = new Origin("the test", "correct it");
+    return new Profiles(
+        directory,
+        Spec.mounts(siteMounts).stream().map(mount -> mount.ofSite(origin)).toList(),
+        List.of(),
+        devices,
+        new Editor(run.resolve("devices")));
   }
 
   JobSettings settings() {

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -13,6 +14,9 @@ import java.util.concurrent.FutureTask;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.layercake.policy.Wish;
 import org.layercake.store.StoreException;
 
@@ -41,12 +45,41 @@ class SlurmTest {
   void aJobIsWhereItsOwnLineSays() throws Exception {
     String others = "JobId=421 Account=x Partition=no\n";
     String lines = others + "JobId=42 Account=(null) QOS=x Partition=gpu Y=z";
-    assertEquals(Optional.of(new Wish.Place("gpu", "")), Slurm.place(42, lines));
+    assertEquals(new Wish.Place("gpu", ""), Slurm.allocation(42, lines).place());
     lines = others + "JobId=42 JobName=Account=y UserId=a(1) Account=phys Partition=gpu";
-    assertEquals(Optional.empty(), Slurm.place(43, lines));
-    Slurm slurm = scontrol("exit 0");
-    StoreException failure = assertThrows(StoreException.class, () -> slurm.place(42));
+    assertEquals(new Wish.Place("gpu", "phys"), Slurm.allocation(42, lines).place());
+    Slurm slurm = scontrol("echo '" + others + "'");
+    StoreException failure = assertThrows(StoreException.class, () -> slurm.allocation(42));
+    assertTrue(failure.getMessage().contains("no such job"), failure.getMessage());
     assertTrue(failure.getMessage().contains("the account of job 42"), failure.getMessage());
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "JobId=42 JobName=x Partition=free UserId=a(1) Account=a Partition=gpu",
+        "JobId=42 JobName=x Account=free UserId=a(1) Account=a Partition=gpu",
+        "JobId=42 JobName=x UserId=a(1) Account=a Partition=gpu TRES=cpu=1 Comment=x TRES=gres/gpu=1",
+        "JobId=42 JobName=x\nJobId=42 Partition=free Account=b\n UserId=a(1) Account=a Partition=gpu",
+        "JobId=42 JobName=x\n UserId=a(1) Account=a Partition=gpu",
+      })
+  void whatAUserHasWrittenIsNotTakenForWhatSlurmSays(String lines) {
+    assertThrows(IOException.class, () -> Slurm.allocation(42, lines));
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "TRES=cpu=1,node=1,billing=1,gres/gpu=1 TresPerNode=gres:gpu:1 | gpu",
+        "AllocTRES=cpu=1,gres/gpu:a100=2 Power= | gpu",
+        "TRES=cpu=1 TresPerNode=gres:gpu:1,gres:nic | gpu nic",
+        "TRES=cpu=1 TresPerTask=gres/shard=2 | shard",
+        "ReqTRES=gres/gpu=1 TRES=(null) Features=gres/x | ''",
+      })
+  void theResourcesOfAJobAreThoseThatItHasOrAsksFor(String fields, String names) throws Exception {
+    String line = "JobId=42 JobName=gres/no Partition=p " + fields;
+    assertEquals(names, String.join(" ", Slurm.allocation(42, line).gres()));
   }
 
   @Test

@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.stream.Collectors;
 import org.layercake.launcher.device.DeviceName;
 import org.layercake.launcher.node.Abort;
+import org.layercake.launcher.profile.ProfileChange;
 import org.layercake.store.ExitCode;
 import org.layercake.store.ImageName;
 import org.layercake.store.StoreException;
@@ -41,6 +42,7 @@ public final class SpecFuzz {
             + (spec.root() ? ";root=1" : "")
             + writable(spec.writableBytes())
             + (spec.devices().isEmpty() ? "" : ";device=" + devices(spec))
+            + (spec.profiles().isEmpty() ? "" : ";profile=" + profiles(spec))
             + (spec.directory() == null ? "" : ";cwd=" + written(spec.directory()))
             + (spec.home() == null ? "" : ";home=" + written(spec.home()));
     Spec again = Spec.parse(written);
@@ -53,6 +55,7 @@ public final class SpecFuzz {
                 spec.root(),
                 spec.writableBytes(),
                 spec.devices(),
+                spec.profiles(),
                 spec.directory(),
                 spec.home())),
         written);
@@ -60,6 +63,10 @@ public final class SpecFuzz {
 
   private static String devices(Spec spec) {
     return spec.devices().stream().map(DeviceName::toString).collect(Collectors.joining(","));
+  }
+
+  private static String profiles(Spec spec) {
+    return spec.profiles().stream().map(ProfileChange::toString).collect(Collectors.joining(","));
   }
 
   private static String writable(long bytes) {

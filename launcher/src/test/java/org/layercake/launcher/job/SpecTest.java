@@ -12,7 +12,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.layercake.launcher.device.Devices;
+import org.layercake.launcher.edit.Origin;
 import org.layercake.launcher.node.Abort;
+import org.layercake.launcher.profile.ProfileChange;
 import org.layercake.policy.PolicyFile;
 import org.layercake.store.ExitCode;
 import org.layercake.store.ImageName;
@@ -107,11 +109,10 @@ class SpecTest {
         List.of(),
         1,
         false,
-        Spec.mounts(siteMounts),
         none,
         Optional.empty(),
         PolicyFile.ofSite(none),
-        new Devices(List.of(), List.of(), none));
+        NodeRig.profiles(none, siteMounts, new Devices(List.of()), none));
   }
 
   @Test
@@ -121,6 +122,28 @@ class SpecTest {
     assertEquals("no", spec.home());
     assertEquals("image=a;home=no", spec.text());
     assertEquals(spec, Spec.parse("image=a;cwd=/w;home=no").withoutDirectory());
+  }
+
+  @Test
+  void profilesThatAreAskedForMakeAnotherContainer() throws Abort {
+    Spec spec = Spec.parse("image=a;profile=+nccl,-cxi");
+    assertEquals(
+        List.of(new ProfileChange("nccl", true), new ProfileChange("cxi", false)), spec.profiles());
+    assertEquals("image=a;profile=+nccl,-cxi", spec.text());
+    assertEquals(64, Spec.parse("image=a;profile=" + "+a,".repeat(63) + "+a").profiles().size());
+    assertThrows(Abort.class, () -> Spec.parse("image=a;profile=" + "+a,".repeat(64) + "+a"));
+  }
+
+  @Test
+  void aMountOfTheSitesIsTheSameAsAnEdit() throws Abort {
+    Origin origin = new Origin("x", "y");
+    Spec.Mount mount = Spec.mounts("/m%C3%A9%20x:/d:rw").get(0);
+    assertEquals("/m\u00e9 x", mount.ofSite(origin).source());
+    assertEquals(mount, Spec.Mount.of(mount.ofSite(origin)));
+    Spec.Mount image = Spec.mounts("image:site/x:1:/d:ro").get(0);
+    assertEquals(image, Spec.Mount.of(image.ofSite(origin)));
+    Spec.Mount bytes = Spec.mounts("/m%E9:/d:rw").get(0);
+    assertThrows(IllegalArgumentException.class, () -> bytes.ofSite(origin));
   }
 
   @Test
@@ -178,6 +201,12 @@ class SpecTest {
         "image=a;home=yes",
         "image=a;home=no;home=no",
         "image=a;env=A;env=A",
+        "image=a;profile=",
+        "image=a;profile=a",
+        "image=a;profile=+",
+        "image=a;profile=+a,",
+        "image=a;profile=+../x",
+        "image=a;profile=+a;profile=+a",
         "image=a;cwd=/",
         "image=a;cwd=/a/..",
         "image=a;cwd=/a;cwd=/a",

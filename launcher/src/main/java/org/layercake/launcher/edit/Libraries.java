@@ -1,4 +1,4 @@
-package org.layercake.launcher.device;
+package org.layercake.launcher.edit;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
@@ -8,17 +8,17 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.regex.Pattern;
 import org.layercake.store.Digest;
 
 /**
- * The libraries among a container's devices, findable. Each is there under the name that programs
+ * The libraries among a container's mounts, findable. Each is there under the name that programs
  * look for, which specs leave to ldconfig(8): beside the file, and in a directory of links that
  * alone is in {@code LD_LIBRARY_PATH}. So nothing else of the image comes before what a program
  * would load otherwise, no cache of the image's has to be written anew, for which all of its
@@ -31,35 +31,49 @@ final class Libraries {
   private static final Pattern LIBRARY = Pattern.compile("lib[^/]*\\.so(\\.[^/]*)?");
 
   private final SortedMap<String, String> links = new TreeMap<>();
-  private final Map<String, Given.Mount> mounts = new LinkedHashMap<>();
+  private final SortedMap<String, String> replacements = new TreeMap<>();
+  private final Map<String, Mount> mounts = new LinkedHashMap<>();
 
   /**
    * Looks at the files that are to be mounted.
    *
    * @throws IOException when one cannot be read
    */
-  Libraries(Edits edits) throws IOException {
+  Libraries(Edits edits, Sonames sonames) throws IOException {
     edits.mounts().forEach(mount -> mounts.put(mount.destination(), mount));
-    for (Given.Mount mount : edits.mounts()) {
-      Path source = Path.of(mount.source());
-      if (isLibrary(mount.destination()) && Files.isRegularFile(source)) {
-        Optional<String> soname = Soname.of(source).filter(name -> LIBRARY.matcher(name).matches());
-        soname.ifPresent(name -> add(mount, name));
+    for (Mount mount : edits.mounts()) {
+      if (mount.isFindable() && isLibrary(mount.destination())) {
+        Path source = Path.of(mount.source());
+        if (Files.isRegularFile(source)) {
+          sonames
+              .of(source)
+              .filter(name -> LIBRARY.matcher(name).matches())
+              .ifPresent(name -> add(mount, name));
+        }
       }
     }
     edits.links().forEach(this::addLink);
   }
 
   private static boolean isLibrary(String path) {
-    return LIBRARY.matcher(path.substring(path.lastIndexOf('/') + 1)).matches();
+    return LIBRARY.matcher(fileName(path)).matches();
   }
 
-  private void add(Given.Mount library, String name) {
+  private void add(Mount library, String soname) {
     String path = library.destination();
-    String beside = path.substring(0, path.lastIndexOf('/') + 1) + name;
-    mounts.putIfAbsent(beside, new Given.Mount(library.source(), beside, false, false));
-    links.put(name, beside);
-    links.put(path.substring(path.lastIndexOf('/') + 1), path);
+    String file = fileName(path);
+    if (library.kind() == Mount.Kind.REPLACEMENT) {
+      replacements.put(soname, library.source());
+      replacements.put(file, library.source());
+    }
+    String beside = path.substring(0, path.length() - file.length()) + soname;
+    mounts.putIfAbsent(beside, library.on(beside));
+    links.put(soname, beside);
+    links.put(file, path);
+  }
+
+  private static String fileName(String path) {
+    return path.substring(path.lastIndexOf('/') + 1);
   }
 
   /**
@@ -67,19 +81,23 @@ final class Libraries {
    */
   private void addLink(String link, String target) {
     Path path = Path.of(link).getParent().resolve(target).normalize();
-    Given.Mount mount = mounts.get(path.toString());
+    Mount mount = mounts.get(path.toString());
     if (mount != null) {
-      mounts.putIfAbsent(
-          link, new Given.Mount(mount.source(), link, mount.writable(), mount.device()));
+      mounts.putIfAbsent(link, mount.on(link));
       if (isLibrary(link) && links.containsKey(path.getFileName().toString())) {
-        links.put(link.substring(link.lastIndexOf('/') + 1), link);
+        links.put(fileName(link), link);
       }
     }
   }
 
   /** All that is to be mounted. */
-  List<Given.Mount> mounts() {
+  List<Mount> mounts() {
     return List.copyOf(mounts.values());
+  }
+
+  /** What takes the place of the image's own libraries, by the names of those. */
+  SortedMap<String, String> replacements() {
+    return Collections.unmodifiableSortedMap(replacements);
   }
 
   boolean areNone() {

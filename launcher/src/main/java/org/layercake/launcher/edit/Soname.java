@@ -1,4 +1,4 @@
-package org.layercake.launcher.device;
+package org.layercake.launcher.edit;
 
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
 
@@ -35,7 +35,7 @@ final class Soname {
     this.order = order;
   }
 
-  /** Empty for what is no such library. */
+  /** That of the file for one that has no other; empty for what is no such library. */
   static Optional<String> of(Path library) throws IOException {
     try (FileChannel file = FileChannel.open(library, StandardOpenOption.READ)) {
       ByteBuffer start = ByteBuffer.allocate(HEADER_BYTES);
@@ -52,7 +52,9 @@ final class Soname {
         return Optional.empty();
       }
       ByteOrder order = header[5] == 2 ? ByteOrder.BIG_ENDIAN : ByteOrder.LITTLE_ENDIAN;
-      return new Soname(file, order).find(ByteBuffer.wrap(header).order(order));
+      return new Soname(file, order)
+          .find(ByteBuffer.wrap(header).order(order))
+          .or(() -> Optional.of(library.getFileName().toString()));
     } catch (EOFException e) {
       return Optional.empty(); // it says that it is longer than it is
     }
