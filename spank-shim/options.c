@@ -78,7 +78,7 @@ static int read_text(struct lc_request *request, enum lc_text which, const char 
 {
 	if (which == LC_HOME)
 		return lc_request_set_home(request, argument, find_words(), error);
-	if (which == LC_ENV || which == LC_DEVICE)
+	if (which == LC_ENV || which == LC_DEVICE || which == LC_PROFILE)
 		return lc_request_add_text(request, which, argument, error);
 	return lc_request_set_text(request, which, argument, error);
 }
@@ -151,6 +151,8 @@ static struct spank_option options[] = {
     {"ch-device", "VENDOR/CLASS=NAME[,...]",
      "have devices of the node, with their libraries, as nvidia.com/gpu=all", 1,
      OPTION_TEXT + LC_DEVICE, read_option},
+    {"ch-profile", "+NAME|-NAME[,...]", "have, or do without, what the site offers by these names",
+     1, OPTION_TEXT + LC_PROFILE, read_option},
 };
 
 /* What says them in place of an option, and names them in errors; NULL: nobody says it. */
@@ -162,6 +164,7 @@ static const struct {
     [LC_WORKDIR] = {"--ch-workdir", "SLURM_CH_WORKDIR"},
     [LC_ENV] = {"--ch-env", "SLURM_CH_ENV"},
     [LC_DEVICE] = {"--ch-device", "SLURM_CH_DEVICE"},
+    [LC_PROFILE] = {"--ch-profile", "SLURM_CH_PROFILE"},
 };
 
 #define INHERITED(option) "SLURM_SPANK__SLURM_SPANK_OPTION_layercake_" option

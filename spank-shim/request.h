@@ -46,7 +46,7 @@ int lc_request_add_mounts(struct lc_request *request, const char *list,
 /* Takes what --ch-writable said: a size such as 4G, or NULL for what the site says. */
 int lc_request_set_writable(struct lc_request *request, const char *size, struct lc_error *error);
 
-/* Adds to a text that is a list, of variables or devices. */
+/* Adds to a text that is a list, of variables, devices or profiles. */
 int lc_request_add_text(struct lc_request *request, enum lc_text which, const char *list,
 			struct lc_error *error);
 

@@ -112,10 +112,34 @@ static const char *check_devices(const char *list)
 	}
 }
 
+static bool is_profile(const char *item, size_t length)
+{
+	static const char letters[] = LC_NAME_CHARACTERS "-";
+	const char *name = item + 1;
+
+	if (length < 2 || length - 1 > LC_PROFILE_MAX || strchr("+-", item[0]) == NULL ||
+	    strchr("_-", name[0]) != NULL)
+		return false;
+	return strspn(name, letters) >= length - 1;
+}
+
+static const char *check_profiles(const char *list)
+{
+	for (;; list++) {
+		size_t length = strcspn(list, ",");
+		if (!is_profile(list, length))
+			return "not +NAME or -NAME[,...], as in +nccl,-cxi";
+		list += length;
+		if (*list == '\0')
+			return NULL;
+	}
+}
+
 const struct lc_text_kind lc_text_kinds[LC_TEXTS] = {
     [LC_CWD] = {"cwd", "directory", lc_check_path},
     [LC_HOME] = {"home", "home", check_home},
     [LC_WORKDIR] = {"workdir", "working directory", check_workdir},
     [LC_ENV] = {"env", "variables to keep", check_variables},
     [LC_DEVICE] = {"device", "devices", check_devices},
+    [LC_PROFILE] = {"profile", "profiles", check_profiles},
 };

@@ -3,7 +3,7 @@
 #ifndef LAYERCAKE_TEXT_H
 #define LAYERCAKE_TEXT_H
 
-enum { LC_VARIABLE_MAX = 255, LC_DEVICE_MAX = 255 };
+enum { LC_VARIABLE_MAX = 255, LC_DEVICE_MAX = 255, LC_PROFILE_MAX = 64 };
 
 /* Items of a spec that have one value and come once. */
 enum lc_text {
@@ -12,6 +12,7 @@ enum lc_text {
 	LC_WORKDIR, /* where a step starts: a path, or LC_WORKDIR_OF_IMAGE */
 	LC_ENV,	    /* variables whose values are the user's, not the image's: NAME[,...] */
 	LC_DEVICE,  /* devices of the node, VENDOR/CLASS=NAME[,...] */
+	LC_PROFILE, /* profiles of the site to have or do without, +NAME or -NAME[,...] */
 	LC_TEXTS,
 };
 

@@ -80,6 +80,9 @@ bool lc_image_may_set(const char *name)
 	return true;
 }
 
+/* No variable, but what the launcher says of others. */
+#define UNSET_VARIABLE "LAYERCAKE_UNSET"
+
 static bool path_has(const char *path, const char *directory)
 {
 	size_t length = strlen(directory);
@@ -166,6 +169,23 @@ static bool is_kept(const char *name, const struct lc_environment *environment, 
 	return false;
 }
 
+/* What the site takes out, names with colons between. */
+static void take_out(const char *names, const struct lc_environment *environment, const char *kept)
+{
+	char name[NAME_MAX + 1];
+
+	for (const char *at = names; *at != '\0'; at += *at == ':') {
+		size_t length = strcspn(at, ":");
+		if (length > 0 && length < sizeof(name)) {
+			memcpy(name, at, length);
+			name[length] = '\0';
+			if (lc_image_may_set(name) && !is_kept(name, environment, kept))
+				environment->unset(environment->context, name);
+		}
+		at += length;
+	}
+}
+
 void lc_apply_environment(const struct lc_container *container,
 			  const struct lc_environment *environment, const char *kept)
 {
@@ -174,7 +194,9 @@ void lc_apply_environment(const struct lc_container *container,
 	for (char **entry = container->environment; *entry != NULL; entry++) {
 		char *equals = strchr(*entry, '=');
 		*equals = '\0';
-		if (lc_image_may_set(*entry) && !is_kept(*entry, environment, kept)) {
+		if (strcmp(*entry, UNSET_VARIABLE) == 0) {
+			take_out(equals + 1, environment, kept);
+		} else if (lc_image_may_set(*entry) && !is_kept(*entry, environment, kept)) {
 			has_path |= strcmp(*entry, "PATH") == 0;
 			environment->set(environment->context, *entry, equals + 1);
 		}

@@ -72,6 +72,19 @@ static void test_what_is_kept(void)
 	CHECK(strncmp(getenv("PATH"), "/mine:/usr/bin:/sbin:", 21) == 0);
 }
 
+static void test_what_the_site_takes_out(void)
+{
+	setenv("ONE", "1", 1);
+	setenv("TWO", "2", 1);
+	setenv("HOME", "/home/me", 1);
+	apply_but("TWO", "LAYERCAKE_UNSET=ONE:TWO:HOME::NONE", "ONLY=1");
+	CHECK(is("ONE", NULL) && is("TWO", "2") && is("HOME", "/home/me"));
+	CHECK(is("LAYERCAKE_UNSET", NULL) && is("ONLY", "1"));
+	setenv("ONE", "1", 1);
+	apply("LAYERCAKE_UNSET=", "LAYERCAKE_UNSET=:ONE:");
+	CHECK(is("ONE", NULL));
+}
+
 static void test_places(void)
 {
 	setenv("XDG_RUNTIME_DIR", "/nonexistent", 1);
@@ -135,6 +148,7 @@ int main(void)
 	test_what_an_image_may_set();
 	test_environment();
 	test_what_is_kept();
+	test_what_the_site_takes_out();
 	test_places();
 	test_path();
 	test_pwd();

@@ -353,6 +353,29 @@ static void test_devices_are_named_by_vendor_class_and_name(void)
 	lc_request_clear(&request);
 }
 
+static void test_profiles_are_taken_or_left_by_their_names(void)
+{
+	static const char *const wrong[] = {"",	    "nccl",  "+",   "-",   "+a,", ",+a", "+a b",
+					    "+a;x", "+../a", "+-a", "++a", "+_a", "+a,b"};
+	struct lc_request request = {0};
+	struct lc_error error;
+	char longest[LC_PROFILE_MAX + 3];
+
+	CHECK(lc_request_add_text(&request, LC_PROFILE, "+nccl,-cxi_2", &error) == 0);
+	CHECK(lc_request_add_text(&request, LC_PROFILE, "+A-1", &error) == 0);
+	CHECK(strcmp(request.texts[LC_PROFILE], "+nccl,-cxi_2,+A-1") == 0);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		CHECK(lc_request_add_text(&request, LC_PROFILE, wrong[i], &error) < 0);
+	CHECK(strstr(error.text, "not +NAME or -NAME") != NULL);
+	memset(longest, 'a', sizeof(longest));
+	longest[0] = '+';
+	longest[LC_PROFILE_MAX + 2] = '\0';
+	CHECK(lc_request_set_text(&request, LC_PROFILE, longest, &error) < 0);
+	longest[LC_PROFILE_MAX + 1] = '\0';
+	CHECK(lc_request_set_text(&request, LC_PROFILE, longest, &error) == 0);
+	lc_request_clear(&request);
+}
+
 static void test_all_of_a_file_system_is_shown_where_that_does_no_harm(void)
 {
 	shows("image=a", "/s/w/x", "/s", "/home/me", "/s");
@@ -480,6 +503,7 @@ int main(void)
 	test_texts();
 	test_home_and_variables();
 	test_devices_are_named_by_vendor_class_and_name();
+	test_profiles_are_taken_or_left_by_their_names();
 	test_a_home_that_is_not_wanted_is_not_shown();
 	test_the_directory_is_shown_where_nothing_else_does();
 	test_all_of_a_file_system_is_shown_where_that_does_no_harm();
