@@ -100,6 +100,13 @@ final class PolicyCommand extends StoreCommand implements Callable<Integer> {
       description = "As with --ch-device.")
   private List<String> devices = List.of();
 
+  @Option(
+      names = "--profile",
+      paramLabel = "NAME",
+      split = ",",
+      description = "A profile that --ch-profile=+NAME adds.")
+  private List<String> profiles = List.of();
+
   @Option(names = "--mount", paramLabel = "SOURCE", description = "A source of --ch-mount.")
   private List<String> mounts = List.of();
 
@@ -162,7 +169,8 @@ final class PolicyCommand extends StoreCommand implements Callable<Integer> {
             facts(policy),
             root,
             writable,
-            devices);
+            devices,
+            profiles);
     List<Decision> decisions = new ArrayList<>();
     decisions.add(decision(policy, image.toString(), policy.onContainer(wish)));
     List<Rule> onMounts = policy.onMounts(wish);

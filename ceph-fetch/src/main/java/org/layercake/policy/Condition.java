@@ -26,6 +26,7 @@ record Condition(Key key, boolean negated, List<Glob> values, long bytes) {
     ROOT,
     WRITABLE,
     DEVICE,
+    PROFILE,
     MOUNT;
 
     String word() {
@@ -49,6 +50,7 @@ record Condition(Key key, boolean negated, List<Glob> values, long bytes) {
       case ROOT -> any(value -> value.equals(YES) == wish.root());
       case WRITABLE -> any(value -> value.equals(YES) == wish.writable());
       case DEVICE -> any(device -> wish.devices().stream().anyMatch(device::matches));
+      case PROFILE -> any(profile -> wish.profiles().stream().anyMatch(profile::matches));
       case MOUNT -> throw new IllegalStateException("about each mount, not about the container");
     };
   }

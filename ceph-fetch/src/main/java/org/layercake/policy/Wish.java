@@ -15,6 +15,7 @@ import org.layercake.store.StoreException;
  * @param job where it is to run; asked only when a rule names a partition or an account
  * @param image what is to run
  * @param devices as they are named, {@code VENDOR/CLASS=NAME}
+ * @param profiles that the user adds, by name
  */
 public record Wish(
     String user,
@@ -23,7 +24,8 @@ public record Wish(
     ImageFacts image,
     boolean root,
     boolean writable,
-    List<String> devices) {
+    List<String> devices,
+    List<String> profiles) {
 
   /** A job as Slurm knows it. */
   public interface Job {

@@ -29,6 +29,7 @@ class PolicyTest {
     boolean root = false;
     boolean writable = false;
     List<String> devices = List.of();
+    List<String> profiles = List.of();
     for (String word : words.split(" ", -1)) {
       String value = word.substring(word.indexOf('=') + 1);
       switch (word.split("=", -1)[0]) {
@@ -45,6 +46,7 @@ class PolicyTest {
         case "root" -> root = true;
         case "writable" -> writable = true;
         case "gpu" -> devices = List.of("nvidia.com/gpu=all", "amd.com/gpu=0");
+        case "nccl" -> profiles = List.of("nccl");
         default -> assertEquals("-", word);
       }
     }
@@ -58,7 +60,8 @@ class PolicyTest {
         new Wish.ImageFacts(owner, tagged, DIGEST, 5L << 30, labels),
         root,
         writable,
-        devices);
+        devices,
+        profiles);
   }
 
   private static Policy policy(String rules) throws StoreException {
@@ -117,6 +120,8 @@ class PolicyTest {
         "deny device=nvidia.com/* partition=main   | gpu                     | deny 1",
         "deny device=nvidia.com/gpu=1              | gpu                     | allow",
         "deny device!=amd.com/*                    | -                       | deny 1",
+        "deny profile=n*                           | nccl                    | deny 1",
+        "deny profile=n*                           | gpu                     | allow",
         "deny mount=/data                          | -                       | allow",
         "deny  root=yes \t user=alice  --  ask us  | root                    | deny 1",
       })
@@ -173,6 +178,7 @@ class PolicyTest {
             wish.image(),
             false,
             false,
+            List.of(),
             List.of());
     Policy rules = policy("deny root=yes partition=gpu; deny user=bob group=staff; allow");
     assertEquals("allow 3", decision(rules, unasked));

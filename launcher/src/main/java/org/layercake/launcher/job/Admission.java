@@ -8,6 +8,7 @@ import org.layercake.launcher.device.DeviceName;
 import org.layercake.launcher.edit.Given;
 import org.layercake.launcher.image.Images;
 import org.layercake.launcher.node.Abort;
+import org.layercake.launcher.profile.ProfileChange;
 import org.layercake.launcher.profile.Profiles;
 import org.layercake.policy.Policy;
 import org.layercake.policy.PolicyFile;
@@ -46,7 +47,11 @@ final class Admission implements Images.Admission {
             Wish.ImageFacts.of(image),
             spec.root(),
             spec.isWritable(),
-            spec.devices().stream().map(DeviceName::toString).toList());
+            spec.devices().stream().map(DeviceName::toString).toList(),
+            spec.profiles().stream()
+                .filter(ProfileChange::added)
+                .map(ProfileChange::name)
+                .toList());
     Optional<Rule> rule = policy.onContainer(wish);
     if (rule.isPresent() && !rule.get().allows()) {
       throw new StoreException(
