@@ -314,19 +314,29 @@ static int require_one_container(const char *spec, struct lc_error *error)
 	return 0;
 }
 
+/* Whether the command itself runs in a container, which has the directory and no node does. */
+static bool is_directory_of_image(bool is_in_root)
+{
+	return is_in_root && spank_context() == S_CTX_LOCAL && getenv("CH_RUNNING") != NULL;
+}
+
 /* Where it cannot be, the step says so on its node. */
 static void show_directory(struct lc_request *request)
 {
 	const struct caller *caller;
+	struct lc_error error;
 	char top[PATH_MAX];
 
 	if (request->image == NULL)
 		return;
 	caller = find_caller();
-	if (caller->has_directory)
-		lc_request_show(request, caller->directory,
-				lc_find_mount_point(caller->directory, top) ? top : NULL,
-				caller->home);
+	if (!caller->has_directory)
+		return;
+	bool is_in_root = !lc_find_mount_point(caller->directory, top);
+	if (!is_directory_of_image(is_in_root))
+		lc_request_show(request, caller->directory, is_in_root ? NULL : top, caller->home);
+	else if (request->texts[LC_WORKDIR] == NULL)
+		lc_request_set_text(request, LC_WORKDIR, caller->directory, &error);
 }
 
 static int publish_request(spank_t spank, const struct lc_request *request, struct lc_error *error)

@@ -155,6 +155,10 @@ static void test_options(void)
 		   "ch-image=deb", "ch-env=C", ),
 	      LIST());
 	GIVES("image=deb;entrypoint=1", LIST("ch-image=deb", "ch-entrypoint", ), LIST());
+	GIVES("image=deb;profile=+a,-b,+c",
+	      LIST("ch-image=deb", "ch-profile=+a,-b", "ch-profile=+c", ),
+	      LIST("SLURM_CH_PROFILE=+d", ));
+	GIVES("image=deb;profile=+d", LIST("ch-image=deb", ), LIST("SLURM_CH_PROFILE=+d", ));
 	GIVES("image=deb;home=/tmp/h", LIST("ch-image=deb", "ch-home=./h", ), LIST());
 	GIVES("image=deb;mount=/tmp/w:/tmp/w:rw;mount=/hh/x:/y:ro",
 	      LIST("ch-image=deb", "ch-mount=w,~/x:/y:ro", ), LIST("HOME=/hh", ));
@@ -173,6 +177,21 @@ static void test_variables(void)
 	GIVES("image=deb", LIST("ch-image=deb", ), LIST("SLURM_CH_ENTRYPOINT=0", ));
 	GIVES("unset", LIST(), LIST("SLURM_CH_WORKDIR=w", "SLURM_CH_ENV==", ));
 	REFUSES("\"w\" as working directory", LIST("ch-image=deb", ), LIST("SLURM_CH_WORKDIR=w", ));
+}
+
+static void test_from_inside_a_step_starts_where_only_the_image_has_a_directory(void)
+{
+	char before[4096];
+
+	context = S_CTX_LOCAL;
+	CHECK(getcwd(before, sizeof(before)) != NULL && chdir("/") == 0);
+	GIVES("image=deb", LIST("ch-image=deb", ), LIST());
+	GIVES("image=deb;workdir=/", LIST("ch-image=deb", ), LIST("CH_RUNNING=x", ));
+	GIVES("image=deb;workdir=/w", LIST("ch-image=deb", "ch-workdir=/w", ),
+	      LIST("CH_RUNNING=x", ));
+	context = S_CTX_ALLOCATOR;
+	GIVES("image=deb", LIST("ch-image=deb", ), LIST("CH_RUNNING=x", ));
+	CHECK(chdir(before) == 0);
 }
 
 static void test_an_allocation_goes_before_variables(void)
@@ -257,6 +276,7 @@ int main(void)
 	CHECK(chdir("/tmp") == 0);
 	test_options();
 	test_variables();
+	test_from_inside_a_step_starts_where_only_the_image_has_a_directory();
 	test_an_allocation_goes_before_variables();
 	test_options_of_the_allocation_are_forgotten();
 	test_refusals();
