@@ -3,6 +3,8 @@
 #include "plugin.h"
 #include "shared/ask.h"
 #include "shared/note.h"
+#include "shared/rules.h"
+#include "shared/spec.h"
 
 #include <errno.h>
 #include <slurm/slurm.h>
@@ -46,7 +48,11 @@ void node_announce(int argc, char **argv)
 	uint32_t job, uid;
 	const char *spec = spec_of_prolog(&job, &uid);
 
-	if (spec == NULL || plugin_read_arguments(argc, argv) < 0)
+	if (plugin_read_arguments(argc, argv) < 0)
+		return;
+	if (spec == NULL && uid != 0 && lc_rules_place_tasks(plugin_rules_path()))
+		spec = LC_SPEC_OF_DEFAULT;
+	if (spec == NULL || strcmp(spec, LC_SPEC_OF_HOST) == 0)
 		return;
 	if (lc_leave_note(plugin_run_directory(), job, uid, spec) < 0)
 		slurm_error("layercake: cannot leave a note of job %u in \"%s\": %s", job,

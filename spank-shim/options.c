@@ -1,15 +1,15 @@
 #define _GNU_SOURCE
 #include "options.h"
+#include "caller.h"
 #include "directory.h"
 #include "plugin.h"
 #include "request.h"
+#include "shared/rules.h"
 #include "submission.h"
 
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define NO_IMAGE "none" /* --ch-image=none: run on the host */
 
@@ -33,51 +33,11 @@ static struct lc_error option_error, allocation_error;
 /* In slurmstepd: an option has arrived that the spec must answer. */
 static bool container_expected;
 
-struct caller {
-	char *home, *user; /* NULL: unknown */
-	char directory[PATH_MAX];
-	bool has_directory;
-};
-
-/* Who calls the command, and where. Not asked for what has no container. */
-static const struct caller *find_caller(void)
-{
-	static struct caller found;
-	static bool asked_before;
-	const struct passwd *user;
-	struct lc_error error;
-
-	if (asked_before)
-		return &found;
-	asked_before = true;
-	user = getpwuid(getuid());
-	found.home = user != NULL ? strdup(user->pw_dir) : NULL;
-	found.user = user != NULL ? strdup(user->pw_name) : NULL;
-	found.has_directory = lc_find_directory(found.home, found.directory, &error) == 0;
-	return &found;
-}
-
-static const struct lc_words *find_words(void)
-{
-	static struct lc_words words;
-	const struct caller *caller = find_caller();
-	const char *home = getenv("HOME"), *submit_directory = getenv("SLURM_SUBMIT_DIR");
-
-	words.home = home != NULL ? home : caller->home;
-	words.user = caller->user;
-	words.directory = caller->has_directory ? caller->directory : NULL;
-	/* sbatch and salloc make a new job, whatever job they are called from. */
-	words.submit_directory = spank_context() == S_CTX_LOCAL && submit_directory != NULL
-				     ? submit_directory
-				     : words.directory;
-	return &words;
-}
-
 static int read_text(struct lc_request *request, enum lc_text which, const char *argument,
 		     struct lc_error *error)
 {
 	if (which == LC_HOME)
-		return lc_request_set_home(request, argument, find_words(), error);
+		return lc_request_set_home(request, argument, caller_words(), error);
 	if (which == LC_ENV || which == LC_DEVICE || which == LC_PROFILE)
 		return lc_request_add_text(request, which, argument, error);
 	return lc_request_set_text(request, which, argument, error);
@@ -105,7 +65,7 @@ static int read_option(int value, const char *argument, int remote)
 			lc_request_set_image(&asked, argument, error);
 		break;
 	case OPTION_MOUNT:
-		lc_request_add_mounts(&asked, argument, find_words(), error);
+		lc_request_add_mounts(&asked, argument, caller_words(), error);
 		break;
 	case OPTION_ROOT:
 		asked.root = true;
@@ -213,14 +173,33 @@ static int read_writable(struct lc_request *request, struct lc_error *error)
 	return lc_request_set_writable(request, strcmp(value, "1") == 0 ? NULL : value, error);
 }
 
+/* What is asked for beside an image, which is missing. */
+static const char *lone_option(const struct lc_request *request)
+{
+	if (request->mount_count > 0)
+		return "--ch-mount";
+	if (request->root)
+		return "--ch-root";
+	if (request->entry_point)
+		return "--ch-entrypoint";
+	if (request->writable)
+		return "--ch-writable";
+	for (size_t i = 0; i < LC_TEXTS; i++)
+		if (request->texts[i] != NULL && texts[i].option != NULL)
+			return texts[i].option;
+	return asked_for_batch ? "--ch-batch" : NULL;
+}
+
 /* For what no option said, outside of an allocation that has spoken. */
 static int read_defaults(spank_context_t context, struct lc_request *request,
 			 struct lc_error *error)
 {
 	const char *image = getenv("SLURM_CH_IMAGE"), *mounts = getenv("SLURM_CH_MOUNT");
 
-	if (image != NULL && image[0] != '\0' && strcmp(image, NO_IMAGE) != 0 &&
-	    lc_request_set_image(request, image, error) < 0)
+	if (image != NULL && strcmp(image, NO_IMAGE) == 0)
+		asked_for_host = asked.image == NULL && lone_option(&asked) == NULL;
+	else if (image != NULL && image[0] != '\0' &&
+		 lc_request_set_image(request, image, error) < 0)
 		return -1;
 	/* Without any image they are for other jobs. */
 	if (request->image == NULL && asked.image == NULL)
@@ -239,25 +218,8 @@ static int read_defaults(spank_context_t context, struct lc_request *request,
 			return -1;
 	}
 	if (mounts != NULL && mounts[0] != '\0' && asked.mount_count == 0)
-		return lc_request_add_mounts(request, mounts, find_words(), error);
+		return lc_request_add_mounts(request, mounts, caller_words(), error);
 	return 0;
-}
-
-/* What is asked for beside an image, which is missing. */
-static const char *lone_option(const struct lc_request *request)
-{
-	if (request->mount_count > 0)
-		return "--ch-mount";
-	if (request->root)
-		return "--ch-root";
-	if (request->entry_point)
-		return "--ch-entrypoint";
-	if (request->writable)
-		return "--ch-writable";
-	for (size_t i = 0; i < LC_TEXTS; i++)
-		if (request->texts[i] != NULL && texts[i].option != NULL)
-			return texts[i].option;
-	return asked_for_batch ? "--ch-batch" : NULL;
 }
 
 /* The container of this job or step; without an image when it is to run on the host. */
@@ -290,9 +252,14 @@ static int compose_request(spank_context_t context, struct lc_request *request,
 			       : read_defaults(context, request, error);
 	if (result < 0 || lc_request_merge(request, &asked, error) < 0)
 		return -1;
-	if (request->image == NULL && lone_option(request) != NULL)
+	const char *lone = lone_option(request);
+	if (request->image != NULL || (lone == NULL && !request->default_image))
+		return 0;
+	/* Which image jobs have that name none depends on where they run. */
+	request->default_image = lc_rules_place_tasks(plugin_rules_path());
+	if (!request->default_image)
 		return lc_fail(error, EXIT_REQUEST, "%s needs an image: add --ch-image=NAME",
-			       lone_option(request));
+			       lone != NULL ? lone : SPEC_VARIABLE);
 	return 0;
 }
 
@@ -327,9 +294,9 @@ static void show_directory(struct lc_request *request)
 	struct lc_error error;
 	char top[PATH_MAX];
 
-	if (request->image == NULL)
+	if (!lc_request_has_container(request))
 		return;
-	caller = find_caller();
+	caller = caller_find();
 	if (!caller->has_directory)
 		return;
 	bool is_in_root = !lc_find_mount_point(caller->directory, top);
@@ -341,14 +308,15 @@ static void show_directory(struct lc_request *request)
 
 static int publish_request(spank_t spank, const struct lc_request *request, struct lc_error *error)
 {
+	bool contained = lc_request_has_container(request);
 	char spec[LC_SPEC_MAX + 1] = "";
 
-	if (request->image != NULL && lc_request_format(request, spec, error) < 0)
+	if (contained && lc_request_format(request, spec, error) < 0)
 		return -1;
 	if (require_one_container(spec, error) < 0)
 		return -1;
 	/* Empty is a statement: not even what the allocation has. */
-	if (request->image != NULL || asked_for_host || in_allocation)
+	if (contained || asked_for_host || in_allocation)
 		setenv(SPEC_VARIABLE, spec, 1);
 	else
 		unsetenv(SPEC_VARIABLE);
@@ -356,8 +324,9 @@ static int publish_request(spank_t spank, const struct lc_request *request, stru
 		setenv(BATCH_VARIABLE, "1", 1);
 	else
 		unsetenv(BATCH_VARIABLE);
-	if (request->image != NULL &&
-	    spank_job_control_setenv(spank, SPEC_CONTROL, spec, 1) != ESPANK_SUCCESS)
+	if ((contained || asked_for_host) &&
+	    spank_job_control_setenv(spank, SPEC_CONTROL, contained ? spec : LC_SPEC_OF_HOST, 1) !=
+		ESPANK_SUCCESS)
 		return lc_fail(error, EXIT_INTERNAL, "cannot hand the options on to the job");
 	return 0;
 }

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "plugin.h"
 #include "shared/printable.h"
+#include "shared/rules.h"
 
 #include <limits.h>
 #include <slurm/spank.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 static const char *socket_path = "/run/layercake/launcher.sock";
+static const char *rules_path = LC_RULES;
 static char run_directory[PATH_MAX] = "/run/layercake";
 static enum plugin_check check = CHECK_SBATCH;
 
@@ -38,9 +40,11 @@ int plugin_read_arguments(int argc, char **argv)
 	for (int i = 0; i < argc; i++) {
 		if (strncmp(argv[i], "socket=/", 8) == 0) {
 			take_socket(argv[i] + strlen("socket="));
+		} else if (strncmp(argv[i], "policy=/", 8) == 0) {
+			rules_path = argv[i] + strlen("policy=");
 		} else if (strncmp(argv[i], "check=", 6) != 0 || !take_check(argv[i] + 6)) {
 			slurm_error("layercake: unknown argument \"%s\" in plugstack.conf "
-				    "(known: socket=PATH, check=sbatch|all|no)",
+				    "(known: socket=PATH, policy=PATH, check=sbatch|all|no)",
 				    argv[i]);
 			return -1;
 		}
@@ -56,6 +60,11 @@ const char *plugin_socket_path(void)
 const char *plugin_run_directory(void)
 {
 	return run_directory;
+}
+
+const char *plugin_rules_path(void)
+{
+	return rules_path;
 }
 
 enum plugin_check plugin_check(void)

@@ -14,13 +14,14 @@
 enum plugin_check { CHECK_SBATCH, CHECK_ALL, CHECK_NO };
 
 /*
- * Reads what plugstack.conf says: socket=PATH, check=sbatch|all|no. Returns 0, or -1, and Slurm's
- * log has why.
+ * Reads what plugstack.conf says: socket=PATH, policy=PATH, check=sbatch|all|no. Returns 0, or -1,
+ * and Slurm's log has why.
  */
 int plugin_read_arguments(int argc, char **argv);
 
 const char *plugin_socket_path(void);
 const char *plugin_run_directory(void); /* where the socket is */
+const char *plugin_rules_path(void);
 enum plugin_check plugin_check(void);
 
 /* A variable that is 1 or 0; unset and empty leave `on` as it is. Returns 0, or -1 with an error.

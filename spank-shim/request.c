@@ -36,7 +36,13 @@ int lc_request_set_image(struct lc_request *request, const char *name, struct lc
 		return out_of_memory(error);
 	free(request->image);
 	request->image = copy;
+	request->default_image = false;
 	return 0;
+}
+
+bool lc_request_has_container(const struct lc_request *request)
+{
+	return request->image != NULL || request->default_image;
 }
 
 /* --- texts --- */
@@ -194,6 +200,7 @@ int lc_request_merge(struct lc_request *request, const struct lc_request *other,
 		if (result < 0)
 			return -1;
 	}
+	request->default_image |= other->default_image && request->image == NULL;
 	request->root |= other->root;
 	request->entry_point |= other->entry_point;
 	if (other->writable) {
@@ -225,8 +232,9 @@ int lc_request_format(const struct lc_request *request, char spec[LC_SPEC_MAX + 
 {
 	struct lc_spec_text text = {.at = spec, .left = LC_SPEC_MAX};
 
-	lc_spec_put(&text, "image=");
-	lc_spec_put_value(&text, request->image);
+	lc_spec_put(&text, LC_SPEC_OF_DEFAULT);
+	if (request->image != NULL)
+		lc_spec_put_value(&text, request->image);
 	for (size_t i = 0; i < request->mount_count; i++) {
 		lc_spec_put(&text, ";mount=");
 		lc_spec_put_mount(&text, &request->mounts[i]);
@@ -319,7 +327,9 @@ int lc_request_parse(struct lc_request *request, const char *spec, struct lc_err
 			       LC_SPEC_MAX);
 	for (const char *item = spec;; item++) {
 		size_t length = strcspn(item, ";");
-		if (strncmp(item, "image=", 6) == 0 && item == spec) {
+		if (strncmp(item, "image=", 6) == 0 && item == spec && length == 6) {
+			request->default_image = true;
+		} else if (strncmp(item, "image=", 6) == 0 && item == spec) {
 			char *name = lc_spec_parse_value(item + 6, length - 6);
 			int result = name == NULL ? malformed(error, item, length)
 						  : lc_request_set_image(request, name, error);

@@ -17,12 +17,13 @@
 
 /* All zero: nothing asked for. */
 struct lc_request {
-	char *image;	       /* NULL: none */
+	char *image;	       /* NULL: none, or the default one */
 	char *texts[LC_TEXTS]; /* NULL: not asked for */
 	struct lc_mount mounts[LC_MOUNTS_MAX];
 	size_t mount_count;
-	bool root;	  /* uid 0 inside */
-	bool entry_point; /* of the image, runs the command of a step */
+	bool default_image; /* that of the job or the site; asked for without saying which */
+	bool root;	    /* uid 0 inside */
+	bool entry_point;   /* of the image, runs the command of a step */
 	bool writable;
 	uint64_t writable_bytes; /* for changes to the image's files; 0: what the site says */
 };
@@ -71,7 +72,10 @@ int lc_request_merge(struct lc_request *request, const struct lc_request *other,
 /* Reads a spec into an empty request. */
 int lc_request_parse(struct lc_request *request, const char *spec, struct lc_error *error);
 
-/* Writes the spec of a request that has an image. */
+/* Whether it is for a container at all. */
+bool lc_request_has_container(const struct lc_request *request);
+
+/* Writes the spec of a request for a container. */
 int lc_request_format(const struct lc_request *request, char spec[LC_SPEC_MAX + 1],
 		      struct lc_error *error);
 

@@ -7,6 +7,7 @@
 #include "shared/ask.h"
 #include "shared/enter.h"
 #include "shared/note.h"
+#include "shared/rules.h"
 
 #include <errno.h>
 #include <slurm/slurm.h>
@@ -97,7 +98,7 @@ static const char *show_directory(struct lc_request *request, const char *spec, 
 	char top[PATH_MAX];
 	struct lc_error error;
 
-	if (request->image == NULL ||
+	if (!lc_request_has_container(request) ||
 	    !lc_request_show(request, current, lc_find_mount_point(current, top) ? top : NULL,
 			     home) ||
 	    lc_request_format(request, own, &error) < 0)
@@ -135,24 +136,52 @@ static bool is_driver(const struct task *task)
 	return task->step == SLURM_BATCH_SCRIPT || task->step == SLURM_INTERACTIVE_STEP;
 }
 
-static void enter_container(struct task *task, const char *spec)
+static bool is_inside_batch(const struct task *task)
+{
+	char value[2];
+
+	return task->step == SLURM_BATCH_SCRIPT &&
+	       get_variable(task->spank, BATCH_VARIABLE, value, sizeof(value)) &&
+	       strcmp(value, "1") == 0;
+}
+
+/* Where batch scripts are by default, the launcher knows, but not what --ch-batch said. */
+static const char *tell_of_batch(const struct task *task, const char *spec,
+				 char told[LC_SPEC_MAX + 1])
+{
+	if (lc_spec_names_image(spec) || !is_inside_batch(task))
+		return spec;
+	int length = snprintf(told, LC_SPEC_MAX + 1, "%s;batch=1", spec);
+	return length <= LC_SPEC_MAX ? told : spec;
+}
+
+/* Returns false where the launcher leaves the task on the host, if the spec names no image. */
+static bool enter_container(struct task *task, const char *spec)
 {
 	const struct lc_environment environment = {get_variable, set_variable, unset_variable,
 						   task->spank};
 	struct lc_request request = {0};
 	struct lc_container container;
-	struct lc_error error;
-	char home_value[PATH_MAX], current[PATH_MAX], own[LC_SPEC_MAX + 1];
+	struct lc_error error, lost;
+	char home_value[PATH_MAX], current[PATH_MAX], own[LC_SPEC_MAX + 1], told[LC_SPEC_MAX + 1];
 	const char *directory, *home = NULL;
 
 	if (get_variable(task->spank, "HOME", home_value, sizeof(home_value)))
 		home = home_value;
 	read_request(task, spec, &request);
-	if (lc_find_directory(home, current, &error) < 0)
-		end_task(task, &error);
-	spec = show_directory(&request, spec, current, home, own);
-	if (lc_ask_to_enter(plugin_socket_path(), task->job, task->step, spec, show_progress, task,
-			    &container, &error) < 0 ||
+	bool is_somewhere = lc_find_directory(home, current, &lost) == 0;
+	if (is_somewhere)
+		spec = show_directory(&request, spec, current, home, own);
+	spec = tell_of_batch(task, spec, told);
+	int answer = lc_ask_to_enter(plugin_socket_path(), task->job, task->step, spec,
+				     show_progress, task, &container, &error);
+	if (answer > 0) {
+		lc_request_clear(&request);
+		return false;
+	}
+	if (!is_somewhere)
+		end_task(task, &lost);
+	if (answer < 0 ||
 	    (directory = choose_directory(&request, &container, current, &error)) == NULL ||
 	    (request.entry_point && !is_driver(task) &&
 	     entry_prepare(task->spank, &container, &error) < 0) ||
@@ -162,6 +191,7 @@ static void enter_container(struct task *task, const char *spec)
 	lc_apply_environment(&container, &environment, request.texts[LC_ENV]);
 	lc_container_clear(&container);
 	lc_request_clear(&request);
+	return true;
 }
 
 /* Whose task this is. */
@@ -191,15 +221,6 @@ _Noreturn static void end_unknown_task(const struct task *task)
 	end_task(task, &error);
 }
 
-static bool is_inside_batch(const struct task *task)
-{
-	char value[2];
-
-	return task->step == SLURM_BATCH_SCRIPT &&
-	       get_variable(task->spank, BATCH_VARIABLE, value, sizeof(value)) &&
-	       strcmp(value, "1") == 0;
-}
-
 /* A job is driven from where srun is, and srun is on the host. */
 static void explain_driver(const struct task *task, const char *spec)
 {
@@ -207,7 +228,7 @@ static void explain_driver(const struct task *task, const char *spec)
 	struct lc_error error;
 	char line[1024];
 
-	if (lc_request_parse(&request, spec, &error) == 0) {
+	if (lc_request_parse(&request, spec, &error) == 0 && request.image != NULL) {
 		snprintf(line, sizeof(line), "this %s runs on the host, its srun steps run in %s%s",
 			 task->step == SLURM_BATCH_SCRIPT ? "batch script" : "shell", request.image,
 			 task->step == SLURM_BATCH_SCRIPT
@@ -218,6 +239,24 @@ static void explain_driver(const struct task *task, const char *spec)
 	lc_request_clear(&request);
 }
 
+/* Whether the launcher has to be asked where a task belongs that has not asked for an image. */
+static bool rules_place_tasks(void)
+{
+	return getuid() != 0 && lc_rules_place_tasks(plugin_rules_path());
+}
+
+/* The site may have no tasks on the host. */
+static void require_host(struct task *task)
+{
+	struct lc_container container;
+	struct lc_error error;
+
+	if (rules_place_tasks() &&
+	    lc_ask_to_enter(plugin_socket_path(), task->job, task->step, LC_SPEC_OF_HOST,
+			    show_progress, task, &container, &error) < 0)
+		end_task(task, &error);
+}
+
 /* Nobody but the job's note can say. When that cannot be read, the host is as wrong as any. */
 static void place_by_note(struct task *task)
 {
@@ -225,7 +264,7 @@ static void place_by_note(struct task *task)
 
 	switch (lc_find_note(plugin_run_directory(), task->job, getuid())) {
 	case LC_NOTE_OF_JOB:
-		enter_container(task, "");
+		enter_container(task, LC_SPEC_OF_DEFAULT);
 		break;
 	case LC_NOTE_UNKNOWN:
 		lc_fail(
@@ -236,6 +275,8 @@ static void place_by_note(struct task *task)
 		end_task(task, &error);
 	case LC_NO_NOTE:
 	case LC_NOTE_OF_STEPS:
+		if (rules_place_tasks())
+			enter_container(task, LC_SPEC_OF_DEFAULT);
 		break;
 	}
 }
@@ -249,7 +290,12 @@ static void put(struct task *task, enum place place, const char *spec, bool expe
 	struct lc_error error;
 
 	if (place == PLACE_CONTAINER) {
-		enter_container(task, spec);
+		if (!enter_container(task, spec)) {
+			lc_fail(&error, EXIT_REQUEST,
+				"a container was asked for, but no image is named, and this job "
+				"has none by default (add --ch-image=NAME)");
+			end_task(task, &error);
+		}
 	} else if (expected) {
 		lc_fail(&error, EXIT_INTERNAL,
 			"a container was asked for, but %s did not reach this task (do not remove "
@@ -258,7 +304,22 @@ static void put(struct task *task, enum place place, const char *spec, bool expe
 		end_task(task, &error);
 	} else if (place == PLACE_UNSAID) {
 		place_by_note(task);
+	} else {
+		require_host(task);
 	}
+}
+
+/* A batch script or a shell is on the host, unless the site has it elsewhere. */
+static void put_driver(struct task *task, enum place place, const char *spec)
+{
+	if (place == PLACE_UNSAID && rules_place_tasks())
+		enter_container(task, LC_SPEC_OF_DEFAULT);
+	else if (place == PLACE_CONTAINER && !lc_spec_names_image(spec))
+		enter_container(task, spec);
+	else if (place != PLACE_UNSAID)
+		require_host(task);
+	if (place == PLACE_CONTAINER)
+		explain_driver(task, spec);
 }
 
 void task_place(spank_t spank, bool expected)
@@ -268,11 +329,10 @@ void task_place(spank_t spank, bool expected)
 	bool known = identify(&task);
 	enum place place = read_place(&task, spec);
 
-	if (!known && (place != PLACE_HOST || expected))
+	if (!known && (place != PLACE_HOST || expected || rules_place_tasks()))
 		end_unknown_task(&task);
 	if (is_driver(&task) && !is_inside_batch(&task)) {
-		if (place == PLACE_CONTAINER)
-			explain_driver(&task, spec);
+		put_driver(&task, place, spec);
 		return;
 	}
 	put(&task, place, spec, expected || is_inside_batch(&task));

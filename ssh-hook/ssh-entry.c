@@ -15,6 +15,7 @@
 #include "shared/enter.h"
 #include "shared/note.h"
 #include "shared/printable.h"
+#include "shared/rules.h"
 #include "transfer.h"
 
 #include <errno.h>
@@ -52,7 +53,8 @@ static void show_progress(const char *line, void *context)
 static bool ask(const char *run_directory, struct lc_container *container)
 {
 	uint32_t job = lc_session_job();
-	bool contained = lc_find_note(run_directory, job, getuid()) != LC_NO_NOTE;
+	bool contained = lc_find_note(run_directory, job, getuid()) != LC_NO_NOTE ||
+			 lc_rules_place_tasks(LC_RULES);
 	char path[256];
 	struct lc_error error;
 

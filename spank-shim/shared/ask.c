@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /*
  * How long to leave a launcher that is gone alone before it is asked anew. The impatient ask one
@@ -193,8 +194,12 @@ int lc_ask_to_enter(const char *socket_path, uint32_t job, uint32_t step, const 
 
 	lc_frames_enter(&request, job, step, spec);
 	int result = ask(&question, container, error);
-	/* A step that asked for a container never runs on the host. */
-	return result > 0 ? lc_malformed_reply(error) : result;
+	/* A step that asked for a container never runs on the host, nor the other way round. */
+	if (result == 0 && strcmp(spec, LC_SPEC_OF_HOST) == 0) {
+		lc_container_clear(container);
+		return lc_malformed_reply(error);
+	}
+	return result > 0 && lc_spec_names_image(spec) ? lc_malformed_reply(error) : result;
 }
 
 int lc_ask_for_session(const char *socket_path, uint32_t job, bool patient, lc_progress *progress,

@@ -35,7 +35,8 @@ int lc_tell(const char *socket_path, const struct lc_frames *request, bool patie
 /*
  * Asks to enter and waits as long as the launcher shows signs of life; one that is restarted
  * meanwhile is asked anew. On success the caller owns the container and gives it back with
- * lc_container_clear.
+ * lc_container_clear. Returns 1, with no container, when the task is to be on the host, which is
+ * never the answer to a spec that names an image.
  */
 int lc_ask_to_enter(const char *socket_path, uint32_t job, uint32_t step, const char *spec,
 		    lc_progress *progress, void *context, struct lc_container *container,

@@ -7,8 +7,21 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 enum { LC_SPEC_MAX = 16384 }; /* without the NUL */
+
+#define LC_SPEC_OF_DEFAULT "image=" /* begins one without an image: the job's, or the site's */
+#define LC_SPEC_OF_HOST "none"	    /* not a container: the task asks to be on the host */
+
+/* Whether a spec says which image it is for. */
+static inline bool lc_spec_names_image(const char *spec)
+{
+	size_t length = strlen(LC_SPEC_OF_DEFAULT);
+
+	return strncmp(spec, LC_SPEC_OF_DEFAULT, length) == 0 && spec[length] != '\0' &&
+	       spec[length] != ';';
+}
 
 struct lc_mount {
 	char *source; /* a path of the node, or the name of an image */

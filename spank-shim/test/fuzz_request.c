@@ -17,7 +17,9 @@ static bool same_mount(const struct lc_mount *one, const struct lc_mount *other)
 
 static bool same(const struct lc_request *one, const struct lc_request *other)
 {
-	if (strcmp(one->image, other->image) != 0 || one->root != other->root ||
+	if ((one->image == NULL) != (other->image == NULL) ||
+	    (one->image != NULL && strcmp(one->image, other->image) != 0) ||
+	    one->default_image != other->default_image || one->root != other->root ||
 	    one->mount_count != other->mount_count)
 		return false;
 	for (size_t i = 0; i < LC_TEXTS; i++)
@@ -71,7 +73,7 @@ static void check_request(const struct lc_request *request)
 	if (request->texts[LC_WORKDIR] != NULL &&
 	    strcmp(request->texts[LC_WORKDIR], LC_WORKDIR_OF_IMAGE) != 0)
 		check_path(request->texts[LC_WORKDIR]);
-	if (request->image != NULL && lc_request_format(request, spec, &error) == 0) {
+	if (lc_request_has_container(request) && lc_request_format(request, spec, &error) == 0) {
 		INSIST(strlen(spec) <= LC_SPEC_MAX && strpbrk(spec, " \n\t") == NULL);
 		INSIST(lc_request_parse(&copy, spec, &error) == 0 && same(request, &copy));
 		INSIST(lc_request_format(&copy, again, &error) == 0 && strcmp(spec, again) == 0);

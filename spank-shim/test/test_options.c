@@ -24,6 +24,7 @@ static struct spank_option registered[16];
 static size_t registered_count;
 static char said[8192];
 static char *argument = "check=no"; /* of the plugin: there is no store to ask */
+static char *rules_argument = "policy=/nonexistent";
 
 spank_context_t spank_context(void)
 {
@@ -92,7 +93,7 @@ _Noreturn static void run_command(const char *const *options, const char *const 
 	clearenv();
 	for (; *variables != NULL; variables++)
 		putenv(strdup(*variables));
-	if (slurm_spank_init(NULL, 1, (char *[]){argument}) < 0)
+	if (slurm_spank_init(NULL, 2, (char *[]){argument, rules_argument}) < 0)
 		_exit(BAD_ARGUMENT);
 	if (has_inherited_options())
 		_exit(97); /* an option of the step could not be told from one of these */
@@ -242,6 +243,36 @@ static void test_refusals(void)
 		LIST("ch-image=a", "ch-batch", "ch-entrypoint", ), LIST());
 }
 
+static void test_jobs_may_have_an_image_by_default(void)
+{
+	char file[] = "/tmp/layercake-test.XXXXXX", rules[64];
+	int fd = mkstemp(file);
+
+	snprintf(rules, sizeof(rules), "policy=%s", file);
+	rules_argument = rules;
+	context = S_CTX_LOCAL;
+	REFUSES("--ch-mount needs an image: add", LIST("ch-mount=/a", ), LIST());
+	REFUSES("SLURM_LAYERCAKE_SPEC needs an image", LIST(),
+		LIST("SLURM_JOB_ID=1", "SLURM_LAYERCAKE_SPEC=image=", ));
+	dprintf(fd, "default image=site/x\n");
+	GIVES("image=;mount=/a:/a:rw", LIST("ch-mount=/a", ), LIST());
+	GIVES("image=deb;mount=/a:/a:rw", LIST("ch-mount=/a", "ch-image=deb", ), LIST());
+	GIVES("image=;mount=/a:/a:rw;root=1", LIST("ch-root", ),
+	      LIST("SLURM_JOB_ID=1", "SLURM_LAYERCAKE_SPEC=image=;mount=/a:/a:rw", ));
+	GIVES("image=deb;mount=/a:/a:rw", LIST("ch-image=deb", ),
+	      LIST("SLURM_JOB_ID=1", "SLURM_LAYERCAKE_SPEC=image=;mount=/a:/a:rw", ));
+	GIVES("unset", LIST(), LIST());
+	GIVES("unset", LIST(), LIST("SLURM_CH_MOUNT=/a", ));
+	GIVES("", LIST(), LIST("SLURM_CH_IMAGE=none", ));
+	GIVES("image=deb", LIST("ch-image=deb", ), LIST("SLURM_CH_IMAGE=none", ));
+	GIVES("image=;mount=/a:/a:rw", LIST("ch-mount=/a", ), LIST("SLURM_CH_IMAGE=none", ));
+	context = S_CTX_ALLOCATOR;
+	GIVES("image=", LIST("ch-batch", ), LIST());
+	close(fd);
+	unlink(file);
+	rules_argument = "policy=/nonexistent";
+}
+
 static void test_the_directory(void)
 {
 	context = S_CTX_LOCAL;
@@ -256,8 +287,10 @@ static void test_the_directory(void)
 
 static void test_the_plugins_arguments(void)
 {
-	static char *const known[] = {"check=no", "check=sbatch", "check=all", "socket=/r/s"};
-	static char *const unknown[] = {"check=maybe", "check=", "check", "socket=s", "x"};
+	static char *const known[] = {"check=no", "check=sbatch", "check=all", "socket=/r/s",
+				      "policy=/p"};
+	static char *const unknown[] = {"check=maybe", "check=",   "check",
+					"socket=s",    "policy=p", "x"};
 
 	context = S_CTX_LOCAL;
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
@@ -280,6 +313,7 @@ int main(void)
 	test_an_allocation_goes_before_variables();
 	test_options_of_the_allocation_are_forgotten();
 	test_refusals();
+	test_jobs_may_have_an_image_by_default();
 	test_the_directory();
 	test_the_plugins_arguments();
 	return summary();

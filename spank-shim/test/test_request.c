@@ -200,6 +200,25 @@ static void test_images(void)
 	CHECK(request.image == NULL && request.mount_count == 0);
 }
 
+static void test_a_default_image(void)
+{
+	struct lc_request allocation = {0}, step = {0};
+	struct lc_error error;
+	char spec[LC_SPEC_MAX + 1];
+
+	CHECK(lc_request_parse(&allocation, "image=;mount=/s:/d:rw", &error) == 0);
+	CHECK(allocation.image == NULL && lc_request_has_container(&allocation));
+	CHECK(lc_request_format(&allocation, spec, &error) == 0);
+	CHECK(strcmp(spec, "image=;mount=/s:/d:rw") == 0);
+	CHECK(lc_request_merge(&step, &allocation, &error) == 0 && step.default_image);
+	CHECK(lc_request_set_image(&step, "b", &error) == 0 && !step.default_image);
+	CHECK(lc_request_merge(&step, &allocation, &error) == 0 && !step.default_image);
+	CHECK(strcmp(step.image, "b") == 0);
+	lc_request_clear(&step);
+	CHECK(!lc_request_has_container(&step));
+	lc_request_clear(&allocation);
+}
+
 static void test_merge(void)
 {
 	struct lc_request allocation = {0}, step = {0};
@@ -404,7 +423,6 @@ static void test_parse(void)
 	};
 	static const char *const bad[] = {
 	    "",
-	    "image=",
 	    "image",
 	    "mount=/a:/a:rw",
 	    "image=a;",
@@ -498,6 +516,7 @@ int main(void)
 	test_a_directory_may_be_called_image();
 	test_limits();
 	test_images();
+	test_a_default_image();
 	test_merge();
 	test_writable();
 	test_texts();

@@ -42,6 +42,7 @@ EpilogMsgTime=1
 
 NodeName=n[1-$nodes] CPUs=$((cpus > 2 ? cpus : 2)) State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE OverSubscribe=FORCE:4 State=UP
+PartitionName=bio Nodes=ALL MaxTime=INFINITE OverSubscribe=FORCE:4 State=UP
 CONF
 }
 

@@ -94,7 +94,7 @@ class FailClosedIT {
   @ParameterizedTest
   @CsvSource({
     "image=closed;mount=/etc:/x/../../y:ro, /x/../../y",
-    "image=, cannot use \"\" as image",
+    "image=, SLURM_LAYERCAKE_SPEC needs an image",
     "x, \"x\"",
     "image=closed;root=9, root=9",
     "image=%00, image=%00"

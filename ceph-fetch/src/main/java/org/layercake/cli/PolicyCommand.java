@@ -6,10 +6,13 @@ import com.fasterxml.jackson.core.JsonGenerator;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import org.layercake.policy.DefaultImage;
+import org.layercake.policy.HostTask;
 import org.layercake.policy.Policy;
 import org.layercake.policy.PolicyFile;
 import org.layercake.policy.Rule;
@@ -19,8 +22,10 @@ import org.layercake.store.ImageName;
 import org.layercake.store.ImageStore;
 import org.layercake.store.StoreException;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
+import picocli.CommandLine.TypeConversionException;
 
 @Command(
     name = "policy",
@@ -30,16 +35,19 @@ import picocli.CommandLine.Parameters;
       "",
       "\"layercake policy check\" reads the file and says how many rules it has, or what is wrong"
           + " with it. With --image it says what the rules decide about that image, for the job, the"
-          + " user and the container that the other options describe, and which rule does. What the"
-          + " options leave out is empty, and mounts are taken as they are written: on a node it is"
-          + " looked where they lead."
+          + " user and the container that the other options describe, and which rule does. With"
+          + " --host it says so of a task on the host. Without both, but with any of --partition,"
+          + " --account, --user and --group, it says in which image such a job runs that asks for"
+          + " none, and what of it may be on the host. What the options leave out is empty, and"
+          + " mounts are taken as they are written: on a node it is looked where they lead."
     },
     exitCodeListHeading = "%nExit codes beside those of layercake(1):%n",
     exitCodeList = {"77:the rules refuse it", "78:the file is wrong"},
     footerHeading = "%nExamples:%n",
     footer = {
       "  layercake policy check",
-      "  layercake policy check --file draft --partition gpu --user alice --image site/cuda:12"
+      "  layercake policy check --file draft --partition gpu --user alice --image site/cuda:12",
+      "  layercake policy check --partition bio --host batch"
     })
 final class PolicyCommand extends StoreCommand implements Callable<Integer> {
   /** What can be done with the rules. */
@@ -62,6 +70,13 @@ final class PolicyCommand extends StoreCommand implements Callable<Integer> {
       converter = NameConverter.class,
       description = "What is to run.")
   private ImageName image;
+
+  @Option(
+      names = "--host",
+      paramLabel = "TASK",
+      converter = TaskConverter.class,
+      description = "What is to be on the host: step, batch (a script), shell or ssh.")
+  private HostTask task;
 
   @Option(names = "--user", paramLabel = "USER", description = "Default: you.")
   private String user;
@@ -117,25 +132,70 @@ final class PolicyCommand extends StoreCommand implements Callable<Integer> {
     };
   }
 
+  /** Takes the words that rules have. */
+  static final class TaskConverter implements ITypeConverter<HostTask> {
+    @Override
+    public HostTask convert(String word) {
+      return Arrays.stream(HostTask.values())
+          .filter(task -> task.word().equals(word))
+          .findFirst()
+          .orElseThrow(
+              () ->
+                  new TypeConversionException(
+                      "\"" + word + "\" is none of step, batch, shell and ssh"));
+    }
+  }
+
+  private Policy policy() throws StoreException {
+    return file == null
+        ? PolicyFile.ofSite(PolicyFile.DEFAULT).policy()
+        : PolicyFile.draft(file).policy();
+  }
+
   private int check() throws StoreException {
-    Policy policy =
-        file == null
-            ? PolicyFile.ofSite(PolicyFile.DEFAULT).policy()
-            : PolicyFile.draft(file).policy();
-    List<Decision> decisions = image == null ? List.of() : decisions(policy);
+    Policy policy = policy();
+    boolean ofJob = image == null && task == null && describesJob();
+    List<Decision> decisions = ofJob ? ofTasks(policy) : decisions(policy);
+    Optional<DefaultImage> none = ofJob ? policy.defaultImage(wishOfTask()) : Optional.empty();
+    int rules = policy.rules().size() + policy.defaults().size();
     answer(
         out -> {
-          out.writeNumberField("rules", policy.rules().size());
+          out.writeNumberField("rules", rules);
+          if (ofJob) {
+            out.writeStringField("default", image(none));
+            out.writeBooleanField("batchInside", none.map(DefaultImage::batchInside).orElse(false));
+          }
           Json.list(out, "decisions", decisions, PolicyCommand::write);
         },
         out -> {
           out.println(
               policy.file().isEmpty()
                   ? "there are no rules: everything is allowed"
-                  : "\"" + policy.file() + "\" is good: " + policy.rules().size() + " rules");
+                  : "\"" + policy.file() + "\" is good: " + rules + " rules");
+          if (ofJob) {
+            out.println(line(policy, none));
+          }
           decisions.forEach(one -> out.println(one.line()));
         });
-    return decisions.stream().allMatch(Decision::allowed) ? 0 : DENIED.exitCode();
+    return ofJob || decisions.stream().allMatch(Decision::allowed) ? 0 : DENIED.exitCode();
+  }
+
+  private boolean describesJob() {
+    return user != null || !groups.isEmpty() || !partition.isEmpty() || !account.isEmpty();
+  }
+
+  private static String image(Optional<DefaultImage> line) {
+    return line.flatMap(DefaultImage::image).map(ImageName::toString).orElse("");
+  }
+
+  private static String line(Policy policy, Optional<DefaultImage> line) {
+    String image = image(line);
+    return "without --ch-image: "
+        + (image.isEmpty() ? "no image" : image)
+        + (line.isPresent() && !image.isEmpty() && line.get().batchInside()
+            ? ", batch scripts inside"
+            : "")
+        + line.map(policy::place).map(place -> ", by " + place).orElse("");
   }
 
   /**
@@ -160,18 +220,42 @@ final class PolicyCommand extends StoreCommand implements Callable<Integer> {
     out.writeEndObject();
   }
 
-  private List<Decision> decisions(Policy policy) throws StoreException {
-    Wish wish =
-        new Wish(
-            user == null ? user() : user,
-            groups::contains,
-            () -> new Wish.Place(partition, account),
-            facts(policy),
-            root,
-            writable,
-            devices,
-            profiles);
+  private String asker() {
+    return user == null ? user() : user;
+  }
+
+  private Wish wish(Wish.ImageFacts facts) {
+    Wish.Place place = new Wish.Place(partition, account);
+    return new Wish(
+        asker(), groups::contains, () -> place, facts, root, writable, devices, profiles);
+  }
+
+  private Wish wishOfTask() {
+    Wish.Place place = new Wish.Place(partition, account);
+    return Wish.withoutImage(asker(), groups::contains, () -> place);
+  }
+
+  private List<Decision> ofTasks(Policy policy) throws StoreException {
     List<Decision> decisions = new ArrayList<>();
+    for (HostTask each : HostTask.values()) {
+      decisions.add(ofTask(policy, each));
+    }
+    return decisions;
+  }
+
+  private Decision ofTask(Policy policy, HostTask each) throws StoreException {
+    return decision(policy, each.word() + " on the host", policy.onHost(wishOfTask(), each));
+  }
+
+  private List<Decision> decisions(Policy policy) throws StoreException {
+    List<Decision> decisions = new ArrayList<>();
+    if (task != null) {
+      decisions.add(ofTask(policy, task));
+    }
+    if (image == null) {
+      return decisions;
+    }
+    Wish wish = wish(facts(policy));
     decisions.add(decision(policy, image.toString(), policy.onContainer(wish)));
     List<Rule> onMounts = policy.onMounts(wish);
     for (String mount : mounts) {
@@ -184,10 +268,7 @@ final class PolicyCommand extends StoreCommand implements Callable<Integer> {
   /** What a rule may ask of the image. The store is asked only for what it alone knows. */
   private Wish.ImageFacts facts(Policy policy) throws StoreException {
     if (policy.asksOfImages() || image.owner().isEmpty()) {
-      try (ImageStore store = openStore()) {
-        Image found = store.resolve(image, user == null ? user() : user);
-        return Wish.ImageFacts.of(found);
-      }
+      return Wish.ImageFacts.of(found());
     }
     return new Wish.ImageFacts(
         image.owner().orElseThrow(),
@@ -195,6 +276,12 @@ final class PolicyCommand extends StoreCommand implements Callable<Integer> {
         "",
         0,
         Collections.emptySortedMap());
+  }
+
+  private Image found() throws StoreException {
+    try (ImageStore store = openStore()) {
+      return store.resolve(image, asker());
+    }
   }
 
   private static Decision decision(Policy policy, String what, Optional<Rule> rule) {

@@ -12,7 +12,7 @@ import org.layercake.store.StoreException;
  *
  * @param bytes of {@code size>N}, else 0
  */
-record Condition(Key key, boolean negated, List<Glob> values, long bytes) {
+public record Condition(Key key, boolean negated, List<Glob> values, long bytes) {
   /** What rules can ask, by the words that they ask it with. */
   enum Key {
     PARTITION,
@@ -27,10 +27,12 @@ record Condition(Key key, boolean negated, List<Glob> values, long bytes) {
     WRITABLE,
     DEVICE,
     PROFILE,
-    MOUNT;
+    MOUNT,
+    HOST;
 
-    String word() {
-      return name().toLowerCase(java.util.Locale.ROOT);
+    /** Whether it is about the job, and so can be asked of tasks that have no image. */
+    boolean isOfJob() {
+      return this == PARTITION || this == ACCOUNT || this == USER || this == GROUP;
     }
   }
 
@@ -51,8 +53,13 @@ record Condition(Key key, boolean negated, List<Glob> values, long bytes) {
       case WRITABLE -> any(value -> value.equals(YES) == wish.writable());
       case DEVICE -> any(device -> wish.devices().stream().anyMatch(device::matches));
       case PROFILE -> any(profile -> wish.profiles().stream().anyMatch(profile::matches));
-      case MOUNT -> throw new IllegalStateException("about each mount, not about the container");
+      case MOUNT, HOST -> throw new IllegalStateException("not about the container");
     };
+  }
+
+  /** Of {@code host}: whether it is about such a task. */
+  boolean isAbout(HostTask task) {
+    return values.stream().anyMatch(value -> value.matches(task.word())) != negated;
   }
 
   private Optional<Boolean> is(String actual) {

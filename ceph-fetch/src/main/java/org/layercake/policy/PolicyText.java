@@ -2,12 +2,15 @@ package org.layercake.policy;
 
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.layercake.store.Glob;
+import org.layercake.store.ImageName;
 import org.layercake.store.StoreException;
 
 /** Reads the rules. Whatever is not understood is refused: a rule must not be lost. */
@@ -17,6 +20,7 @@ final class PolicyText {
   static final int MAX_VALUES = 256;
   private static final int MAX_REASON_CHARS = 200;
 
+  private static final Pattern DEFAULT = Pattern.compile("default(?=[ \t]|$)");
   private static final Pattern CONDITION = Pattern.compile("([a-z]+)(!=|=|>)(.*)");
   private static final Pattern BYTES = Pattern.compile("(\\d{1,15})([KMGT]?)");
   private static final Pattern PRINTABLE = Pattern.compile("[\\x21-\\x7e]+");
@@ -36,17 +40,20 @@ final class PolicyText {
   static Policy parse(String file, String text) throws StoreException {
     PolicyText reader = new PolicyText(file);
     List<Rule> rules = new ArrayList<>();
+    List<DefaultImage> defaults = new ArrayList<>();
     String[] lines = text.split("\n", -1);
     for (int i = 0; i < lines.length; i++) {
       String line = lines[i].strip();
-      if (!line.isEmpty() && !line.startsWith("#")) {
+      if (DEFAULT.matcher(line).lookingAt()) {
+        defaults.add(reader.defaultImage(i + 1, line));
+      } else if (!line.isEmpty() && !line.startsWith("#")) {
         rules.add(reader.rule(i + 1, line));
       }
-      if (rules.size() > MAX_RULES) {
+      if (rules.size() + defaults.size() > MAX_RULES) {
         throw reader.refused(i + 1, "more than " + MAX_RULES + " rules");
       }
     }
-    return new Policy(file, List.copyOf(rules));
+    return new Policy(file, List.copyOf(rules), List.copyOf(defaults));
   }
 
   private Rule rule(int number, String line) throws StoreException {
@@ -56,27 +63,111 @@ final class PolicyText {
     if (reason.length() > MAX_REASON_CHARS || !REASON.matcher(reason).matches()) {
       throw refused(number, "the reason has more than " + MAX_REASON_CHARS + " characters");
     }
-    List<String> words = Arrays.asList(said.split("[ \t]+"));
+    List<String> words = words(said);
     String action = words.get(0);
     if (!action.equals("allow") && !action.equals("deny")) {
-      throw refused(number, "it begins with \"" + action + "\", not with allow or deny");
+      throw refused(number, "it begins with \"" + action + "\", not with allow, deny or default");
     }
     List<Condition> conditions = new ArrayList<>();
-    Optional<Rule.MountPaths> mounts = Optional.empty();
     for (String word : words.subList(1, words.size())) {
-      Condition condition = condition(number, word);
-      if (conditions.stream().anyMatch(c -> c.key() == condition.key())
-          || (mounts.isPresent() && condition.key() == Condition.Key.MOUNT)) {
-        throw refused(number, "\"" + condition.key().word() + "\" is there twice");
-      }
-      if (condition.key() == Condition.Key.MOUNT) {
-        List<String> paths = condition.values().stream().map(Glob::pattern).toList();
-        mounts = Optional.of(new Rule.MountPaths(condition.negated(), paths));
-      } else {
-        conditions.add(condition);
+      conditions.add(condition(number, word));
+    }
+    refuseRepetition(number, conditions);
+    Optional<Rule.MountPaths> mounts =
+        take(conditions, Condition.Key.MOUNT)
+            .map(
+                mount ->
+                    new Rule.MountPaths(
+                        mount.negated(), mount.values().stream().map(Glob::pattern).toList()));
+    Optional<Condition> host = take(conditions, Condition.Key.HOST);
+    if (host.isPresent()) {
+      requireOfJob(number, conditions, "what is on the host");
+      if (mounts.isPresent()) {
+        throw refused(number, "what is on the host has no mounts");
       }
     }
-    return new Rule(number, said, action.equals("allow"), List.copyOf(conditions), mounts, reason);
+    return new Rule(
+        number, said, action.equals("allow"), List.copyOf(conditions), mounts, host, reason);
+  }
+
+  private static List<String> words(String text) {
+    return Arrays.asList(text.split("[ \t]+"));
+  }
+
+  private void refuseRepetition(int number, List<Condition> conditions) throws StoreException {
+    Set<Condition.Key> keys = EnumSet.noneOf(Condition.Key.class);
+    for (Condition condition : conditions) {
+      if (!keys.add(condition.key())) {
+        throw refused(number, "\"" + condition.key().word() + "\" is there twice");
+      }
+    }
+  }
+
+  private static Optional<Condition> take(List<Condition> conditions, Condition.Key key) {
+    Optional<Condition> found = conditions.stream().filter(c -> c.key() == key).findFirst();
+    found.ifPresent(conditions::remove);
+    return found;
+  }
+
+  private void requireOfJob(int number, List<Condition> conditions, String what)
+      throws StoreException {
+    for (Condition condition : conditions) {
+      if (!condition.key().isOfJob()) {
+        throw refused(
+            number,
+            "\""
+                + condition.key().word()
+                + "\" is asked of containers: "
+                + what
+                + " goes by partition, account, user and group");
+      }
+    }
+  }
+
+  private DefaultImage defaultImage(int number, String line) throws StoreException {
+    Optional<String> image = Optional.empty();
+    Optional<Boolean> inside = Optional.empty();
+    List<Condition> conditions = new ArrayList<>();
+    List<String> words = words(line);
+    for (String word : words.subList(1, words.size())) {
+      if (word.startsWith("image=") && image.isEmpty()) {
+        image = Optional.of(word.substring("image=".length()));
+      } else if (word.startsWith("batch=") && inside.isEmpty()) {
+        inside = Optional.of(isInside(number, word.substring("batch=".length())));
+      } else {
+        conditions.add(condition(number, word));
+      }
+    }
+    if (image.isEmpty()) {
+      throw refused(number, "a default says which: default image=OWNER/NAME");
+    }
+    refuseRepetition(number, conditions);
+    requireOfJob(number, conditions, "a default");
+    return new DefaultImage(
+        number, line, image(number, image.get()), inside.orElse(false), List.copyOf(conditions));
+  }
+
+  private Optional<ImageName> image(int number, String text) throws StoreException {
+    if (text.equals("none")) {
+      return Optional.empty();
+    }
+    ImageName name;
+    try {
+      name = ImageName.parse(text);
+    } catch (StoreException e) {
+      throw refused(number, e.getMessage());
+    }
+    if (name.owner().isEmpty()) {
+      throw refused(number, "\"" + text + "\" has no owner: any user may have one of that name");
+    }
+    return Optional.of(name);
+  }
+
+  private boolean isInside(int number, String value) throws StoreException {
+    if (!value.equals("inside") && !value.equals("host")) {
+      throw refused(number, "\"batch=" + value + "\" is not inside or host");
+    }
+    return value.equals("inside");
   }
 
   private Condition condition(int number, String word) throws StoreException {
@@ -128,9 +219,14 @@ final class PolicyText {
               : "is not OWNER/NAME or OWNER/NAME:TAG";
       case LABEL -> value.indexOf('=') > 0 ? "" : "is not NAME=VALUE";
       case GROUP -> value.matches(".*[*?].*") ? "names no group: * and ? are no good here" : "";
+      case HOST -> isTask(value) ? "" : "is none of step, batch, shell and ssh";
       case MOUNT -> isPath(value) ? "" : "is not an absolute path without . and .. in it";
       default -> "";
     };
+  }
+
+  private static boolean isTask(String value) {
+    return Arrays.stream(HostTask.values()).anyMatch(task -> new Glob(value).matches(task.word()));
   }
 
   private static boolean isPath(String value) {

@@ -10,7 +10,8 @@ import org.layercake.store.StoreException;
  * @param line its number, from 1
  * @param text as it was written, without the reason
  * @param allows else it denies
- * @param mounts what it says of mounts; a rule without decides about the container
+ * @param mounts what it says of mounts
+ * @param host what it says of tasks on the host; a rule without both decides about the container
  * @param reason what the site tells users who are refused; may be empty
  */
 public record Rule(
@@ -19,6 +20,7 @@ public record Rule(
     boolean allows,
     List<Condition> conditions,
     Optional<MountPaths> mounts,
+    Optional<Condition> host,
     String reason) {
 
   /**
@@ -36,6 +38,10 @@ public record Rule(
       }
     }
     return true;
+  }
+
+  boolean isAboutContainer() {
+    return mounts.isEmpty() && host.isEmpty();
   }
 
   /**

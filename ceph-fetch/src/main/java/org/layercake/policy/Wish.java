@@ -13,7 +13,7 @@ import org.layercake.store.StoreException;
  * @param user who wants it
  * @param inGroup whether the user is in a group; asked only when a rule names one
  * @param job where it is to run; asked only when a rule names a partition or an account
- * @param image what is to run
+ * @param image what is to run; null for a task that has no image
  * @param devices as they are named, {@code VENDOR/CLASS=NAME}
  * @param profiles that the user adds, by name
  */
@@ -26,6 +26,11 @@ public record Wish(
     boolean writable,
     List<String> devices,
     List<String> profiles) {
+
+  /** Of a task that has no image. */
+  public static Wish withoutImage(String user, Predicate<String> inGroup, Job job) {
+    return new Wish(user, inGroup, job, null, false, false, List.of(), List.of());
+  }
 
   /** A job as Slurm knows it. */
   public interface Job {

@@ -163,6 +163,74 @@ class PolicyTest {
             .orElse("none"));
   }
 
+  // Rules; the job, as above; what is on the host; the decision, with the line that made it.
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "deny                                | -              | STEP  | allow",
+        "deny root=no                        | -              | STEP  | allow",
+        "deny host=*                         | -              | STEP  | deny 1",
+        "deny host=*                         | -              | SSH   | deny 1",
+        "deny host=step,batch                | -              | BATCH | deny 1",
+        "deny host=step,batch                | -              | SHELL | allow",
+        "deny host!=ssh                      | -              | SHELL | deny 1",
+        "deny host!=ssh                      | -              | SSH   | allow",
+        "deny host=s*                        | -              | BATCH | allow",
+        "allow; deny host=step               | -              | STEP  | deny 2",
+        "allow user=alice host=*; deny host=* | -             | STEP  | allow 1",
+        "allow user=dana host=*; deny host=* | -              | STEP  | deny 2",
+        "deny host=* partition=gpu           | partition=gpu  | STEP  | deny 1",
+        "deny host=* partition=gpu           | -              | STEP  | allow",
+        "deny host=* account!=phys*          | account=physics | STEP | allow",
+        "deny host=* group=staff             | -              | BATCH | deny 1",
+        "default image=site/x                | -              | STEP  | allow",
+      })
+  void tasksOnTheHostHaveRulesOfTheirOwn(String rules, String job, HostTask task, String decision)
+      throws StoreException {
+    Wish like = wish(job);
+    Wish wish = Wish.withoutImage(like.user(), like.inGroup(), like.job());
+    assertEquals(
+        decision,
+        policy(rules)
+            .onHost(wish, task)
+            .map(rule -> (rule.allows() ? "allow " : "deny ") + rule.line())
+            .orElse("allow"));
+    assertTrue(policy(rules).onContainer(like).map(rule -> rule.host().isEmpty()).orElse(true));
+  }
+
+  // Rules; the job; in which image it runs that asks for none, and where its batch script is.
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "allow                                               | -             | none",
+        "default image=site/x                                | -             | site/x:latest host",
+        "default image=site/x:2 batch=inside                 | -             | site/x:2 inside",
+        "default image=bo/x:2 batch=host                     | -             | bo/x:2 host",
+        "default image=site/x partition=gpu                  | -             | none",
+        "default image=site/x partition=gpu,main             | -             | site/x:latest host",
+        "default image=site/a partition=gpu; default image=site/b | partition=gpu | site/a:latest host",
+        "default image=site/a partition=gpu; default image=site/b | -        | site/b:latest host",
+        "default image=none user=alice; default image=site/b | -             | none",
+        "default image=none user=dana; default image=site/b  | -             | site/b:latest host",
+        "default image=site/x account=phys*                  | account=physics | site/x:latest host",
+        "default image=site/x group=staff user!=dana         | -             | site/x:latest host",
+        "default image=site/x group!=staff                   | -             | none",
+      })
+  void jobsThatAskForNothingHaveTheImageOfTheFirstLineThatApplies(
+      String rules, String job, String image) throws StoreException {
+    Wish like = wish(job);
+    Wish wish = Wish.withoutImage(like.user(), like.inGroup(), like.job());
+    assertEquals(
+        image,
+        policy(rules)
+            .defaultImage(wish)
+            .flatMap(
+                line -> line.image().map(name -> name + (line.batchInside() ? " inside" : " host")))
+            .orElse("none"));
+  }
+
   @Test
   void slurmIsAskedOnlyByRulesThatNeedIt() throws StoreException {
     Wish wish = wish("-");
@@ -207,6 +275,19 @@ class PolicyTest {
         "deny size=4G | compared by >",
         "deny size>999999999999999T | is more than anything",
         "deny user>4 | compared by >",
+        "deny host=job | is none of step, batch, shell and ssh",
+        "deny host=* image=site/x | goes by partition, account, user and group",
+        "deny host=* mount=/data | has no mounts",
+        "default | says which",
+        "default image=x | has no owner",
+        "default image=site/* | cannot use image name",
+        "default image=site/x image=bob/* | goes by partition",
+        "default image=site/x image=site/y:1 | goes by partition",
+        "default image=site/x root=yes | goes by partition",
+        "default image=site/x batch=yes | is not inside or host",
+        "default image=site/x batch=host batch=host | there is no \"batch\"",
+        "default image=site/x user=a user=b | is there twice",
+        "default image=site/x -- why | is not KEY=VALUE",
         "deny user=\u00e4 | is not KEY=VALUE",
       })
   void whatIsNotUnderstoodIsRefusedWithItsLine(String text) {

@@ -107,10 +107,10 @@ final class Session implements Runnable, AutoCloseable {
   private Place answer(Request request) throws Abort, IOException, InterruptedException {
     if (request instanceof Request.Enter enter) {
       JobKey job = new JobKey(enter.job(), peer.uid());
-      return new Place(enter.job(), jobs.enter(job, enter.spec(), arrival), false);
+      return await(jobs.ofTask(job, enter.step(), enter.spec(), arrival));
     }
     if (request instanceof Request.Session session) {
-      return jobs.ofSession(peer, session.job(), arrival);
+      return await(jobs.ofSession(peer, session.job(), arrival));
     }
     if (peer.uid() != 0) {
       throw new Abort(ExitCode.PERMISSION, "only root may ask this of the launcher");
@@ -132,6 +132,19 @@ final class Session implements Runnable, AutoCloseable {
     }
     send(new Reply.Ok());
     return null;
+  }
+
+  private Place await(CompletableFuture<Place> place)
+      throws Abort, IOException, InterruptedException {
+    while (true) {
+      try {
+        return place.get(LIFE_MILLIS, TimeUnit.MILLISECONDS);
+      } catch (TimeoutException e) {
+        send(new Reply.Progress(""));
+      } catch (ExecutionException e) {
+        throw Abort.of(e.getCause());
+      }
+    }
   }
 
   private void join(Place place) throws Abort, IOException, InterruptedException {

@@ -8,19 +8,19 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /** The groups of a user, as the node's name service knows them; asked once, when first needed. */
-final class Groups {
+public final class Groups {
   private static final Logger log = LoggerFactory.getLogger(Groups.class);
   private static final long TIMEOUT_SECONDS = 10;
 
   private final String user;
   private Set<String> names;
 
-  Groups(String user) {
+  public Groups(String user) {
     this.user = user;
   }
 
   /** Whether the user is in the group; in none when the name service does not answer. */
-  boolean contain(String group) {
+  public boolean contain(String group) {
     if (names == null) {
       names = ask();
     }

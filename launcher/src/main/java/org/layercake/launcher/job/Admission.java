@@ -59,7 +59,7 @@ final class Admission implements Images.Admission {
           (runs ? "cannot start " : "cannot mount ")
               + image.name()
               + ": "
-              + refusal(policy, rule.get()));
+              + policy.refusal(rule.get()));
     }
     if (runs) {
       noteMountRules(policy, wish);
@@ -76,14 +76,6 @@ final class Admission implements Images.Admission {
     mountRules = List.copyOf(rules);
   }
 
-  private static String refusal(Policy policy, Rule rule) {
-    return "the site's rules do not allow it"
-        + (rule.reason().isEmpty() ? "" : ": " + rule.reason())
-        + " ("
-        + policy.place(rule)
-        + ")";
-  }
-
   /** For the holder, which knows what the user's mounts lead to; see holder/rules.h. */
   List<String> mountRules() {
     return mountRules;
@@ -98,7 +90,7 @@ final class Admission implements Images.Admission {
     Rule.MountPaths mounts = rule.mounts().orElseThrow();
     List<String> fields = new ArrayList<>();
     fields.add((rule.allows() ? "allow" : "deny") + (mounts.others() ? "-others" : ""));
-    fields.add(Spec.encode(Spec.bytes(refusal(policy, rule))));
+    fields.add(Spec.encode(Spec.bytes(policy.refusal(rule))));
     mounts.paths().forEach(path -> fields.add(Spec.encode(path)));
     return String.join(":", fields);
   }

@@ -212,7 +212,7 @@ public final class Container implements AutoCloseable {
     }
   }
 
-  private static Libc.User userOf(JobKey job) throws Abort {
+  static Libc.User userOf(JobKey job) throws Abort {
     Optional<Libc.User> user;
     try {
       user = Libc.user(job.uid());

@@ -4,9 +4,14 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.concurrent.Callable;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
 import java.util.stream.Stream;
+import org.layercake.launcher.node.Abort;
 import org.layercake.launcher.node.Libc;
+import org.layercake.store.ExitCode;
 
 /** What is known of a job of this node. Guarded by itself, but for its key. */
 final class Job {
@@ -22,6 +27,7 @@ final class Job {
   Libc.User user;
   boolean released; // it has left the table
   String changes = ""; // as in JobState
+  private FutureTask<String> completion; // of a registered spec without image; null: not begun
   private long prologUntilSeconds; // as in JobState
 
   Job(JobKey key) {
@@ -42,6 +48,7 @@ final class Job {
   void announce(String spec, long arrival) {
     registeredSpec = spec;
     registered = arrival;
+    completion = null;
     beginProlog();
   }
 
@@ -65,6 +72,34 @@ final class Job {
       changes = key + "." + System.nanoTime();
     }
     return changes;
+  }
+
+  /** Finds the spec of a job that names no image, once; whoever asks second waits. */
+  String complete(Callable<String> find) throws Abort {
+    FutureTask<String> mine;
+    synchronized (this) {
+      if (completion == null) {
+        completion = new FutureTask<>(find);
+      }
+      mine = completion;
+    }
+    mine.run(); // does nothing where another thread has
+    try {
+      return mine.get();
+    } catch (ExecutionException e) {
+      synchronized (this) {
+        completion = completion == mine ? null : completion;
+      }
+      throw Abort.of(e.getCause());
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new Abort(ExitCode.UNAVAILABLE, "interrupted", e);
+    }
+  }
+
+  /** Whether it has a container here, or will have one. */
+  boolean isContained() {
+    return !containers.isEmpty() || SpecText.namesImage(registeredSpec);
   }
 
   boolean isIdle() {

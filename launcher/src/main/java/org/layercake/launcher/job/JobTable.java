@@ -1,7 +1,9 @@
 package org.layercake.launcher.job;
 
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -49,8 +51,18 @@ final class JobTable {
     return jobs.get(key);
   }
 
-  Set<JobKey> keys() {
-    return jobs.keySet();
+  /** The user's jobs that have a container here, or will have one. */
+  List<JobKey> contained(long uid) {
+    List<JobKey> contained = new ArrayList<>();
+    jobs.forEach(
+        (key, job) -> {
+          synchronized (job) {
+            if (key.uid() == uid && job.isContained()) {
+              contained.add(key);
+            }
+          }
+        });
+    return contained;
   }
 
   void forEach(BiConsumer<JobKey, Job> act) {

@@ -3,9 +3,7 @@ package org.layercake.launcher.job;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Comparator;
 import java.util.List;
-import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
@@ -34,7 +32,8 @@ public final class Jobs {
   private final JobTable jobs;
   private final Changes changes;
   private final Containers containers;
-  private final SessionJob sessionJob;
+  private final Placement placement;
+  private final Slurm slurm;
   private final Releases releases = new Releases();
   // What an earlier launcher left counts as 0, and what ends it as 1.
   private final AtomicLong arrivals = new AtomicLong(1);
@@ -50,7 +49,15 @@ public final class Jobs {
     this.containers =
         new Containers(
             settings, images, slurm, workers, files, jobs, changes, this::releaseIfEnded);
-    this.sessionJob = new SessionJob(Path.of("/proc"), settings.slurmSpoolDirectory());
+    this.slurm = slurm;
+    this.placement =
+        new Placement(
+            this,
+            jobs,
+            new TaskRules(settings.policy(), slurm),
+            new SessionJob(Path.of("/proc"), settings.slurmSpoolDirectory()),
+            this::hasExternStep,
+            workers);
     files.prepare();
     changes.prepare();
     Files.createDirectories(settings.stage());
@@ -67,7 +74,11 @@ public final class Jobs {
    * @param arrival of the request: nothing happens when the job was released or registered since
    */
   public void register(JobKey key, String specText, long arrival) throws Abort {
-    Spec spec = settings.relevant(Spec.parse(specText));
+    boolean named = SpecText.namesImage(specText);
+    if (!named) {
+      SpecText.require(specText);
+    }
+    Spec spec = named ? settings.relevant(Spec.parse(specText)) : null;
     refuseRoot(key);
     releaseEndedJobs();
     boolean registered =
@@ -80,23 +91,56 @@ public final class Jobs {
               }
               job.announce(specText, arrival);
               jobs.save(job);
-              Container unused = containers.of(job, spec, arrival);
+              if (named) {
+                Container unused = containers.of(job, spec, arrival);
+              }
               return true;
             });
+    if (registered && !named) {
+      slurm.forget(key.job());
+      placement.prepareDefault(key, arrival);
+    }
     log.info(
         "event={} job={} uid={} image={}",
         registered ? "register" : "register-outdated",
         key.job(),
         key.uid(),
-        spec.image());
+        named ? spec.image() : "default");
   }
 
   /** Starts the registered container's holder; a job without one is none of our business. */
   public void start(JobKey key, long arrival) throws Abort {
-    String spec = announcedSpec(key, arrival);
-    if (!spec.isEmpty()) {
+    String spec = registeredSpec(key, arrival);
+    if (SpecText.namesImage(spec)) {
       enter(key, spec, arrival);
+    } else if (!spec.isEmpty()) {
+      placement.startDefault(key, arrival);
     }
+  }
+
+  /**
+   * Finds the place of a task of a job. Where the spec names no image, that may take some seconds.
+   *
+   * @param step as Slurm counts them
+   */
+  public CompletableFuture<Place> ofTask(JobKey key, long step, String specText, long arrival)
+      throws Abort {
+    if (specText.isEmpty() || SpecText.namesImage(specText)) {
+      Place place = new Place(key.job(), enter(key, specText, arrival), false);
+      return CompletableFuture.completedFuture(place);
+    }
+    refuseRoot(key);
+    refuseAbsent(key);
+    return placement.ofTask(key, step, specText, arrival);
+  }
+
+  /**
+   * Finds the job of an ssh session and the container it goes to.
+   *
+   * @param claimed the job that the session says it belongs to; 0 for none
+   */
+  public CompletableFuture<Place> ofSession(UnixSocket.Peer peer, long claimed, long arrival) {
+    return placement.ofSession(peer, claimed, arrival);
   }
 
   /**
@@ -107,13 +151,9 @@ public final class Jobs {
    */
   public Container enter(JobKey key, String specText, long arrival) throws Abort {
     refuseRoot(key);
-    if (!jobs.has(key) && !hasExternStep(key.job())) {
-      // Whose job it is the holder asks slurmstepd; nothing is fetched for a job that is not here.
-      throw new Abort(
-          ExitCode.PERMISSION, "job " + key.job() + " is not on this node, or has ended here");
-    }
-    String announced = announcedSpec(key, arrival); // also where another one is asked for
-    String wanted = specText.isEmpty() ? announced : specText;
+    refuseAbsent(key);
+    String registered = registeredSpec(key, arrival); // also where another one is asked for
+    String wanted = !specText.isEmpty() ? specText : placement.announcedSpec(key, registered);
     if (wanted.isEmpty()) {
       throw new Abort(ExitCode.MISSING, "job " + key.job() + " has no container on this node");
     }
@@ -140,30 +180,22 @@ public final class Jobs {
     return enter(failed.job(), failed.spec().text(), arrival);
   }
 
+  private void refuseAbsent(JobKey key) throws Abort {
+    if (!jobs.has(key) && !hasExternStep(key.job())) {
+      // Whose job it is the holder asks slurmstepd; nothing is fetched for a job that is not here.
+      throw new Abort(
+          ExitCode.PERMISSION, "job " + key.job() + " is not on this node, or has ended here");
+    }
+  }
+
   private void refuseReleased(JobKey key, long arrival) throws Abort {
     if (releases.cameAfter(key.job(), arrival)) {
       throw new Abort(ExitCode.UNAVAILABLE, "job " + key.job() + " has ended on this node");
     }
   }
 
-  /**
-   * Finds the job of an ssh session and the container it goes to.
-   *
-   * @param claimed the job that the session says it belongs to; 0 for none
-   */
-  public Place ofSession(UnixSocket.Peer peer, long claimed, long arrival) throws Abort {
-    JobKey key = jobOfSession(peer, claimed);
-    String spec = announcedSpec(key, arrival);
-    boolean othersHave =
-        jobs.keys().stream().anyMatch(k -> k.uid() == peer.uid() && !k.equals(key));
-    if (spec.isEmpty()) {
-      spec = newestSpec(key);
-    }
-    return new Place(key.job(), spec.isEmpty() ? null : enter(key, spec, arrival), othersHave);
-  }
-
-  /** What the job was announced with; empty for a job without a container of its own. */
-  private String announcedSpec(JobKey key, long arrival) throws Abort {
+  /** What the job was announced with, which may leave the image to the site; empty for nothing. */
+  String registeredSpec(JobKey key, long arrival) throws Abort {
     if (!jobs.has(key)) {
       String noted = files.noted(key); // its prolog left it for a launcher that did not run
       if (!noted.isEmpty()) {
@@ -179,40 +211,13 @@ public final class Jobs {
     }
   }
 
-  private JobKey jobOfSession(UnixSocket.Peer peer, long claimed) {
-    long adopted = sessionJob.of(peer.pid());
-    JobKey key = new JobKey(adopted != 0 ? adopted : claimed, peer.uid());
-    if (jobs.has(key) || (key.job() != 0 && hasExternStep(key.job()))) {
-      return key;
-    }
-    return newestOf(peer.uid()).orElse(key);
-  }
-
-  private Optional<JobKey> newestOf(long uid) {
-    return jobs.keys().stream()
-        .filter(key -> key.uid() == uid && hasExternStep(key.job()))
-        .max(Comparator.comparingLong(JobKey::job));
-  }
-
-  /** Of the container that was started last; empty when there is none. */
-  private String newestSpec(JobKey key) {
-    Job job = jobs.get(key);
-    return job == null
-        ? ""
-        : job.containers.values().stream()
-            .max(
-                Comparator.comparingLong(Container::startTicks)
-                    .thenComparingLong(Container::arrival))
-            .map(container -> container.spec().text())
-            .orElse("");
-  }
-
   /**
    * Ends all that the job has on this node, but for what was asked for later.
    *
    * @param arrival of the request
    */
   public void release(long jobId, long arrival) {
+    slurm.forget(jobId);
     releases.add(jobId, arrival); // before the table is read: whoever registers sees either
     for (JobKey key : jobs.keysOf(jobId)) {
       jobs.with(key, job -> endOlder(job, arrival, job.registered > arrival))
@@ -232,6 +237,7 @@ public final class Jobs {
       log.info("event=release-outdated job={}", jobId);
       return;
     }
+    slurm.forget(jobId);
     releases.add(jobId, arrival);
     for (JobKey key : jobs.keysOf(jobId)) {
       jobs.with(key, job -> endFirstRun(job, arrival)).forEach(Container::close);
@@ -333,7 +339,7 @@ public final class Jobs {
           continue;
         }
         if (hasExternStep(key.job())) {
-          String unused = announcedSpec(key, arrival());
+          String unused = registeredSpec(key, arrival());
         } else {
           rememberIfInProlog(key, files.noted(key));
         }

@@ -28,6 +28,7 @@ public final class Slurm {
   private static final Pattern GRES = Pattern.compile("(?:^|,)gres[/:]([A-Za-z0-9_-]+)");
 
   private final String scontrol;
+  private final Allocations allocations = new Allocations(this::askAllocation);
   private FutureTask<String> config; // guarded by this; null before and after a failure
 
   /**
@@ -104,8 +105,17 @@ public final class Slurm {
    */
   record Allocation(Wish.Place place, Set<String> gres) {}
 
-  /** Where a job runs, on whose account, and with what. */
+  /** Where a job runs, on whose account, and with what; asked once. */
   Allocation allocation(long job) throws StoreException {
+    return allocations.of(job);
+  }
+
+  /** To be said of a job that has ended. */
+  void forget(long job) {
+    allocations.forget(job);
+  }
+
+  private Allocation askAllocation(long job) throws StoreException {
     String act = "learn the partition and the account of job " + job;
     String lines = show(job, act);
     try {

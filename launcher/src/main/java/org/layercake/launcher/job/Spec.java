@@ -57,7 +57,7 @@ public record Spec(
   private static final int MAX_IMAGE_BYTES = 512;
   private static final int MAX_PATH_BYTES = 4095;
   // The task's own business, which does not make another container.
-  private static final Set<String> STEP_KEYS = Set.of("workdir", "env", "entrypoint");
+  private static final Set<String> STEP_KEYS = Set.of("workdir", "env", "entrypoint", "batch");
 
   /**
    * A bind mount; the paths are absolute and hold no {@code .} or {@code ..}.
@@ -121,7 +121,11 @@ public record Spec(
 
     /** Whether a path is its destination or lies in it. */
     boolean shows(String path) {
-      return withoutSpareSlashes(path).startsWith(withoutSpareSlashes(destination));
+      return isIn(path, destination);
+    }
+
+    private static boolean isIn(String path, String directory) {
+      return withoutSpareSlashes(path).startsWith(withoutSpareSlashes(directory));
     }
 
     // No java.nio.file.Path: these are bytes, which need not be text in the JVM's encoding.
@@ -270,6 +274,12 @@ public record Spec(
     return writableBytes != 0;
   }
 
+  /** Whether it has something where the directory is. */
+  boolean shows(String path) {
+    return mounts.stream().anyMatch(mount -> mount.shows(path))
+        || (directory != null && Mount.isIn(path, directory));
+  }
+
   /** The same without a directory: another container, unless it had none. */
   Spec withoutDirectory() {
     String shorter =
@@ -403,7 +413,12 @@ public record Spec(
     return high * 16 + low;
   }
 
-  private static Abort refused(String item, String why) {
+  /** The value of an item. */
+  static String decoded(String item) throws Abort {
+    return decode(item, item.substring(item.indexOf('=') + 1));
+  }
+
+  static Abort refused(String item, String why) {
     return new Abort(
         ExitCode.REQUEST, "cannot read the container spec: item \"" + item + "\": " + why);
   }
