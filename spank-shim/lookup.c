@@ -53,9 +53,8 @@ static void arrange_descriptors(int said)
 		_exit(EXIT_INTERNAL);
 }
 
-_Noreturn static void become(const char *command, const char *image, int said, pid_t parent)
+_Noreturn static void become(const char *const *words, int said, pid_t parent)
 {
-	char *const arguments[] = {(char *)command, "inspect", "--", (char *)image, NULL};
 	char *environment[sizeof(kept) / sizeof(kept[0]) + 1];
 	sigset_t none;
 
@@ -66,12 +65,12 @@ _Noreturn static void become(const char *command, const char *image, int said, p
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	arrange_descriptors(said);
 	pick_environment(environment);
-	execve(command, arguments, environment);
-	dprintf(STDERR_FILENO, "cannot run %s: %s\n", command, strerror(errno));
+	execve(words[0], (char *const *)words, environment);
+	dprintf(STDERR_FILENO, "cannot run %s: %s\n", words[0], strerror(errno));
 	_exit(EXIT_NOT_FOUND);
 }
 
-static int start(struct lookup *lookup, const char *command, const char *image)
+static int start(struct lookup *lookup, const char *const *words)
 {
 	pid_t parent = getpid();
 	int ends[2];
@@ -80,7 +79,7 @@ static int start(struct lookup *lookup, const char *command, const char *image)
 		return -1;
 	lookup->pid = fork();
 	if (lookup->pid == 0)
-		become(command, image, ends[1], parent);
+		become(words, ends[1], parent);
 	close(ends[1]);
 	lookup->said = ends[0];
 	if (lookup->pid > 0)
@@ -147,28 +146,25 @@ static const char *pick_line(char *text)
 	return line[0] != '\0' ? line : "it said nothing";
 }
 
-static enum lc_answer judge(int code, const char *line, const char *image, int timeout_millis,
-			    struct lc_error *error)
+static enum lc_answer judge(int code, const char *line, const struct lc_question *question,
+			    int timeout_millis, struct lc_error *error)
 {
-	switch (code) {
-	case 0:
-	case EXIT_PERMISSION: /* the user's key does not read what the launcher's does */
+	/* Else the user's key does not read what the launcher's does. */
+	if (code == 0 || (code == EXIT_PERMISSION && !question->of_rules))
 		return LC_NOTHING_WRONG;
-	case EXIT_MISSING:
-	case EXIT_REQUEST:
+	if (code == EXIT_MISSING || code == EXIT_REQUEST || code == EXIT_PERMISSION) {
 		lc_fail(error, code, "%s", line);
-		return LC_NO_IMAGE;
-	case -1:
-		lc_fail(error, EXIT_TEMPORARY, "cannot look up image \"%s\": no answer within %d s",
-			image, timeout_millis / 1000);
-		return LC_NO_ANSWER;
-	default:
-		lc_fail(error, code, "cannot look up image \"%s\": %s", image, line);
-		return LC_NO_ANSWER;
+		return LC_REFUSED;
 	}
+	if (code < 0)
+		lc_fail(error, EXIT_TEMPORARY, "cannot %s: no answer within %d s", question->act,
+			timeout_millis / 1000);
+	else
+		lc_fail(error, code, "cannot %s: %s", question->act, line);
+	return LC_NO_ANSWER;
 }
 
-enum lc_answer lc_look_up(const char *command, const char *image, int timeout_millis,
+enum lc_answer lc_look_up(const struct lc_question *question, int timeout_millis,
 			  struct lc_error *error)
 {
 	struct lookup lookup = {.deadline_millis = lc_now_millis() + timeout_millis};
@@ -177,14 +173,13 @@ enum lc_answer lc_look_up(const char *command, const char *image, int timeout_mi
 
 	/* Where SIGCHLD is ignored, nobody hears how a child has ended, waitpid(2). */
 	sigaction(SIGCHLD, &waited_for, &before);
-	if (start(&lookup, command, image) < 0) {
-		lc_fail(error, EXIT_INTERNAL, "cannot look up image \"%s\": %s", image,
-			strerror(errno));
+	if (start(&lookup, question->words) < 0) {
+		lc_fail(error, EXIT_INTERNAL, "cannot %s: %s", question->act, strerror(errno));
 	} else {
 		read_said(&lookup);
 		int code = end(&lookup);
 		close(lookup.said);
-		answer = judge(code, pick_line(lookup.text), image, timeout_millis, error);
+		answer = judge(code, pick_line(lookup.text), question, timeout_millis, error);
 	}
 	sigaction(SIGCHLD, &before, NULL);
 	return answer;

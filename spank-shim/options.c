@@ -353,16 +353,17 @@ int options_publish(spank_t spank, spank_context_t context)
 
 	if (error.code == 0 && compose_request(context, &request, &error) == 0) {
 		show_directory(&request);
-		if (publish_request(spank, &request, &error) == 0 && request.image != NULL)
-			submission_check(context, &request, &error);
+		if (publish_request(spank, &request, &error) == 0)
+			submission_check(context, &request, asked_for_host, asked_for_batch,
+					 &error);
 	}
 	lc_request_clear(&request);
 	if (error.code == 0)
 		return 0;
 	plugin_say(error.text); /* slurm_spank_log(3) is silent with --quiet */
 	/* Nothing has been submitted. For -1 the commands exit with 1, which says nothing. */
-	if (error.code == EXIT_MISSING)
-		exit(EXIT_MISSING);
+	if (error.code == EXIT_MISSING || error.code == EXIT_PERMISSION)
+		exit(error.code);
 	return -1;
 }
 

@@ -148,6 +148,19 @@ class DefaultImageIT {
   }
 
   @Test
+  void whatIsRefusedAnywhereIsRefusedBeforeItQueues() {
+    rules("deny host=* -- no host\ndeny image=alice/special root=no -- too special\n");
+    String image = "sbatch -H --ch-batch --ch-image=special --wrap true";
+    Cluster.as("alice", image)
+        .refused(77, "cannot start alice/special:latest", "too special", "line 2 of " + FILE);
+    Cluster.as("alice", "srun -Q --ch-image=special true")
+        .refused(77, "cannot start alice/special:latest", "too special", "line 2 of " + FILE);
+    Cluster.as("alice", "sbatch -H --ch-image=none --wrap true").refused(77, "line 1 of " + FILE);
+    Cluster.as("alice", "sbatch -H --ch-image=usual --wrap true").refused(77, "batch script");
+    assertEquals("", Cluster.as("alice", "squeue -h").text());
+  }
+
+  @Test
   void aDefaultImageThatCannotBeHadFailsStepsAndDrainsNoNode() {
     rules("default image=alice/absent partition=bio\n");
     Cluster.as("alice", "srun -Q -p bio echo ran").refused(66, "alice/absent");

@@ -52,7 +52,9 @@ import picocli.CommandLine.TypeConversionException;
 final class PolicyCommand extends StoreCommand implements Callable<Integer> {
   /** What can be done with the rules. */
   enum Act {
-    CHECK
+    CHECK,
+    /** What the plugin asks before a job is queued: what is refused wherever the job will run. */
+    EARLY
   }
 
   @Parameters(index = "0", paramLabel = "check", description = "What to do.")
@@ -129,6 +131,7 @@ final class PolicyCommand extends StoreCommand implements Callable<Integer> {
   public Integer call() throws Exception {
     return switch (act) {
       case CHECK -> check();
+      case EARLY -> early();
     };
   }
 
@@ -196,6 +199,36 @@ final class PolicyCommand extends StoreCommand implements Callable<Integer> {
             ? ", batch scripts inside"
             : "")
         + line.map(policy::place).map(place -> ", by " + place).orElse("");
+  }
+
+  /** Says nothing, or what refuses. */
+  private int early() throws StoreException {
+    Policy policy = policy();
+    if (image != null) {
+      Image found;
+      try {
+        found = found();
+      } catch (StoreException e) {
+        if (e.kind() == DENIED) {
+          return 0; // the launcher's key reads what the user's does not
+        }
+        throw e;
+      }
+      Wish wish = wish(Wish.ImageFacts.of(found));
+      refuse(policy, "start " + found.name(), policy.anyhowRefusing(wish));
+    }
+    if (task != null) {
+      String what = "run " + task.title() + " on the host";
+      refuse(policy, what, policy.anyhowRefusing(wishOfTask(), task));
+    }
+    return 0;
+  }
+
+  private static void refuse(Policy policy, String what, Optional<Rule> rule)
+      throws StoreException {
+    if (rule.isPresent()) {
+      throw new StoreException(DENIED, "cannot " + what + ": " + policy.refusal(rule.get()));
+    }
   }
 
   /**

@@ -34,6 +34,15 @@ public record Condition(Key key, boolean negated, List<Glob> values, long bytes)
     boolean isOfJob() {
       return this == PARTITION || this == ACCOUNT || this == USER || this == GROUP;
     }
+
+    /** Whether it is known, and told, before a job has its nodes. */
+    boolean isKnownEarly() {
+      return this != PARTITION && this != ACCOUNT && this != GROUP && this != PROFILE;
+    }
+
+    String word() {
+      return name().toLowerCase(java.util.Locale.ROOT);
+    }
   }
 
   private static final Glob YES = new Glob("yes");

@@ -3,6 +3,7 @@ package org.layercake.policy;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Predicate;
 import org.layercake.store.StoreException;
 
 /**
@@ -19,6 +20,28 @@ public record Policy(String file, List<Rule> rules, List<DefaultImage> defaults)
   public Optional<Rule> onContainer(Wish wish) throws StoreException {
     for (Rule rule : rules) {
       if (rule.isAboutContainer() && rule.applies(wish)) {
+        return Optional.of(rule);
+      }
+    }
+    return Optional.empty();
+  }
+
+  /** The rule that refuses the container whatever the job's partition, account and groups are. */
+  public Optional<Rule> anyhowRefusing(Wish wish) throws StoreException {
+    return anyhowRefusing(wish, Rule::isAboutContainer);
+  }
+
+  /** The same for a task on the host. */
+  public Optional<Rule> anyhowRefusing(Wish wish, HostTask task) throws StoreException {
+    return anyhowRefusing(wish, rule -> rule.host().filter(h -> h.isAbout(task)).isPresent());
+  }
+
+  private Optional<Rule> anyhowRefusing(Wish wish, Predicate<Rule> isAbout) throws StoreException {
+    for (Rule rule : rules) {
+      if (isAbout.test(rule) && rule.allows() && rule.mayApply(wish)) {
+        return Optional.empty();
+      }
+      if (isAbout.test(rule) && !rule.allows() && rule.appliesAnyway(wish)) {
         return Optional.of(rule);
       }
     }

@@ -40,6 +40,26 @@ public record Rule(
     return true;
   }
 
+  /** Whether it applies whatever partition, account and groups are. */
+  boolean appliesAnyway(Wish wish) throws StoreException {
+    for (Condition condition : conditions) {
+      if (!condition.key().isKnownEarly() || !condition.holds(wish).orElse(false)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** Whether it applies for some partition, account and groups. */
+  boolean mayApply(Wish wish) throws StoreException {
+    for (Condition condition : conditions) {
+      if (condition.key().isKnownEarly() && !condition.holds(wish).orElse(true)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
   boolean isAboutContainer() {
     return mounts.isEmpty() && host.isEmpty();
   }

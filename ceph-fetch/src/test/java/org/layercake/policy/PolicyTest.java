@@ -231,6 +231,25 @@ class PolicyTest {
             .orElse("none"));
   }
 
+  // Rules; the wish; the line that refuses it wherever the job will run, and whoever pays.
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "deny root=yes                         | root    | 1",
+        "deny root=yes                         | -       | 0",
+        "deny root=yes partition=main          | root    | 0",
+        "allow partition=gpu; deny root=yes    | root    | 0",
+        "allow group=x; deny root=yes          | root    | 0",
+        "allow user=dana; deny root=yes        | root    | 2",
+        "deny partition=gpu; deny image=*/tool | -       | 2",
+        "deny image=*/tool:2                   | image=alice/x@ | 0",
+        "deny host=* ; allow                   | -       | 0",
+      })
+  void whatIsRefusedAnywayIsKnownEarly(String rules, String wish, int line) throws StoreException {
+    assertEquals(line, policy(rules).anyhowRefusing(wish(wish)).map(Rule::line).orElse(0));
+  }
+
   @Test
   void slurmIsAskedOnlyByRulesThatNeedIt() throws StoreException {
     Wish wish = wish("-");
