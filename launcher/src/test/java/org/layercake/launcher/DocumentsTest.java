@@ -21,7 +21,8 @@ class DocumentsTest {
   private static final Path CHECKOUT = Path.of("..").toAbsolutePath().normalize();
   private static final int MAX_COLUMNS = 100;
   private static final Pattern LINK = Pattern.compile("]\\(([^)\\s]+)\\)|src(?:set)?=\"([^\"]+)\"");
-  private static final Pattern FILE = Pattern.compile("`([A-Za-z0-9/_.-]*(?:/|\\.(?:java|c|h))[^`]*)`");
+  private static final Pattern FILE =
+      Pattern.compile("`([A-Za-z0-9_.-]+\\.(?:java|c|h)|[A-Za-z0-9_.-]+/[^`]*)`");
   private static final Pattern HEADING = Pattern.compile("#{1,6} +(.+)");
 
   @Test
