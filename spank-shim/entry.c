@@ -55,7 +55,7 @@ int entry_prepare(spank_t spank, const struct lc_container *container, struct lc
 		return 0;
 	if (words[0] == '\0')
 		return lc_fail(error, EXIT_REQUEST,
-			       "cannot run the image's entry point: it is no command, or one of "
+			       "cannot run the image's entry point: it is not a command, or one of "
 			       "more than 8,192 characters (leave out --ch-entrypoint)");
 	if (spank_get_item(spank, S_JOB_ARGV, &count, &arguments) != ESPANK_SUCCESS || count < 1)
 		return lc_fail(error, EXIT_INTERNAL,

@@ -86,7 +86,7 @@ static int read_option(int value, const char *argument, int remote)
 }
 
 static struct spank_option options[] = {
-    {"ch-image", "NAME", "run the tasks in this container image; \"none\" for on the host", 1,
+    {"ch-image", "NAME", "run the tasks in this container image; \"none\": on the host", 1,
      OPTION_IMAGE, read_option},
     {"ch-mount", "SOURCE[:DESTINATION][:ro|rw][,...]",
      "show files, directories or devices of the node in the container, or with "
@@ -96,11 +96,11 @@ static struct spank_option options[] = {
     {"ch-root", NULL, "be root in the container, without more rights outside", 0, OPTION_ROOT,
      read_option},
     {"ch-writable", "[SIZE]",
-     "let the image's files be changed for the life of the job, on each node by itself", 2,
+     "make the image's files writable for the life of the job, on each node separately", 2,
      OPTION_WRITABLE, read_option},
     {"ch-batch", NULL, "sbatch: run the batch script in the container, too", 0, OPTION_BATCH,
      read_option},
-    {"ch-entrypoint", NULL, "have the image's entry point run the command", 0, OPTION_ENTRY_POINT,
+    {"ch-entrypoint", NULL, "let the image's entry point run the command", 0, OPTION_ENTRY_POINT,
      read_option},
     {"ch-workdir", "PATH|image", "start in this directory of the container, or in the image's own",
      1, OPTION_TEXT + LC_WORKDIR, read_option},
@@ -109,7 +109,7 @@ static struct spank_option options[] = {
     {"ch-env", "NAME[,...]", "keep your values of these variables, whatever the image says", 1,
      OPTION_TEXT + LC_ENV, read_option},
     {"ch-device", "VENDOR/CLASS=NAME[,...]",
-     "have devices of the node, with their libraries, as nvidia.com/gpu=all", 1,
+     "use devices of the node with their libraries, such as nvidia.com/gpu=all", 1,
      OPTION_TEXT + LC_DEVICE, read_option},
     {"ch-profile", "+NAME|-NAME[,...]", "have, or do without, what the site offers by these names",
      1, OPTION_TEXT + LC_PROFILE, read_option},
@@ -277,7 +277,7 @@ static int require_one_container(const char *spec, struct lc_error *error)
 	if (strcmp(first, spec) != 0)
 		return lc_fail(error, EXIT_REQUEST,
 			       "the components of a heterogeneous job have one container: give "
-			       "--ch-image and its kin to the first, they hold for all");
+			       "--ch-image and the like to the first component; they apply to all");
 	return 0;
 }
 

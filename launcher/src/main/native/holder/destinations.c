@@ -57,7 +57,7 @@ static void require_kind(struct bind *bind, const struct place *place)
 	if (S_ISDIR(place->mode) != bind->is_dir)
 		refuse(bind, EXIT_REQUEST, "mount on", bind->destination,
 		       bind->is_dir ? "the source is a directory, this is none"
-				    : "the source is no directory, this is one",
+				    : "the source is not a directory, but this is",
 		       "");
 }
 

@@ -273,7 +273,7 @@ static int open_pause(const char *path)
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
-		die(EXIT_MISCONFIGURED, "cannot open \"%s\": %s (install LayerCake anew)", path,
+		die(EXIT_MISCONFIGURED, "cannot open \"%s\": %s (reinstall LayerCake)", path,
 		    strerror(errno));
 	return fd;
 }

@@ -308,7 +308,7 @@ class Checking(unittest.TestCase):
         self.node.write("lib/layercake.so", "SLURM_VERSION_NUMBER=0x160508")
         self.assert_broken({"slurm": ("fail", "built for Slurm 22.05 and this is 26.05.1")})
         self.node.write("lib/layercake.so", "")
-        self.assert_broken({"slurm": ("fail", "install LayerCake anew")})
+        self.assert_broken({"slurm": ("fail", "reinstall LayerCake")})
         self.node.program("scontrol", "echo cannot >&2; exit 1\n")
         found = self.found()
         self.assert_found(found, slurm=("fail", "failed: cannot;"))

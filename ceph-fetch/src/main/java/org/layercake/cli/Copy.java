@@ -21,10 +21,11 @@ import picocli.CommandLine.Parameters;
     description = {
       "Gives an image another name, also under another owner.",
       "",
-      "Under the same owner only the name is new, as with layercake tag. From the site's images to"
-          + " yours, or with an administrator's key from yours to the site's, the image is copied by"
-          + " way of TMPDIR; chunks that the new owner has already are not sent again. The digest"
-          + " stays the same. You can run images that others share with you, but not copy them."
+      "Under the same owner it only adds a name, as layercake tag does. From the site's"
+          + " images to yours, or with an administrator's key from yours to the site's, it copies"
+          + " the image by way of TMPDIR. Chunks that the new owner already has are not sent"
+          + " again. The digest stays the same. You can run images that others share with you,"
+          + " but not copy them."
     },
     footerHeading = "%nExamples:%n",
     footer = {

@@ -15,11 +15,11 @@ import picocli.CommandLine.Command;
     name = "du",
     mixinStandardHelpOptions = true,
     description = {
-      "Says what your images take in the store.",
+      "Shows how much room your images take in the store.",
       "",
-      "ALONE is what only that image has, and would be free without it; the rest of its SIZE is"
-          + " shared with others of yours. Two names of one image are one image. What the store"
-          + " holds in all, and its quota, is said where Ceph tells."
+      "ALONE is the room that removing only this image would free. It shares the rest of"
+          + " its SIZE with other images of yours. Two names of one image count once. The size"
+          + " and quota of the whole store are shown if Ceph reports them."
     },
     footerHeading = "%nExample:%n",
     footer = "  layercake du")

@@ -22,10 +22,11 @@ import picocli.CommandLine.Option;
     name = "gc",
     mixinStandardHelpOptions = true,
     description = {
-      "Gives back the room of images that have no tag any more.",
+      "Frees the room of images that no longer have a tag.",
       "",
-      "What was removed, or left by its tag, or pushed only in part, stays for a grace; until then it"
-          + " can be run by its digest. Safe beside pushes and running jobs."
+      "Images that were removed or lost their tag, and parts of unfinished pushes, stay for"
+          + " a grace period. Until then such an image can be run by its digest. Safe beside"
+          + " pushes and running jobs."
     },
     footerHeading = "%nExamples:%n",
     footer = {
@@ -40,21 +41,22 @@ final class Gc extends StoreCommand implements Callable<Integer> {
       names = "--grace",
       paramLabel = "TIME",
       defaultValue = "7d",
-      description = "How long to keep what has no tag: hours, days or weeks, as in 36h, 7d, 2w.")
+      description =
+          "How long to keep images without a tag: hours, days or weeks, as in 36h, 7d, 2w.")
   private String grace;
 
   @Option(
       names = "--owner",
       paramLabel = "OWNER",
-      description = "Of that owner's images, or the site's, instead of yours.")
+      description = "Collect that owner's images, or the site's, instead of yours.")
   private String owner;
 
   @Option(
       names = "--all",
-      description = "Of all images in the pool. The key must be allowed to write them.")
+      description = "Collect all images in the pool. The key must be allowed to write them.")
   private boolean all;
 
-  @Option(names = "--dry-run", description = "Only say what would be given back.")
+  @Option(names = "--dry-run", description = "Only show what would be freed.")
   private boolean dryRun;
 
   @Override
@@ -81,7 +83,7 @@ final class Gc extends StoreCommand implements Callable<Integer> {
           INVALID, "cannot collect: --all and --owner exclude each other (leave one out)");
     }
     if (owner != null && !owner.equals(ImageName.SITE) && !ImageName.isUser(owner)) {
-      throw new StoreException(INVALID, "cannot collect: \"" + owner + "\" is no owner's name");
+      throw new StoreException(INVALID, "cannot collect: \"" + owner + "\" is not an owner's name");
     }
     return all ? Optional.empty() : Optional.of(owner == null ? user() : owner);
   }

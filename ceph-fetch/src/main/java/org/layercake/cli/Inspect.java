@@ -20,7 +20,7 @@ import picocli.CommandLine.Command;
 @Command(
     name = "inspect",
     mixinStandardHelpOptions = true,
-    description = "Says which image a name means, and what is in its manifest.",
+    description = "Shows which image a name means, and what its manifest contains.",
     footerHeading = "%nExample:%n",
     footer = "  layercake inspect --json deb:12")
 final class Inspect extends ReadCommand implements Callable<Integer> {

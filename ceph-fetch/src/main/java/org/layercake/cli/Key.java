@@ -17,7 +17,8 @@ import picocli.CommandLine.Parameters;
     description = {
       "Prints the commands by which an administrator lets a user push.",
       "",
-      "They make a key in Ceph, or a directory in a store that is one. Nothing is run: look at them, then pipe them into sh."
+      "The commands make a key in Ceph, or a directory in a directory store. Nothing is"
+          + " run. Read them, then pipe them into sh."
     },
     footerHeading = "%nExample:%n",
     footer = "  layercake key alice | sh        (as root, where ceph has an admin key)")
@@ -29,7 +30,7 @@ final class Key extends StoreCommand implements Callable<Integer> {
   public Integer call() throws Exception {
     if (!ImageName.isUser(user)) {
       throw new StoreException(
-          INVALID, "cannot make a key for \"" + user + "\": this user name can not own images");
+          INVALID, "cannot make a key for \"" + user + "\": this user name cannot own images");
     }
     StoreConfig config = config(user, Path.of("~" + user));
     String script =

@@ -34,11 +34,11 @@ import picocli.CommandLine.ParameterException;
     mixinStandardHelpOptions = true,
     versionProvider = Version.class,
     description = {
-      "Keeps container images in the store that srun --ch-image starts them from.",
+      "Manages the container images that srun --ch-image runs.",
       "",
-      "IMAGE is [OWNER/]NAME[:TAG][@sha256:HEX]. Without OWNER your own image is meant, or else the"
-          + " site's, whose owner is \"site\"; without TAG \"latest\"; with a digest, exactly that"
-          + " image."
+      "IMAGE is [OWNER/]NAME[:TAG][@sha256:HEX]. Without OWNER it is your own image or, if"
+          + " you have none, the site's, whose owner is \"site\". Without TAG it is \"latest\". With"
+          + " a digest it is exactly that image."
     },
     synopsisSubcommandLabel = "COMMAND",
     subcommands = {
@@ -62,15 +62,15 @@ import picocli.CommandLine.ParameterException;
     exitCodeListHeading = "%nExit codes:%n",
     exitCodeList = {
       "0:done",
-      "64:the command cannot be understood",
-      "65:the source is not an image, or what it or a stored image holds is damaged",
+      "64:the command line is wrong",
+      "65:the source is not an image, or the source or a stored image is damaged",
       "66:no such image or file",
       "70:an error inside layercake",
       "73:no room, in the store or for a file",
       "74:stored data is damaged, or a file cannot be read or written",
       "75:the store does not answer, or the tag was moved by someone else: try again",
       "77:no permission",
-      "78:not set up rightly: the configuration, or a missing program"
+      "78:the configuration is wrong, or a program is missing"
     },
     footerHeading = "%nExamples:%n",
     footer = {
@@ -150,7 +150,7 @@ public final class Layercake implements Runnable {
             INVALID,
             "cannot understand \""
                 + arg
-                + "\": it has bytes that are no text in this locale (write a link to the file, or"
+                + "\": it has bytes that are not text in this locale (write a link to the file, or"
                 + " \".\" in its directory)");
       }
     }
@@ -251,7 +251,7 @@ public final class Layercake implements Runnable {
     return report(
         new StoreException(
             INTERNAL,
-            "cannot go on: " + e + " (a fault of layercake: LAYERCAKE_DEBUG=1 shows where)",
+            "cannot go on: " + e + " (an error in layercake: LAYERCAKE_DEBUG=1 shows where)",
             e));
   }
 

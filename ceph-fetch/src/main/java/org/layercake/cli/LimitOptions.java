@@ -21,16 +21,16 @@ final class LimitOptions {
       names = "--" + PROCESSORS,
       paramLabel = "COUNT",
       description =
-          "Compress, and read back, with so many threads; without it with as many as there are"
-              + " processors, or as the site says.")
+          "Compress and read back with this many threads; default: one for each processor, or"
+              + " as the site has set it.")
   private Optional<String> processors;
 
   @Option(
       names = "--" + MEMORY,
       paramLabel = "SIZE",
       description =
-          "Refuse a source whose decompressor would take more, such as 512M or 2G: xz takes up to 1"
-              + " GiB otherwise, zstd 2 GiB.")
+          "Refuse a source whose decompressor needs more memory than this, such as 512M or 2G;"
+              + " default: 1 GiB for xz, 2 GiB for zstd.")
   private Optional<String> memory;
 
   /**

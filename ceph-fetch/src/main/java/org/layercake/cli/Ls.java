@@ -26,8 +26,8 @@ import picocli.CommandLine.Parameters;
     description = {
       "Lists your images and the site's.",
       "",
-      "AGE is since the image was last pushed, or given or lost a name. DIGEST is the beginning of"
-          + " it: layercake inspect says all."
+      "AGE counts from the last push, or from when the image gained or lost a name. DIGEST"
+          + " is shortened; layercake inspect shows all of it."
     },
     footerHeading = "%nExamples:%n",
     footer = {
@@ -40,8 +40,8 @@ final class Ls extends StoreCommand implements Callable<Integer> {
       arity = "0..*",
       paramLabel = "PATTERN",
       description =
-          "Only these: [OWNER/]NAME[:TAG], in which * stands for any characters and ? for one."
-              + " Without OWNER or TAG, whatever they are.")
+          "List only images that match: [OWNER/]NAME[:TAG], in which * stands for any"
+              + " characters and ? for one. A missing OWNER or TAG matches all.")
   private List<String> patterns = List.of();
 
   @Option(
@@ -75,7 +75,7 @@ final class Ls extends StoreCommand implements Callable<Integer> {
     if (images.isEmpty() && !patterns.isEmpty()) {
       throw new StoreException(
           NOT_FOUND,
-          "cannot find images: no name is like "
+          "cannot find images: no name matches "
               + String.join(" or ", patterns)
               + " (see all: layercake ls)");
     }

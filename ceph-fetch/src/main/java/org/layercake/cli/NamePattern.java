@@ -20,7 +20,7 @@ record NamePattern(Glob owner, Glob name, Glob tag) {
           INVALID,
           "cannot list \""
               + text
-              + "\": no name is like that (write [OWNER/]NAME[:TAG], with * and ?)");
+              + "\": a name cannot match that (write [OWNER/]NAME[:TAG], with * and ?)");
     }
     return new NamePattern(part(parts.group(1)), part(parts.group(2)), part(parts.group(3)));
   }

@@ -31,15 +31,16 @@ import picocli.CommandLine.TypeConversionException;
     name = "policy",
     mixinStandardHelpOptions = true,
     description = {
-      "Checks the site's rules, and says what they decide.",
+      "Checks the site's rules, and shows what they decide.",
       "",
-      "\"layercake policy check\" reads the file and says how many rules it has, or what is wrong"
-          + " with it. With --image it says what the rules decide about that image, for the job, the"
-          + " user and the container that the other options describe, and which rule does. With"
-          + " --host it says so of a task on the host. Without both, but with any of --partition,"
-          + " --account, --user and --group, it says in which image such a job runs that asks for"
-          + " none, and what of it may be on the host. What the options leave out is empty, and"
-          + " mounts are taken as they are written: on a node it is looked where they lead."
+      "\"layercake policy check\" reads the file and prints how many rules it has, or what is"
+          + " wrong with it. With --image it prints what the rules decide about that image, for"
+          + " the job, the user and the container that the other options describe, and which rule"
+          + " decides. With --host it does the same for a task on the host. With neither, but with"
+          + " any of --partition, --account, --user and --group, it prints the image in which such"
+          + " a job runs if it names none, and which of its tasks may run on the host. Values that"
+          + " the options leave out are empty. Mounts are taken as they are written; on a node,"
+          + " links in them are followed."
     },
     exitCodeListHeading = "%nExit codes beside those of layercake(1):%n",
     exitCodeList = {"77:the rules refuse it", "78:the file is wrong"},
@@ -63,45 +64,41 @@ final class PolicyCommand extends StoreCommand implements Callable<Integer> {
   @Option(
       names = "--file",
       paramLabel = "FILE",
-      description = "Another file than /etc/layercake/policy; it need not be root's.")
+      description = "Read this file instead of /etc/layercake/policy; it need not belong to root.")
   private Path file;
 
   @Option(
       names = "--image",
       paramLabel = "IMAGE",
       converter = NameConverter.class,
-      description = "What is to run.")
+      description = "The image to run.")
   private ImageName image;
 
   @Option(
       names = "--host",
       paramLabel = "TASK",
       converter = TaskConverter.class,
-      description = "What is to be on the host: step, batch (a script), shell or ssh.")
+      description = "The task on the host: step, batch (a script), shell or ssh.")
   private HostTask task;
 
-  @Option(names = "--user", paramLabel = "USER", description = "Default: you.")
+  @Option(names = "--user", paramLabel = "USER", description = "The user; default: you.")
   private String user;
 
-  @Option(
-      names = "--group",
-      paramLabel = "GROUP",
-      split = ",",
-      description = "What groups the user is in.")
+  @Option(names = "--group", paramLabel = "GROUP", split = ",", description = "The user's groups.")
   private List<String> groups = List.of();
 
   @Option(
       names = "--partition",
       paramLabel = "PARTITION",
       defaultValue = "",
-      description = "Where the job is to run.")
+      description = "The job's partition.")
   private String partition;
 
   @Option(
       names = "--account",
       paramLabel = "ACCOUNT",
       defaultValue = "",
-      description = "Whose time it is to use.")
+      description = "The job's account.")
   private String account;
 
   @Option(names = "--root", description = "As with --ch-root.")

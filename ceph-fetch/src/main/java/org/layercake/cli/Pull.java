@@ -26,10 +26,10 @@ import picocli.CommandLine.Parameters;
           + " one is replaced; an interrupted pull leaves .FILE.DIGEST.partial beside it, and goes"
           + " on from there when run again.",
       "",
-      "The directory must be new or empty. You own all files in it; devices, sockets, setuid and"
-          + " setgid are left out. An archive has one layer, and of the image's configuration environment,"
-          + " working directory, entry point, command, user and labels. For both the image is put"
-          + " under TMPDIR meanwhile."
+      "The directory must be new or empty. You own all files in it. Devices, sockets,"
+          + " setuid and setgid bits are left out. An archive has one layer, and environment,"
+          + " working directory, entry point, command, user and labels of the image. For both,"
+          + " the image is put under TMPDIR meanwhile."
     },
     footerHeading = "%nExamples:%n",
     footer = {
@@ -88,7 +88,8 @@ final class Pull extends ReadCommand implements Callable<Integer> {
   private void requireKnownTarget() throws StoreException {
     if (target.equals(OUTPUT) && isJson()) {
       throw new StoreException(
-          INVALID, "cannot pull to the standard output with --json: there is one of it (drop one)");
+          INVALID,
+          "cannot pull to the standard output with --json, which uses it (drop one of them)");
     }
     Matcher elsewhere = ELSEWHERE.matcher(target);
     if (elsewhere.matches()) {
@@ -96,7 +97,7 @@ final class Pull extends ReadCommand implements Callable<Integer> {
           INVALID,
           "cannot pull to "
               + target
-              + ": that is written by others (type: layercake pull "
+              + ": layercake does not write there (type: layercake pull "
               + name()
               + " oci-archive:FILE && skopeo copy oci-archive:FILE "
               + target

@@ -32,14 +32,13 @@ import picocli.CommandLine.Parameters;
     description = {
       "Stores an image under a name.",
       "",
-      "Only what the store does not have yet is sent: a rebuilt image is mostly there, and an"
-          + " interrupted push is resumed by running it again. Nobody sees the name move before"
-          + " the image is complete, and has been read back and compared with the source.",
+      "Only data that the store does not have yet is sent. Most of a rebuilt image is there"
+          + " already. To resume an interrupted push, run it again. The name moves when the image"
+          + " is complete, and has been read back and compared with the source.",
       "",
-      "An image of a registry is fetched by skopeo, which takes credentials from where skopeo login,"
-          + " podman login and docker login put them, and obeys registries.conf(5) and"
-          + " policy.json(5). What the store has of it already is not fetched again: only the name"
-          + " moves."
+      "skopeo fetches images from registries. It uses the credentials of skopeo login,"
+          + " podman login and docker login, and obeys registries.conf(5) and policy.json(5). If"
+          + " the store has the image already, nothing is fetched, and only the name moves."
     },
     footerHeading = "%nExamples:%n",
     footer = {
@@ -67,13 +66,13 @@ final class Push extends StoreCommand implements Callable<Integer> {
       paramLabel = "[OWNER/]NAME[:TAG]",
       converter = NameConverter.class,
       description =
-          "The image's name; the tag is \"latest\" when left out. For docker:// it may be left"
-              + " out: it is the reference's last part then, with its tag.")
+          "The image's name; without TAG it is \"latest\". For docker://, NAME can be left out;"
+              + " it is then the last part of the reference, with its tag.")
   private ImageName name;
 
   @Option(
       names = "--repair",
-      description = "Also verify what the store has already, and replace what is damaged.")
+      description = "Also verify data that the store already has, and replace damaged data.")
   private boolean repair;
 
   @Option(
@@ -88,27 +87,27 @@ final class Push extends StoreCommand implements Callable<Integer> {
       names = "--tag",
       paramLabel = "NAME",
       description =
-          "Of an archive of several images, take the one of this name, or tag; the error without it"
-              + " lists them.")
+          "Take the image with this name or tag from an archive of several; without this"
+              + " option, the error lists them.")
   private Optional<String> tag;
 
   @Option(
       names = "--data",
-      description = "It is a data set: nothing in it has to run, and no processor matters.")
+      description = "Store a data set: it need not contain programs, and is for all processors.")
   private boolean data;
 
   @Option(
       names = "--force",
       description =
-          "Store also what does not look like a root file system, or is for another processor than"
-              + " it says.")
+          "Store the image even if it does not look like a root file system, or is for another"
+              + " processor than it says.")
   private boolean force;
 
   @Mixin private LimitOptions limits;
 
   @Option(
       names = {"-q", "--quiet"},
-      description = "Say nothing but the result and what goes wrong.")
+      description = "Print only the result and errors.")
   private boolean quiet;
 
   @Option(
@@ -123,8 +122,8 @@ final class Push extends StoreCommand implements Callable<Integer> {
       arity = "1",
       defaultValue = "true",
       description =
-          "docker:// only: with \"false\", take a registry without encryption, or with a certificate"
-              + " that nobody vouches for.")
+          "docker:// only: with \"false\", accept a registry without encryption, or with any"
+              + " certificate.")
   private boolean tlsVerify;
 
   @Override
@@ -228,7 +227,7 @@ final class Push extends StoreCommand implements Callable<Integer> {
       @Override
       public void begins(int layers, long bytes, long there, Path place) {
         progress.say(
-            "%s: %d %s, %s%s; it takes some %s in %s"
+            "%s: %d %s, %s%s; needs some %s in %s"
                 .formatted(
                     source,
                     layers,

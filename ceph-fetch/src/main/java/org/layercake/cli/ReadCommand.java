@@ -14,15 +14,15 @@ abstract class ReadCommand extends StoreCommand {
       index = "0",
       paramLabel = "IMAGE",
       converter = NameConverter.class,
-      description = "[OWNER/]NAME[:TAG][@sha256:HEX]; without OWNER yours, or else the site's.")
+      description = "[OWNER/]NAME[:TAG][@sha256:HEX]; without OWNER, yours or else the site's.")
   private ImageName name;
 
   @Option(
       names = "--arch",
       paramLabel = "ARCH",
       description =
-          "The image for this processor (amd64, arm64) where a name has several; else this"
-              + " machine's.")
+          "If a name has images for several processors, the one for this (amd64, arm64);"
+              + " default: this machine's.")
   private String architecture;
 
   /** As it was typed. */

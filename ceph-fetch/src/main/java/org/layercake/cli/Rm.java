@@ -19,8 +19,8 @@ import picocli.CommandLine.Parameters;
     description = {
       "Removes names of images.",
       "",
-      "Jobs that run from the images are not disturbed. Of several names all are tried, whatever"
-          + " becomes of the others. They are names, not patterns: have layercake ls list those."
+      "Jobs that run from the images are not disturbed. With several names, each is tried,"
+          + " even if others fail. Names cannot be patterns; layercake ls takes those."
     },
     footerHeading = "%nExamples:%n",
     footer = {
@@ -41,8 +41,8 @@ final class Rm extends StoreCommand implements Callable<Integer> {
       names = "--arch",
       paramLabel = "ARCH",
       description =
-          "Only the images for this processor (amd64, arm64) where a name has several; else all of"
-              + " them.")
+          "If a name has images for several processors, remove only those for this one (amd64,"
+              + " arm64); default: all of them.")
   private String architecture;
 
   private Optional<String> machine() throws StoreException {

@@ -28,11 +28,11 @@ import picocli.CommandLine.Parameters;
     name = "save",
     mixinStandardHelpOptions = true,
     description = {
-      "Stores the container of your job on this node, as it is now, as an image.",
+      "Stores the container of your job on this node, in its present state, as an image.",
       "",
-      "The job has been started with --ch-writable. Run it on a node of the job and outside of the"
-          + " container: in the batch script, or by srun --ch-image=none. What is mounted in the"
-          + " container (your home, /tmp) is no part of the image. Only what has changed is sent."
+      "The job must have been started with --ch-writable. Run the command on a node of the"
+          + " job, outside the container: in the batch script, or by srun --ch-image=none. Mounts"
+          + " (your home, /tmp) do not become part of the image. Only changes are sent."
     },
     footerHeading = "%nExample:%n",
     footer = {

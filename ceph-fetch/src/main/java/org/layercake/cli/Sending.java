@@ -34,7 +34,7 @@ record Sending(Scratch scratch, Progress progress, String act, ImageName name) {
           @Override
           public void beforeVisible() throws StoreException, IOException {
             progress.await("reading back " + name);
-            prover.require(act, packed.proof(), "make it anew");
+            prover.require(act, packed.proof(), "make it again");
           }
         };
     PushResult result = push.complete(packed.image(), packed.config(), origin, listener);

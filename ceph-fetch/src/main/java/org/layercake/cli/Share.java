@@ -13,10 +13,10 @@ import picocli.CommandLine.Parameters;
     name = "share",
     mixinStandardHelpOptions = true,
     description = {
-      "Lets others run an image of yours, with all its tags, now and to come.",
+      "Lets others run an image of yours, with all its tags, now and later.",
       "",
-      "They name it with you as its owner. They can run it, not read it with layercake, nor change"
-          + " it. Without --with, says who may run it."
+      "They name it with you as its owner. They can run it, but cannot change it or read it"
+          + " with layercake. Without --with, shows who can run it."
     },
     footerHeading = "%nExamples:%n",
     footer = {
@@ -34,8 +34,8 @@ final class Share extends StoreCommand implements Callable<Integer> {
       paramLabel = "WHO",
       split = ",",
       description =
-          "A user, a group, or \"all\" for every user of the site; several with commas. Where a"
-              + " user and a group have the same name the user is meant: write group:NAME.")
+          "A user, a group, or \"all\" for every user of the site; several with commas. If a user"
+              + " and a group have the same name, the user is meant. For the group write group:NAME.")
   private List<String> with = List.of();
 
   @Override

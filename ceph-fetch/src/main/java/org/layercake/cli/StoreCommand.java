@@ -24,7 +24,7 @@ abstract class StoreCommand {
 
   @Option(
       names = "--json",
-      description = "Print one JSON object, also of what fails: the user guide describes it.")
+      description = "Print one JSON object, even after a failure; the user guide describes it.")
   private boolean json;
 
   Session session() {
@@ -76,7 +76,7 @@ abstract class StoreCommand {
     } catch (IOException | IllegalArgumentException e) {
       throw new StoreException(
           MISCONFIGURED,
-          "cannot read configuration " + file + ": " + e + " (mend or replace it)",
+          "cannot read configuration " + file + ": " + e + " (repair or replace it)",
           e);
     }
   }

@@ -19,7 +19,8 @@ final class TagCommand extends StoreCommand implements Callable<Integer> {
       paramLabel = "IMAGE",
       converter = NameConverter.class,
       description =
-          "The image, by a name it has: [OWNER/]NAME[:TAG], or a digest behind it, @sha256:HEX.")
+          "The image, by one of its names: [OWNER/]NAME[:TAG], or with a digest after it:"
+              + " @sha256:HEX.")
   private ImageName source;
 
   @Parameters(

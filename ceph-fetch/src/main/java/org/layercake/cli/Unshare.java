@@ -13,9 +13,9 @@ import picocli.CommandLine.Parameters;
     name = "unshare",
     mixinStandardHelpOptions = true,
     description = {
-      "Takes back what share gave; without --with, all of it.",
+      "Stops sharing an image; without --with, with everybody.",
       "",
-      "Jobs in which a container of the image runs already go on."
+      "Jobs that already run a container of the image go on."
     },
     footerHeading = "%nExamples:%n",
     footer = {"  layercake unshare pytorch --with bob", "  layercake unshare pytorch"})
@@ -27,7 +27,7 @@ final class Unshare extends StoreCommand implements Callable<Integer> {
       names = "--with",
       paramLabel = "WHO",
       split = ",",
-      description = "Whom not to share it with any more, as with layercake share.")
+      description = "With whom to stop sharing it, written as for layercake share.")
   private List<String> with = List.of();
 
   @Override

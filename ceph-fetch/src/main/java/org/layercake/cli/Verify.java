@@ -19,9 +19,9 @@ import picocli.CommandLine.Option;
     description = {
       "Reads all of an image, compares it with its digests, and then reads every file in it.",
       "",
-      "What does not match its digest is repaired by pushing the same source again with --repair."
-          + " An image that matches, but was damaged when it was stored, is pushed again from its"
-          + " source. The image is put under TMPDIR meanwhile."
+      "If data does not match its digest, push the same source again with --repair. If an"
+          + " image matches but was damaged before it was stored, push it again from its source."
+          + " The image is put under TMPDIR meanwhile."
     },
     footerHeading = "%nExamples:%n",
     footer = {
@@ -31,7 +31,7 @@ import picocli.CommandLine.Option;
 final class Verify extends ReadCommand implements Callable<Integer> {
   @Option(
       names = "--digests",
-      description = "Only compares the image with its digests; needs no room under TMPDIR.")
+      description = "Only compare the image with its digests; this needs no room under TMPDIR.")
   private boolean digestsOnly;
 
   @Override

@@ -251,7 +251,7 @@ final class FileTree {
       throw new IOException("names and attributes of more than 384 MB in all");
     }
     if (entry.path().isEmpty() && !entry.isDirectory()) {
-      throw new IOException("an entry without a name that is no directory");
+      throw new IOException("an entry without a name that is not a directory");
     }
     if (entry.type() == TarEntry.SYMBOLIC_LINK && entry.link().isEmpty()) {
       throw new IOException("symbolic link \"" + entry.path() + "\" leads nowhere");
@@ -339,7 +339,7 @@ final class FileTree {
       return found;
     }
     throw new IOException(
-        "hard link \"" + entry.path() + "\" leads to \"" + path + "\", which is no file");
+        "hard link \"" + entry.path() + "\" leads to \"" + path + "\", which is not a file");
   }
 
   /** The directory at a path, links on the way followed; null when there is none to be found. */

@@ -203,7 +203,7 @@ final class LayeredImage {
     try {
       return Digest.parse(digest);
     } catch (StoreException e) {
-      throw new IOException("\"" + digest + "\" is no sha256 digest", e);
+      throw new IOException("\"" + digest + "\" is not a sha256 digest", e);
     }
   }
 
@@ -233,7 +233,7 @@ final class LayeredImage {
       return JsonTree.parse(bytes);
     } catch (IOException e) {
       throw new IOException(
-          "its " + name + " is no JSON: " + e.getMessage().lines().findFirst().orElse(""), e);
+          "its " + name + " is not JSON: " + e.getMessage().lines().findFirst().orElse(""), e);
     }
   }
 

@@ -20,7 +20,7 @@ final class OtherFormat {
     if (CPIO.matcher(start).matches()) {
       return "it is a cpio archive (bsdtar -cf - @FILE | layercake push - NAME)";
     } else if (Sif.mayBegin(header)) {
-      return "it is a SIF file without a squashfs file that can be read (build it anew, unencrypted)";
+      return "it is a SIF file without a squashfs file that can be read (build it again, unencrypted)";
     } else if (start.startsWith("\u007fELF")) {
       return "it is a program without a squashfs file behind it (push a directory with what it needs"
           + " to run)";

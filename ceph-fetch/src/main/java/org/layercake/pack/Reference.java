@@ -56,7 +56,7 @@ public record Reference(String repository, Optional<String> tag, Optional<Digest
     }
     Optional<String> tag = Optional.ofNullable(tagged.group(2));
     if (tag.filter(t -> !TAG.matcher(t).matches()).isPresent()) {
-      throw invalid(text, "\"" + tag.get() + "\" is no tag");
+      throw invalid(text, "\"" + tag.get() + "\" is not a tag");
     }
     requireRepository(text, tagged.group(1));
     return new Reference(tagged.group(1), tag, digest);
@@ -66,7 +66,7 @@ public record Reference(String repository, Optional<String> tag, Optional<Digest
     try {
       return Digest.parse(digest);
     } catch (StoreException e) {
-      throw invalid(text, "\"" + digest + "\" is no sha256 digest");
+      throw invalid(text, "\"" + digest + "\" is not a sha256 digest");
     }
   }
 
@@ -74,12 +74,13 @@ public record Reference(String repository, Optional<String> tag, Optional<Digest
     String[] parts = repository.split("/", -1);
     int first = parts.length > 1 && isHost(parts[0]) ? 1 : 0;
     if (first == 1 && !HOST.matcher(parts[0]).matches()) {
-      throw invalid(text, "\"" + parts[0] + "\" is no host");
+      throw invalid(text, "\"" + parts[0] + "\" is not a host");
     }
     for (int i = first; i < parts.length; i++) {
       if (!COMPONENT.matcher(parts[i]).matches()) {
         throw invalid(
-            text, "\"" + parts[i] + "\" is no part of a name (lower case, digits, . _ - between)");
+            text,
+            "\"" + parts[i] + "\" is not a part of a name (lower case, digits, . _ - between)");
       }
     }
   }

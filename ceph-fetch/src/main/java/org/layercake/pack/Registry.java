@@ -106,7 +106,7 @@ public final class Registry {
               + asked
               + " ("
               + reference.host()
-              + " sends other bytes than it names: tell who runs it)");
+              + " sends other bytes than it names: tell its operators)");
     }
   }
 

@@ -203,7 +203,7 @@ public final class RegistryPull implements AutoCloseable {
               + bytes
               + " bytes that its manifest says ("
               + found.reference().host()
-              + " sends other bytes than it names: tell who runs it)");
+              + " sends other bytes than it names: tell its operators)");
     }
     if (stalledNanos > STALLED_NANOS) {
       throw new StoreException(
@@ -212,7 +212,7 @@ public final class RegistryPull implements AutoCloseable {
               + found.reference()
               + ": nothing has come for "
               + TimeUnit.NANOSECONDS.toMinutes(STALLED_NANOS)
-              + " minutes (try again; what has come is not fetched anew)");
+              + " minutes (try again; what has arrived is not fetched again)");
     }
   }
 

@@ -118,7 +118,7 @@ public final class Scratch implements AutoCloseable {
     if (bytes > free) {
       throw new StoreException(
           FULL,
-          "cannot %s: it takes some %d MiB in TMPDIR, %s, which has %d (set TMPDIR to a larger place)"
+          "cannot %s: it needs some %d MiB in TMPDIR, %s, which has %d (set TMPDIR to a larger place)"
               .formatted(act, bytes >> 20, parent, free >> 20));
     }
   }

@@ -46,7 +46,7 @@ final class SkopeoFailure {
           "connection re|no such host|timeout|timed out|deadline|unreachable|EOF|no route"
               + "|server misbehaving|\\b50[0-9]\\b|broken pipe|content-length|length mismatch",
           UNAVAILABLE,
-          "try again; what has come is not fetched anew");
+          "try again; what has arrived is not fetched again");
 
   /** The first that fits counts. */
   private static final List<Way> WAYS =
@@ -59,7 +59,7 @@ final class SkopeoFailure {
           new Way(
               "loading trust policy",
               MISCONFIGURED,
-              "mend that policy.json, or where there is none, have containers-common installed"
+              "correct that policy.json; if it does not exist, have containers-common installed"
                   + " (golang-github-containers-common in Debian)"),
           new Way(
               "source image rejected",
@@ -81,11 +81,11 @@ final class SkopeoFailure {
               // A helper that is missing, a file that is malformed.
               "credential|getting username and password",
               MISCONFIGURED,
-              "credentials were looked for in PLACES: mend them, or say --authfile"),
+              "credentials were looked for in PLACES: correct them, or give --authfile"),
           new Way(
               "blob unknown|fetching blob: .*\\b404\\b",
               NOT_FOUND,
-              "HOST lacks a part of the image: have it pushed there anew"),
+              "HOST lacks a part of the image: have it pushed there again"),
           new Way(
               "manifest unknown|name unknown|not found|\\b404\\b|repository name not known",
               NOT_FOUND,
@@ -107,12 +107,12 @@ final class SkopeoFailure {
           new Way(
               "exceeded maximum allowed size",
               BAD_SOURCE,
-              "HOST sends more than there is of a manifest: tell who runs it"),
+              "HOST sends more than there is of a manifest: tell its operators"),
           new Way(
               "digest did not match|does not match|digest mismatch|unexpected digest"
                   + "|invalid checksum",
               BAD_SOURCE,
-              "HOST sends other bytes than it names: tell who runs it"),
+              "HOST sends other bytes than it names: tell its operators"),
           BROKEN);
 
   private SkopeoFailure() {}

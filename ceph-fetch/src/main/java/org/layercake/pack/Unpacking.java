@@ -108,7 +108,7 @@ public final class Unpacking {
     if (!isThere) {
       if (target.getParent() == null || !Files.isDirectory(target.getParent())) {
         throw new StoreException(
-            FULL, "cannot " + act + ": " + target.getParent() + " is no directory (make it)");
+            FULL, "cannot " + act + ": " + target.getParent() + " is not a directory (make it)");
       }
       return;
     }

@@ -218,7 +218,7 @@ final class PolicyText {
               ? ""
               : "is not OWNER/NAME or OWNER/NAME:TAG";
       case LABEL -> value.indexOf('=') > 0 ? "" : "is not NAME=VALUE";
-      case GROUP -> value.matches(".*[*?].*") ? "names no group: * and ? are no good here" : "";
+      case GROUP -> value.matches(".*[*?].*") ? "names no group: * and ? cannot be used here" : "";
       case HOST -> isTask(value) ? "" : "is none of step, batch, shell and ssh";
       case MOUNT -> isPath(value) ? "" : "is not an absolute path without . and .. in it";
       default -> "";

@@ -99,7 +99,7 @@ final class JobRecords {
     try {
       store.touch(LAUNCHERS, NO_RECORD);
     } catch (StoreException e) {
-      throw explained(e, "cannot settle which images jobs run: ");
+      throw explained(e, "cannot record which images jobs run: ");
     }
   }
 
@@ -116,7 +116,7 @@ final class JobRecords {
   }
 
   private static StoreException explained(StoreException e, JobRef job) {
-    return explained(e, "cannot settle which image " + job + " runs: ");
+    return explained(e, "cannot determine which image " + job + " runs: ");
   }
 
   private static StoreException explained(StoreException e, String act) {

@@ -30,7 +30,7 @@ final class Ownership {
     if (name.digest().isPresent()) {
       throw new StoreException(
           INVALID,
-          "cannot " + act + " \"" + name + "\": a digest can not be chosen (leave out the @ part)");
+          "cannot " + act + " \"" + name + "\": a digest cannot be chosen (leave out the @ part)");
     }
     if (foreign(name, user).isPresent()) {
       throw new StoreException(
@@ -71,7 +71,7 @@ final class Ownership {
   static void requireUser(String user) throws StoreException {
     if (!ImageName.isUser(user)) {
       throw new StoreException(
-          INVALID, "cannot use the store as \"" + user + "\": this user name can not own images");
+          INVALID, "cannot use the store as \"" + user + "\": this user name cannot own images");
     }
   }
 }

@@ -88,7 +88,7 @@ record RadosErrors(String entity) {
       case E2BIG ->
           new StoreException(
               CORRUPT,
-              what + "an entry has a name that is no tag's (remove it with rados rmomapkey)");
+              what + "an entry has a name that is not a tag's (remove it with rados rmomapkey)");
       case EIO -> new StoreException(CORRUPT, what + "I/O error in Ceph (tell an administrator)");
       case ENOSPC, EDQUOT ->
           new StoreException(FULL, what + "the Ceph pool is full (remove images, or ask for room)");

@@ -134,7 +134,7 @@ final class Resolver {
     }
     throw new StoreException(
         UNAVAILABLE,
-        "cannot settle which image "
+        "cannot determine which image "
             + job
             + " runs: its record comes and goes (try again; if that does not help, tell an"
             + " administrator that clocks may differ)");
@@ -170,7 +170,7 @@ final class Resolver {
                         + " since "
                         + record.created()
                         + ", which was collected as garbage meanwhile (push it again, or submit the"
-                        + " job anew)"));
+                        + " job again)"));
   }
 
   /** By the name of {@link Image#pinned}. */

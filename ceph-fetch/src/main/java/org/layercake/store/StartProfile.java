@@ -52,7 +52,7 @@ public record StartProfile(List<Integer> chunks) {
       return new StartProfile(chunks);
     }
     throw new StoreException(
-        CORRUPT, "a start profile names what is no chunk of an image of " + imageChunks);
+        CORRUPT, "a start profile names a chunk that does not exist in an image of " + imageChunks);
   }
 
   byte[] bytes() {

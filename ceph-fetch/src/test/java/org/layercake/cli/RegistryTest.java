@@ -442,7 +442,7 @@ class RegistryTest extends CommandTest {
     image("x", "2", "amd64", zipped("b", 1000));
     assertFailed(77, "policy.json", PLAIN, registry.reference("x:2"), "rejected");
     Files.writeString(containers.resolve("policy.json"), "nonsense");
-    assertFailed(78, "mend that policy.json", PLAIN, registry.reference("x:2"), "rejected");
+    assertFailed(78, "correct that policy.json", PLAIN, registry.reference("x:2"), "rejected");
     assertEquals(List.of(), temporary());
   }
 
@@ -509,7 +509,7 @@ class RegistryTest extends CommandTest {
           exchange.getResponseBody().flush();
           return true;
         });
-    assertFailed(75, "what has come is not fetched anew", PLAIN, proxy.reference("x:1"));
+    assertFailed(75, "what has arrived is not fetched again", PLAIN, proxy.reference("x:1"));
     assertTrue(said().contains("1 of 2 layers stay for a day in " + tmp), this::said);
     assertEquals(1, temporary().size());
     proxy.asked("");

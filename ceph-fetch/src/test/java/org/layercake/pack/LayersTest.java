@@ -89,7 +89,7 @@ class LayersTest extends CommandTest {
   @ParameterizedTest
   @CsvSource({
     "climbing, has \"..\" in its name",
-    "missing-link, 'leads to \"nothing\", which is no file'",
+    "missing-link, 'leads to \"nothing\", which is not a file'",
     "endless-link, too many symbolic links",
   })
   void namesAndLinksThatGoNowhereAreRefused(String layers, String reason) throws Exception {
@@ -218,7 +218,7 @@ class LayersTest extends CommandTest {
     Files.writeString(index, "{\"manifests\": []}");
     assertRefused(layout, "lists no image");
     Files.writeString(index, "[".repeat(100_000));
-    assertRefused(layout, "is no JSON");
+    assertRefused(layout, "is not JSON");
   }
 
   @Test

@@ -111,7 +111,7 @@ class CollectionFaultsTest {
       file.setLength(Manifest.MAX_BYTES + 1);
     }
     objects.swapTag("u.alice", "large/1", Optional.empty(), Optional.of(new Tag(large, 5).bytes()));
-    objects.failures.put("u.bob/t", failure(CORRUPT, "an entry has a name that is no tag's"));
+    objects.failures.put("u.bob/t", failure(CORRUPT, "an entry has a name that is not a tag's"));
     Digest unreadable = push("dave", 7);
     objects.failures.put(
         "u.dave/" + ObjectNames.manifest(unreadable), failure(CORRUPT, "I/O error"));
@@ -121,7 +121,7 @@ class CollectionFaultsTest {
             .collect(Collectors.toMap(Garbage::domain, Function.identity()));
     assertEquals(Set.of("u.alice", "u.bob", "u.carol", "u.dave", "u.eve"), result.keySet());
     requireProblem(result.get("u.alice"), 1, "is damaged: ");
-    requireProblem(result.get("u.bob"), 0, "no tag's");
+    requireProblem(result.get("u.bob"), 0, "not a tag's");
     requireProblem(result.get("u.dave"), 1, "unreadable: I/O error");
     for (String user : List.of("carol", "eve")) {
       assertEquals(Optional.empty(), result.get("u." + user).problem());

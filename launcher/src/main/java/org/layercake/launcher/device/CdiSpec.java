@@ -76,7 +76,7 @@ record CdiSpec(String kind, Edits edits, Map<String, Edits> devices) {
   private static void requireVersion(String version) throws UnusableException {
     Matcher numbers = VERSION.matcher(version);
     if (!numbers.matches()) {
-      throw new UnusableException("cdiVersion \"" + version + "\" is no version");
+      throw new UnusableException("cdiVersion \"" + version + "\" is not a version");
     }
     int major = Integer.parseInt(numbers.group(1));
     int minor = Integer.parseInt(numbers.group(2));

@@ -207,7 +207,7 @@ public final class Devices {
         ExitCode.MISCONFIGURED,
         "cannot use the node's devices: "
             + why
-            + " (tell the site: generate the specs anew, as by nvidia-ctk cdi generate)",
+            + " (tell the site: generate the specs again, as by nvidia-ctk cdi generate)",
         cause);
   }
 }

@@ -41,7 +41,7 @@ final class Fields {
     if (values.get(key) instanceof String text) {
       return text;
     }
-    throw new UnusableException("\"" + key + "\" of " + place + " is missing, or no text");
+    throw new UnusableException("\"" + key + "\" of " + place + " is missing, or not text");
   }
 
   /** Empty where there is none. */
@@ -49,7 +49,8 @@ final class Fields {
     List<String> texts = new ArrayList<>();
     for (Object each : sequence(key)) {
       if (!(each instanceof String text)) {
-        throw new UnusableException("\"" + key + "\" of " + place + " has something but texts");
+        throw new UnusableException(
+            "\"" + key + "\" of " + place + " has something other than texts");
       }
       texts.add(text);
     }
@@ -78,6 +79,6 @@ final class Fields {
     if (value instanceof List<?> list) {
       return list;
     }
-    throw new UnusableException("\"" + key + "\" of " + place + " is no list");
+    throw new UnusableException("\"" + key + "\" of " + place + " is not a list");
   }
 }

@@ -37,7 +37,7 @@ public record ChangesDisk(Path directory, Path program, long defaultBytes, int u
         throw new IllegalArgumentException("is reached by a symbolic link");
       }
       if (!Files.isDirectory(directory)) {
-        throw new IllegalArgumentException("is no directory");
+        throw new IllegalArgumentException("is not a directory");
       }
       for (Path path = directory; path != null; path = path.getParent()) {
         requireRoots(path, path.equals(directory));

@@ -156,7 +156,7 @@ final class Containers {
       } catch (IOException e) {
         throw new Abort(
             ExitCode.FULL,
-            "cannot note the container in the node's run directory: "
+            "cannot record the container in the node's run directory: "
                 + e.getMessage()
                 + " (tell the site)",
             e);

@@ -340,7 +340,7 @@ public record Spec(
     }
     String destination = path(item, decode(item, fields[count - 2]));
     if (isRoot(destination)) {
-      throw refused(item, "a mount can not replace the container's /");
+      throw refused(item, "a mount cannot replace the container's /");
     }
     if (isImage) {
       String name = String.join(":", Arrays.asList(fields).subList(1, count - 2));

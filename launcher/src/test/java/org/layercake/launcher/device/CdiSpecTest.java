@@ -115,7 +115,7 @@ class CdiSpecTest {
   @ValueSource(
       strings = {
         "cdiVersion: 0.5.0 >> cdiVersion: 1.2.0 >> newer than 1.1",
-        "cdiVersion: 0.5.0 >> cdiVersion: 2 >> \"cdiVersion\" of the file is missing, or no text",
+        "cdiVersion: 0.5.0 >> cdiVersion: 2 >> \"cdiVersion\" of the file is missing, or not text",
         "kind: nvidia.com/gpu >> kind: gpu >> is not VENDOR/CLASS",
         "kind: nvidia.com/gpu >> kynd: nvidia.com/gpu >> \"kynd\" of the file is not known",
         "  env: >> netDevices: [] #: >> neither YAML nor JSON",
@@ -127,8 +127,8 @@ class CdiSpecTest {
         "hostPath: /run/nvidia-persistenced/socket >> type: tmpfs >> not a bind mount",
         "name: all >> name: \"0\" >> is there twice",
         "name: all >> name: ../x >> has no name of a device",
-        "options: [nosuid] >> options: nosuid >> is no list",
-        "options: [nosuid] >> options: [1] >> something but texts",
+        "options: [nosuid] >> options: nosuid >> is not a list",
+        "options: [nosuid] >> options: [1] >> something other than texts",
         "options: [nosuid] >> options: &a [*a] >> neither YAML nor JSON",
         "kind: nvidia.com/gpu >> kind: nvidia.com/gpu\nkind: a/b >> neither YAML nor JSON",
       })
