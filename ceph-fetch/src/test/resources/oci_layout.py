@@ -60,6 +60,18 @@ def good(files):
 
 CASES = {
     "good": good,
+    # As a package manager leaves it: no link leads from one layer to another.
+    "upgrade": lambda files: [
+        [d("bin"), f("bin/sh", b"old", 0o755), hard("bin/dash", "bin/sh"), d("var"), d("var/log"), f("var/log/a", b"a"),
+         d("tmp"), f("tmp/x", b"x"), d("opt"), f("opt/y", b"y"), f("opt2", b"2"), d("etc"), f("etc/keep", b"keep")],
+        [f("bin/sh", b"new", 0o755), hard("bin/dash", "bin/sh"), f("var/.wh.log"), f("tmp/.wh..wh..opq"), f("tmp/z", b"z"),
+         f("opt", b"a file"), d("opt2"), f("opt2/in", b"in"), f("etc/more", b"more")],
+    ],
+    # A layer names a file by a link to its directory, which another has made.
+    "linked-way": lambda files: [
+        [d("usr"), d("usr/lib"), f("usr/lib/so", b"old"), link("lib", "usr/lib")],
+        [f("lib/so", b"new")],
+    ],
     "climbing": lambda files: [[f("a/../../out")]],
     "absolute": lambda files: [[f("/etc/out")]],
     "missing-link": lambda files: [[hard("a", "nothing")]],

@@ -199,12 +199,14 @@ final class Push extends StoreCommand implements Callable<Integer> {
         say(known.get());
         return;
       }
-      try (ImagePush push = store.push(name, user(), existing());
-          RegistryPull pull = registry.pull(found, watcher(progress))) {
-        Packing packing = new Packing(scratch, new PushProgress(progress, push));
-        Packing.Packed packed = packed(packing, pull, wanted(Optional.empty()));
-        say(complete(push, scratch, packed, Optional.of(pull.origin(packer)), progress));
-        pull.remove();
+      try (ImagePush push = store.push(name, user(), existing())) {
+        PushProgress shown = new PushProgress(progress, push);
+        try (RegistryPull pull = registry.pull(found, watcher(progress, shown))) {
+          Packing.Packed packed =
+              packed(new Packing(scratch, shown), pull, wanted(Optional.empty()));
+          say(complete(push, scratch, packed, Optional.of(pull.origin(packer)), progress));
+          pull.remove();
+        }
       }
     }
   }
@@ -222,7 +224,7 @@ final class Push extends StoreCommand implements Callable<Integer> {
     }
   }
 
-  private RegistryPull.Watcher watcher(Progress progress) {
+  private RegistryPull.Watcher watcher(Progress progress, PushProgress shown) {
     return new RegistryPull.Watcher() {
       @Override
       public void begins(int layers, long bytes, long there, Path place) {
@@ -236,12 +238,11 @@ final class Push extends StoreCommand implements Callable<Integer> {
                     there > 0 ? ", " + Sizes.human(there) + " of it here already" : "",
                     Sizes.human(2 * bytes),
                     place));
-        progress.begin("fetching " + source, Math.max(1, bytes));
       }
 
       @Override
       public void reached(long bytes) {
-        progress.reach(bytes);
+        shown.fetched(bytes);
       }
 
       @Override

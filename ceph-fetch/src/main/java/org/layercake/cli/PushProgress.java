@@ -13,6 +13,7 @@ final class PushProgress implements PackWatcher {
   private final ImagePush push;
   private final LongAdder read = new LongAdder();
   private volatile Path image;
+  private volatile long fetched;
 
   PushProgress(Progress progress, ImagePush push) {
     this.progress = progress;
@@ -32,13 +33,20 @@ final class PushProgress implements PackWatcher {
 
   private String more() {
     Path packed = image;
+    String come = fetched > 0 ? ", " + Sizes.human(fetched) + " fetched" : "";
     return packed == null
-        ? ""
-        : ", "
+        ? come
+        : come
+            + ", "
             + Sizes.human(packed.toFile().length())
             + " packed, "
             + Sizes.human(push.sentAhead())
             + " sent";
+  }
+
+  /** So many bytes of a source that is far away are here. */
+  void fetched(long bytes) {
+    fetched = bytes;
   }
 
   @Override

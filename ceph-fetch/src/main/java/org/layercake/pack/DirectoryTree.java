@@ -151,7 +151,7 @@ final class DirectoryTree {
     tree.admit(entry);
     FileTree.Node node = tree.add(entry, 0, 0);
     if (isRead) {
-      out.content(node, entry.bytes(), to -> copy(file, entry.bytes(), to));
+      node.inode().setContent(out.content(entry, to -> copy(file, entry.bytes(), to)));
     }
   }
 

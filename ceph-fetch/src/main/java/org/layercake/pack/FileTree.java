@@ -295,7 +295,7 @@ final class FileTree {
     }
     Node old = parent.children.put(name, node);
     if (old != null && clash == Clash.REFUSE) {
-      throw new FoundTwice(node.path());
+      throw new PackedInVain("it has \"" + node.path() + "\" twice, not both a directory");
     }
     if (old != null && clash == Clash.REPLACE_AS_TAR && !old.children.isEmpty()) {
       throw new IOException(

@@ -278,12 +278,6 @@ final class LayeredImage {
       return files.require(name).bytes();
     }
 
-    boolean isCompressed() throws IOException {
-      try (InputStream in = files.require(name).open()) {
-        return decompressor.isCompressed(in.readNBytes(Decompressor.MAGIC_BYTES));
-      }
-    }
-
     @Override
     public InputStream open() throws IOException {
       InputStream blob = checked(files.require(name).open(), blobDigest);

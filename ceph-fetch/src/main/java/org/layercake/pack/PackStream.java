@@ -8,7 +8,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
-import java.util.IdentityHashMap;
+import java.util.HashMap;
 import java.util.Map;
 
 /**
@@ -38,7 +38,7 @@ final class PackStream {
   }
 
   private final DataOutputStream out;
-  private final IdentityHashMap<FileTree.Inode, byte[]> kept = new IdentityHashMap<>();
+  private final Map<Integer, byte[]> kept = new HashMap<>(); // by the content's number
   private final Processors processors = new Processors();
   private int keptBytes;
   private int contents;
@@ -49,38 +49,40 @@ final class PackStream {
     this.out.write(BEGINNING);
   }
 
-  /**
-   * Packs the content of a regular file that is in the tree.
-   *
-   * @param bytes as many as the source gives
-   */
-  void content(FileTree.Node node, long bytes, Source source) throws IOException {
+  /** Packs the content of a regular file, which its source gives whole. */
+  Content content(TarEntry file, Source source) throws IOException {
+    long bytes = file.bytes();
     out.writeByte(source.isSparse() ? 'H' : 'C');
     out.writeLong(bytes);
     boolean keeps =
-        node.name().equals(KEPT_NAME)
+        FileTree.name(file.path()).equals(KEPT_NAME)
             && bytes <= MAX_KEPT_FILE_BYTES
             && bytes <= MAX_KEPT_BYTES - keptBytes;
-    boolean isProgram = (node.inode().mode() & EXECUTABLE) != 0;
+    boolean isProgram = (file.mode() & EXECUTABLE) != 0;
     Passed passed = new Passed(keeps, isProgram, source.isSparse());
     source.copyTo(passed);
     passed.end();
     if (passed.bytes != bytes) {
-      throw new IOException("\"" + node.path() + "\" has changed while it was read");
+      throw new IOException("\"" + file.path() + "\" has changed while it was read");
     }
     if (isProgram) {
-      processors.count(node, passed.header.toByteArray());
+      processors.count(file.path(), passed.header.toByteArray());
     }
     if (keeps) {
       keptBytes += (int) bytes;
-      kept.put(node.inode(), passed.copy.toByteArray());
+      kept.put(contents, passed.copy.toByteArray());
     }
-    node.inode().setContent(new Content(contents++, bytes, passed.checksum.value()));
+    return new Content(contents++, bytes, passed.checksum.value());
+  }
+
+  /** How many have been packed. */
+  int contents() {
+    return contents;
   }
 
   /** The bytes of a small file by the name of {@code environment}; null of any other. */
-  byte[] kept(FileTree.Inode inode) {
-    return kept.get(inode);
+  byte[] kept(Content content) {
+    return kept.get(content.number());
   }
 
   /** For which processor the programs are that have been packed. */

@@ -21,7 +21,7 @@ final class Packer {
   record Result(Path image, FileTree tree, Proof proof, PackStream stream) {
     /** The bytes of a file in the image; null if they were not kept. */
     byte[] kept(FileTree.Inode inode) {
-      return stream.kept(inode);
+      return stream.kept(inode.content());
     }
 
     /** The processor that its programs are for, as {@code uname -m} says it, if there are any. */

@@ -78,11 +78,8 @@ public final class Packing {
         name,
         () -> {
           List<LayeredImage.Layer> arriving = pull.layers(decompressor);
-          // What is still to come, and the image.
-          KeptLayers kept = new KeptLayers(scratch, arriving, 2 * pull.bytes(), watcher::read);
-          Layers merged = Layers.read(kept.layers());
-          LayeredImage image = pull.complete(decompressor, wanted.ofAnyVariant());
-          return packLayers(image, kept, merged, name, wanted);
+          Whole whole = () -> pull.complete(decompressor, wanted.ofAnyVariant());
+          return packLayers(arriving, pull.bytes(), whole, name, wanted);
         });
   }
 
@@ -225,7 +222,7 @@ public final class Packing {
     watcher.begins("packing " + name, bytes);
     try {
       return tree(out -> PlainTar.pack(tar, out), name, wanted);
-    } catch (FoundTwice e) {
+    } catch (PackedInVain e) {
       if (again.isEmpty()) {
         throw new IOException(
             e.getMessage() + ", and cannot be read again (push it as a file, not by a pipe)", e);
@@ -237,26 +234,43 @@ public final class Packing {
 
   private Packed packLayers(LayeredImage layered, String name, Wanted wanted)
       throws StoreException, IOException {
-    watcher.begins("reading " + named(name, layered), layered.bytes());
-    KeptLayers kept = new KeptLayers(scratch, layered.layers(), 2 * layered.bytes(), watcher::read);
-    return packLayers(layered, kept, Layers.read(kept.layers()), name, wanted);
+    return packLayers(layered.layers(), layered.bytes(), () -> layered, name, wanted);
   }
 
+  /** An image that is there once all of its layers have been read. */
+  private interface Whole {
+    LayeredImage image() throws StoreException, IOException;
+  }
+
+  /** In one pass, unless it turns out that names alone do not tell which files are hidden. */
   private Packed packLayers(
-      LayeredImage layered, KeptLayers kept, Layers merged, String name, Wanted wanted)
+      List<LayeredImage.Layer> layers, long bytes, Whole whole, String name, Wanted wanted)
       throws StoreException, IOException {
-    if (!wanted.isAnything() && !layered.saysWhatRuns()) {
-      RootFileSystem.require(merged.tree());
+    String act = "packing " + name + ", " + layers.size();
+    act += layers.size() == 1 ? " layer" : " layers";
+    Layers merged = new Layers(layers);
+    watcher.begins(act, bytes);
+    Packer.Result result;
+    try {
+      result = packer.pack(out -> required(whole, merged.packOnce(out), wanted), name);
+    } catch (PackedInVain e) {
+      watcher.begins(act + " once more, since " + e.getMessage(), bytes);
+      result = packer.pack(out -> required(whole, merged.packAgain(out), wanted), name);
     }
-    watcher.begins("packing " + named(name, layered), kept.bytes());
-    Packer.Result result = packer.pack(merged::pack, name);
-    String machine = Misfit.machine(result.machine(), Platform.of(layered.config()), wanted);
-    return packed(result, environment.of(result, name, layered.config(), machine));
+    JsonTree config = whole.image().config();
+    String machine = Misfit.machine(result.machine(), Platform.of(config), wanted);
+    return packed(result, environment.of(result, name, config, machine));
   }
 
-  private static String named(String name, LayeredImage layered) {
-    int layers = layered.layers().size();
-    return name + ", " + layers + (layers == 1 ? " layer" : " layers");
+  private static FileTree required(Whole whole, FileTree tree, Wanted wanted) throws IOException {
+    try {
+      if (!whole.image().saysWhatRuns() && !wanted.isAnything()) {
+        RootFileSystem.require(tree);
+      }
+      return tree;
+    } catch (StoreException e) {
+      throw new IOException(e.getMessage(), e);
+    }
   }
 
   private Packed tree(Packer.Tree tree, String name, Wanted wanted)

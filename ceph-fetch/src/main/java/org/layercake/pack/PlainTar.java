@@ -17,7 +17,7 @@ final class PlainTar {
   /**
    * Reads all of a tar.
    *
-   * @throws FoundTwice when it holds a file twice: it must be read by {@link #packTwice}
+   * @throws PackedInVain when it holds a file twice: it must be read by {@link #packTwice}
    * @throws IOException when it is malformed or beyond all bounds, with the reason for people
    */
   static FileTree pack(InputStream in, PackStream out) throws IOException {
@@ -27,7 +27,7 @@ final class PlainTar {
       tree.admit(entry);
       FileTree.Node node = tree.add(entry, 0, 0);
       if (node != null && entry.type() == TarEntry.FILE) {
-        out.content(node, entry.bytes(), tar.content());
+        node.inode().setContent(out.content(entry, tar.content()));
       }
     }
     tar.requireEnd();

@@ -25,10 +25,10 @@ final class Processors {
   private final Map<String, Integer> others = new TreeMap<>();
 
   /** Takes note of an executable file. */
-  void count(FileTree.Node node, byte[] header) {
+  void count(String path, byte[] header) {
     String machine = machine(header);
     if (!machine.isEmpty()) {
-      Map<String, Integer> counts = OWN.contains(FileTree.parent(node.path())) ? own : others;
+      Map<String, Integer> counts = OWN.contains(FileTree.parent(path)) ? own : others;
       counts.merge(machine, 1, Integer::sum);
     }
   }

@@ -75,8 +75,7 @@ record Program(String name, Process process, CompletableFuture<String> complaint
 
   /** A program of the system. It ends with this one at the latest. */
   static Program start(Scratch scratch, List<String> command) throws StoreException, IOException {
-    return start(
-        scratch, command.get(0), command, Map.of(), "install squashfs-tools, gzip, xz and zstd");
+    return start(scratch, command.get(0), command, Map.of(), "install squashfs-tools");
   }
 
   /**

@@ -2,7 +2,6 @@ package org.layercake.pack;
 
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static java.nio.charset.StandardCharsets.UTF_8;
-import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -10,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -138,39 +138,23 @@ class LayersTest extends CommandTest {
     assertEquals(-1, Files.mismatch(work.resolve("ofLayout"), work.resolve("ofTar")));
   }
 
-  @Test
-  void aCompressedLayerIsDecompressedOnceWhereThereIsRoom() throws Exception {
-    makeLayout("good", "1");
+  @ParameterizedTest
+  @CsvSource({"upgrade, true", "good, false", "linked-way, false", "twice, false"})
+  void eachLayerIsReadOnceUnlessLinksOrSecondFilesDecide(String layers, boolean isEnough)
+      throws Exception {
+    makeLayout(layers, "10");
     try (Scratch scratch = new Scratch(environment)) {
       Decompressor decompressor = new Decompressor(scratch, bytes -> {});
       LayeredImage image = LayeredImage.read(layout, decompressor, Wanted.ANY).orElseThrow();
-      boolean isMemory = Files.getFileStore(scratch.directory()).type().equals("tmpfs");
-      Path tar = scratch.file("layer0.tar");
-      for (long reserved : new long[] {0, Long.MAX_VALUE / 2}) {
-        KeptLayers kept = new KeptLayers(scratch, image.layers(), reserved, bytes -> {});
-        byte[] first = read(kept.layers().get(0));
-        boolean isKept = reserved == 0 && !isMemory && image.layers().get(0).isCompressed();
-        assertEquals(isKept, Files.exists(tar), "reserved " + reserved);
-        assertEquals(
-            isKept ? first.length : image.layers().get(0).bytes(), firstBytes(kept, image));
-        assertArrayEquals(first, read(kept.layers().get(0)));
-        assertTrue(Files.notExists(tar), "its room is given back");
+      Layers merged = new Layers(image.layers());
+      PackStream out = new PackStream(OutputStream.nullOutputStream());
+      if (isEnough) {
+        merged.packOnce(out);
+      } else {
+        assertThrows(PackedInVain.class, () -> merged.packOnce(out));
       }
+      PackedTree.check(image.layers());
     }
-  }
-
-  private static byte[] read(Layers.Layer layer) throws IOException {
-    try (InputStream in = layer.open()) {
-      return in.readAllBytes();
-    }
-  }
-
-  private static long firstBytes(KeptLayers kept, LayeredImage image) throws IOException {
-    long others = 0;
-    for (LayeredImage.Layer layer : image.layers().subList(1, image.layers().size())) {
-      others += layer.bytes();
-    }
-    return kept.bytes() - others;
   }
 
   @Test
@@ -225,7 +209,11 @@ class LayersTest extends CommandTest {
   void tarBombsAreRefusedEarly() {
     byte[] small = Tars.header("f", TarEntry.FILE, 0644, 0, "", 0);
     IOException many =
-        assertThrows(IOException.class, () -> Layers.read(List.of(() -> endless(small))));
+        assertThrows(
+            IOException.class,
+            () ->
+                new Layers(List.of(() -> endless(small)))
+                    .packOnce(new PackStream(OutputStream.nullOutputStream())));
     assertTrue(many.getMessage().startsWith("more than "), many.getMessage());
   }
 

@@ -7,7 +7,9 @@ import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
@@ -31,7 +33,34 @@ final class PackedTree {
 
   /** Packs a tree and checks what comes out. */
   static Packer.Result check(Packer.Tree tree) throws IOException {
-    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    return check(tree, new ByteArrayOutputStream());
+  }
+
+  /** The same of layers: whether they are read once or again must not matter. */
+  static Packer.Result check(List<? extends Layers.Layer> layers) throws IOException {
+    ByteArrayOutputStream again = new ByteArrayOutputStream();
+    Packer.Result result = check(out -> packedAgain(new Layers(layers), out), again);
+    try {
+      ByteArrayOutputStream once = new ByteArrayOutputStream();
+      check(new Layers(layers)::packOnce, once);
+      assertTrue(Arrays.equals(once.toByteArray(), again.toByteArray()), "packed again it differs");
+    } catch (PackedInVain e) {
+      return result;
+    }
+    return result;
+  }
+
+  private static FileTree packedAgain(Layers layers, PackStream out) throws IOException {
+    try {
+      layers.packOnce(new PackStream(OutputStream.nullOutputStream()));
+    } catch (PackedInVain e) {
+      // So the other is right.
+    }
+    return layers.packAgain(out);
+  }
+
+  private static Packer.Result check(Packer.Tree tree, ByteArrayOutputStream bytes)
+      throws IOException {
     PackStream stream = new PackStream(bytes);
     FileTree written = tree.write(stream);
     stream.tree(written);
