@@ -8,6 +8,7 @@ import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.Properties;
 import org.layercake.pack.Limits;
+import org.layercake.store.ByteSize;
 import org.layercake.store.StoreException;
 import picocli.CommandLine.Option;
 
@@ -30,7 +31,8 @@ final class LimitOptions {
       paramLabel = "SIZE",
       description =
           "Refuse a source whose decompressor needs more memory than this, such as 512M or 2G;"
-              + " default: 1 GiB for xz, 2 GiB for zstd.")
+              + " default: 1 GiB for xz, 2 GiB for zstd. It does not bound the rest of a push: Java"
+              + " takes up to 1.5 GiB, the packer some 200 bytes for each file.")
   private Optional<String> memory;
 
   /**
@@ -43,7 +45,7 @@ final class LimitOptions {
     OptionalLong bytes = OptionalLong.empty();
     String wanted = processors.orElse(site.getProperty(PROCESSORS));
     if (wanted != null) {
-      OptionalLong number = Sizes.parse(wanted.strip());
+      OptionalLong number = ByteSize.parse(wanted);
       if (number.isEmpty() || number.getAsLong() < 1 || number.getAsLong() > MAX_PROCESSORS) {
         throw bad(PROCESSORS, wanted, "a number from 1 to " + MAX_PROCESSORS, processors);
       }
@@ -51,7 +53,7 @@ final class LimitOptions {
     }
     String most = memory.orElse(site.getProperty(MEMORY));
     if (most != null) {
-      bytes = Sizes.parse(most.strip());
+      bytes = ByteSize.parse(most);
       if (bytes.isEmpty() || bytes.getAsLong() < 1 << 20) {
         throw bad(MEMORY, most, "a size from 1M on", memory);
       }

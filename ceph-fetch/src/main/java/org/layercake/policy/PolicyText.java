@@ -4,11 +4,12 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.List;
-import java.util.Locale;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.layercake.store.ByteSize;
 import org.layercake.store.Glob;
 import org.layercake.store.ImageName;
 import org.layercake.store.StoreException;
@@ -22,7 +23,6 @@ final class PolicyText {
 
   private static final Pattern DEFAULT = Pattern.compile("default(?=[ \t]|$)");
   private static final Pattern CONDITION = Pattern.compile("([a-z]+)(!=|=|>)(.*)");
-  private static final Pattern BYTES = Pattern.compile("(\\d{1,15})([KMGT]?)");
   private static final Pattern PRINTABLE = Pattern.compile("[\\x21-\\x7e]+");
   private static final Pattern REASON = Pattern.compile("[^\\p{IsControl}\\p{Cs}]*");
 
@@ -237,16 +237,11 @@ final class PolicyText {
   }
 
   private long bytes(int number, String value) throws StoreException {
-    Matcher size = BYTES.matcher(value.toUpperCase(Locale.ROOT));
-    if (!size.matches()) {
+    OptionalLong bytes = ByteSize.parse(value);
+    if (bytes.isEmpty()) {
       throw refused(number, "\"" + value + "\" is not a size such as 500M or 20G");
     }
-    int shift = 10 * " KMGT".indexOf(size.group(2).isEmpty() ? " " : size.group(2));
-    try {
-      return Math.multiplyExact(Long.parseLong(size.group(1)), 1L << shift);
-    } catch (ArithmeticException e) {
-      throw refused(number, "\"" + value + "\" is more than anything");
-    }
+    return bytes.getAsLong();
   }
 
   private StoreException refused(int number, String why) {

@@ -292,7 +292,7 @@ class PolicyTest {
         "deny mount=/data/ | is not an absolute path",
         "deny size>big | is not a size",
         "deny size=4G | compared by >",
-        "deny size>999999999999999T | is more than anything",
+        "deny size>999999999999999T | is not a size",
         "deny user>4 | compared by >",
         "deny host=job | is none of step, batch, shell and ssh",
         "deny host=* image=site/x | goes by partition, account, user and group",

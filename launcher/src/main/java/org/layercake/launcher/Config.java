@@ -8,8 +8,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.Properties;
 import java.util.Set;
 import java.util.TreeSet;
@@ -25,6 +25,7 @@ import org.layercake.launcher.job.Spec;
 import org.layercake.launcher.node.Abort;
 import org.layercake.launcher.profile.Profiles;
 import org.layercake.policy.PolicyFile;
+import org.layercake.store.ByteSize;
 import org.layercake.store.ExitCode;
 import org.layercake.store.StoreConfig;
 import org.layercake.store.StoreException;
@@ -255,15 +256,9 @@ record Config(Path runDirectory, String scontrol, ImageSettings images, JobSetti
   }
 
   private static long bytes(String key, String text) {
-    String number = text.strip().toUpperCase(Locale.ROOT);
-    int suffix = number.isEmpty() ? -1 : "KMGT".indexOf(number.charAt(number.length() - 1));
-    try {
-      long value = Long.parseLong(suffix < 0 ? number : number.substring(0, number.length() - 1));
-      if (value > 0) {
-        return Math.multiplyExact(value, 1L << (10 * (suffix + 1)));
-      }
-    } catch (ArithmeticException | NumberFormatException e) {
-      // Fall through: every bad size gets the same message.
+    OptionalLong bytes = ByteSize.parse(text);
+    if (bytes.isPresent() && bytes.getAsLong() > 0) {
+      return bytes.getAsLong();
     }
     throw new IllegalArgumentException(key + " \"" + text + "\" is not a size such as 500M or 20G");
   }
