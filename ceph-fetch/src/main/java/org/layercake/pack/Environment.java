@@ -4,9 +4,10 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
@@ -40,13 +41,14 @@ final class Environment {
    */
   ImageConfig of(Path image, String source, String machine) throws StoreException, IOException {
     byte[] file = cat(image, source, FILE, MAX_BYTES + 1);
-    return config(file, source, new ArrayList<>(), ImageConfig.Run.NONE, machine);
+    return config(file, source, new LinkedHashSet<>(), ImageConfig.Run.NONE, machine);
   }
 
   /** Of an image without a configuration. */
   ImageConfig of(Packer.Result packed, String source, String machine)
       throws StoreException, IOException {
-    return config(file(packed, source), source, new ArrayList<>(), ImageConfig.Run.NONE, machine);
+    return config(
+        file(packed, source), source, new LinkedHashSet<>(), ImageConfig.Run.NONE, machine);
   }
 
   /** The processor that the programs of a squashfs file are for, as far as it has known ones. */
@@ -68,7 +70,7 @@ final class Environment {
   ImageConfig of(Packer.Result packed, String source, JsonTree document, String machine)
       throws StoreException, IOException {
     JsonTree config = document.get("config");
-    List<String> variables = new ArrayList<>();
+    Set<String> variables = new LinkedHashSet<>();
     for (JsonTree variable : config.get("Env").items()) {
       addVariable(variable.text(), variables);
     }
@@ -93,7 +95,7 @@ final class Environment {
 
   /** Adds what the image's own file says to what its configuration does. */
   private ImageConfig config(
-      byte[] file, String source, List<String> variables, ImageConfig.Run run, String machine)
+      byte[] file, String source, Set<String> variables, ImageConfig.Run run, String machine)
       throws StoreException {
     if (file.length > MAX_BYTES) {
       throw BadSource.of(source, "its /" + FILE + " is longer than " + MAX_BYTES + " bytes");
@@ -102,14 +104,15 @@ final class Environment {
       addVariable(unquoted(line), variables);
     }
     try {
-      return new ImageConfig(variables, machine, run);
+      return new ImageConfig(List.copyOf(variables), machine, run);
     } catch (IllegalArgumentException e) {
       throw BadSource.of(source, "its environment has " + e.getMessage());
     }
   }
 
-  private void addVariable(String variable, List<String> variables) {
+  private void addVariable(String variable, Set<String> variables) {
     if (ImageConfig.isVariable(variable) && variable.indexOf('\ufffd') < 0) {
+      variables.remove(variable); // so that it counts where it came last
       variables.add(variable);
     } else if (!variable.isBlank()) {
       tell.accept(

@@ -42,7 +42,7 @@ record Program(String name, Process process, CompletableFuture<String> complaint
       if (isKilled()) {
         return new StoreException(
             INTERNAL,
-            "cannot %s: %s was killed%s, by signal %d (push again; was it out of memory?)"
+            "cannot %s: %s was killed%s, by signal %d (try again; was it out of memory?)"
                 .formatted(act, name, place, code - CODE_OF_SIGNAL));
       }
       if (code == CANNOT_RUN) {
