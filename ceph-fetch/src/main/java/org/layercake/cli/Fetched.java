@@ -5,7 +5,6 @@ import static java.nio.file.StandardOpenOption.WRITE;
 
 import java.io.IOException;
 import java.nio.channels.FileChannel;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import org.layercake.pack.Scratch;
 import org.layercake.store.Image;
@@ -23,12 +22,7 @@ final class Fetched {
    */
   static Path fetch(ImageStore store, Image image, Scratch scratch, String act, Progress progress)
       throws StoreException, IOException {
-    long size = image.manifest().size();
-    long room = Files.getFileStore(scratch.directory()).getUsableSpace();
-    if (room < size) {
-      throw scratch.full(
-          act, "it needs " + Sizes.human(size) + ", " + Sizes.human(room) + " are free");
-    }
+    scratch.requireRoom(act, image.manifest().size());
     Path file = scratch.file("image.sqfs");
     try (FileChannel target = FileChannel.open(file, CREATE_NEW, WRITE)) {
       store.fetch(image, target, progress::reach);

@@ -113,7 +113,7 @@ public final class Scratch implements AutoCloseable {
    * @param act what cannot be done with what
    * @param bytes that it takes at least
    */
-  void requireRoom(String act, long bytes) throws StoreException, IOException {
+  public void requireRoom(String act, long bytes) throws StoreException, IOException {
     long free = Files.getFileStore(parent).getUsableSpace();
     if (bytes > free) {
       throw new StoreException(
