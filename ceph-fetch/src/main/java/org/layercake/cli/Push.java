@@ -7,6 +7,9 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
+import java.util.concurrent.FutureTask;
 import org.layercake.pack.Packing;
 import org.layercake.pack.Platform;
 import org.layercake.pack.Reference;
@@ -183,7 +186,6 @@ final class Push extends StoreCommand implements Callable<Integer> {
     Platform platform = platform().orElseGet(Platform::ofThisMachine);
     String packer = new Version().getVersion()[0];
     try (Progress progress = progress();
-        ImageStore store = openStore();
         Scratch scratch = new Scratch(session().environment(), limits.limits(properties()))) {
       progress.await("asking for " + reference);
       Registry registry =
@@ -191,7 +193,24 @@ final class Push extends StoreCommand implements Callable<Integer> {
               scratch,
               session().environment(),
               new Registry.Options(platform, authFile, tlsVerify));
-      Registry.Found found = registry.find(reference);
+      FutureTask<Registry.Found> asked = new FutureTask<>(() -> registry.find(reference));
+      Thread asking = new Thread(asked, "ask-registry");
+      asking.setDaemon(true);
+      asking.start();
+      pushFound(registry, asked, scratch, packer, progress);
+    }
+  }
+
+  /** The store is opened while the registry is asked: each takes its time to answer. */
+  private void pushFound(
+      Registry registry,
+      Future<Registry.Found> asked,
+      Scratch scratch,
+      String packer,
+      Progress progress)
+      throws StoreException, IOException {
+    try (ImageStore store = openStore()) {
+      Registry.Found found = answer(asked);
       Optional<PushResult> known =
           repair ? Optional.empty() : store.pushKnown(name, user(), found.source(), packer);
       if (known.isPresent()) {
@@ -208,6 +227,23 @@ final class Push extends StoreCommand implements Callable<Integer> {
           pull.remove();
         }
       }
+    }
+  }
+
+  private static Registry.Found answer(Future<Registry.Found> asked)
+      throws StoreException, IOException {
+    try {
+      return asked.get();
+    } catch (ExecutionException e) {
+      if (e.getCause() instanceof StoreException known) {
+        throw known;
+      } else if (e.getCause() instanceof IOException known) {
+        throw known;
+      }
+      throw new IllegalStateException(e.getCause());
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IOException("interrupted", e);
     }
   }
 
