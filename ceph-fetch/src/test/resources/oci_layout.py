@@ -65,7 +65,15 @@ CASES = {
         [d("bin"), f("bin/sh", b"old", 0o755), hard("bin/dash", "bin/sh"), d("var"), d("var/log"), f("var/log/a", b"a"),
          d("tmp"), f("tmp/x", b"x"), d("opt"), f("opt/y", b"y"), f("opt2", b"2"), d("etc"), f("etc/keep", b"keep")],
         [f("bin/sh", b"new", 0o755), hard("bin/dash", "bin/sh"), f("var/.wh.log"), f("tmp/.wh..wh..opq"), f("tmp/z", b"z"),
-         f("opt", b"a file"), d("opt2"), f("opt2/in", b"in"), f("etc/more", b"more")],
+         f("opt", b"a file"), d("opt2"), f("opt2/in", b"in"), f("etc/more", b"more"), d("ch"),
+         f("ch/environment", b"A=b c\nB=d\n")],
+    ],
+    # On what other tools have stumbled: a directory that becomes a link, with a whiteout in it first; an opaque whiteout
+    # behind what is new; AUFS's own files; an entry of the root; absolute hard links; directories without an entry.
+    "stumbling": lambda files: [
+        [d("/"), d("bin"), f("bin/sh", b"#!shell\n", 0o755), d("conf"), f("conf/x", b"x"), d("cache"), f("cache/old"),
+         d(".wh..wh.plnk"), f(".wh..wh.plnk/1.2", b"aufs"), f(".wh..wh.aufs"), hard("deep/made/sh", "/bin/sh")],
+        [f("conf/.wh.x"), link("conf", "bin"), f("cache/new", b"new"), f("cache/.wh..wh..opq"), hard("deep/two/sh", "/deep/made/sh")],
     ],
     # A layer names a file by a link to its directory, which another has made.
     "linked-way": lambda files: [

@@ -45,6 +45,18 @@ class LayersTest extends CommandTest {
   }
 
   @Test
+  void whatOtherToolsHaveStumbledOnIsAsTheSpecificationSays() throws Exception {
+    makeLayout("stumbling", "0");
+    String listed = new String(run("unsquashfs", "-ls", pulled(layout).toString()), UTF_8);
+    String names = "bin bin/sh cache cache/new conf deep deep/made deep/made/sh deep/two deep/two/sh";
+    assertEquals(
+        List.of(names.split(" ")),
+        listed.lines().skip(1).map(line -> line.replace("squashfs-root/", "")).toList());
+    listed = new String(run("unsquashfs", "-lls", work + "/layout.sqfs"), UTF_8);
+    assertTrue(listed.contains("squashfs-root/conf -> bin\n"), listed);
+  }
+
+  @Test
   void theFormOfTheArchiveDoesNotMatter() throws Exception {
     makeLayout("good", "300");
     String digest = push(layout);
@@ -73,6 +85,18 @@ class LayersTest extends CommandTest {
             "label         org.example=x y")) {
       assertTrue(printed().contains(line + "\n"), this::said);
     }
+  }
+
+  @Test
+  void aVariableThatConfigurationAndImageSayIsThereOnce() throws Exception {
+    makeLayout("upgrade", "0");
+    push(layout);
+    assertEquals(0, layercake("inspect", "t"));
+    List<String> variables =
+        printed().lines().filter(line -> line.startsWith("environment   ")).toList();
+    assertEquals(
+        List.of("environment   PATH=/opt/bin:/bin", "environment   A=b c", "environment   B=d"),
+        variables);
   }
 
   @Test
