@@ -72,7 +72,8 @@ CASES = {
     # behind what is new; AUFS's own files; an entry of the root; absolute hard links; directories without an entry.
     "stumbling": lambda files: [
         [d("/"), d("bin"), f("bin/sh", b"#!shell\n", 0o755), d("conf"), f("conf/x", b"x"), d("cache"), f("cache/old"),
-         d(".wh..wh.plnk"), f(".wh..wh.plnk/1.2", b"aufs"), f(".wh..wh.aufs"), hard("deep/made/sh", "/bin/sh")],
+         d(".wh..wh.plnk"), f(".wh..wh.plnk/1.2", b"aufs"), f(".wh..wh.plnk/3.4", b"other"),
+         f(".wh..wh.aufs"), hard("plink", ".wh..wh.plnk/1.2"), hard("deep/made/sh", "/bin/sh")],
         [f("conf/.wh.x"), link("conf", "bin"), f("cache/new", b"new"), f("cache/.wh..wh..opq"), hard("deep/two/sh", "/deep/made/sh")],
     ],
     # A layer names a file by a link to its directory, which another has made.

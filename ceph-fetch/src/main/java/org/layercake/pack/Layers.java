@@ -146,6 +146,8 @@ final class Layers {
         node.inode().setContent(entry.content());
       }
     }
+    // AUFS keeps files there that hard links name; by themselves they are not the image's.
+    tree.root().children().keySet().removeIf(name -> name.startsWith(RESERVED));
   }
 
   /** Each file of the tree, and nothing else. */

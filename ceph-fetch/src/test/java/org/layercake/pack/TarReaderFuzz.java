@@ -84,7 +84,7 @@ public final class TarReaderFuzz {
       Counted counted = new Counted();
       for (TarEntry entry; (entry = reader.next()) != null; ) {
         checkEntry(entry);
-        hasWhiteouts |= FileTree.name(entry.path()).startsWith(".wh.");
+        hasWhiteouts |= (entry.path() + entry.link()).contains(".wh.");
         reader.content().copyTo(counted);
         long bytes = counted.bytes + counted.zeros;
         assertTrue(
