@@ -74,7 +74,7 @@ class InstantStartIT {
     String digest = Images.digest("alice", "instant-killed");
     assertTrue(
         log.lastIndexOf("event=recover ")
-            < log.indexOf("event=fetched image=alice/instant-killed@" + digest),
+            < log.indexOf("event=fetched domain=u.alice digest=" + digest),
         log);
   }
 
@@ -167,7 +167,8 @@ class InstantStartIT {
         "n2", () -> run("instant-again", "cat /data/5 /data/17 /data/33 >/dev/null").text());
     Cluster.await(
         "what was read is recorded",
-        () -> launcherLog().contains("event=start-recorded digest=sha256:" + digest));
+        () ->
+            launcherLog().contains("event=start-recorded domain=u.alice digest=sha256:" + digest));
     Cluster.awaitNoJobs();
     Cluster.on("n2", "rm " + cached("instant-again")).text();
     Cluster.withSlowLink(
@@ -205,7 +206,7 @@ class InstantStartIT {
     assertEquals("changed", run("instant-new", "cat /data/7").text());
     Cluster.await("the new one is there", () -> isCached("instant-new"));
     Matcher fetched =
-        Pattern.compile("event=fetched image=alice/instant-new\\S* bytes=(\\d+) copied=(\\d+)")
+        Pattern.compile("event=fetched .* image=alice/instant-new\\S* bytes=(\\d+) copied=(\\d+)")
             .matcher(launcherLog());
     assertTrue(fetched.find());
     assertTrue(
@@ -331,7 +332,7 @@ class InstantStartIT {
   }
 
   private static boolean isLogged(String event, String digest) {
-    return launcherLog().contains("event=" + event + " image=u.alice/" + digest);
+    return launcherLog().contains("event=" + event + " domain=u.alice digest=" + digest);
   }
 
   private static String launcherLog() {

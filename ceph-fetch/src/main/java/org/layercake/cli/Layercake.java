@@ -56,6 +56,7 @@ import picocli.CommandLine.ParameterException;
       Gc.class,
       Verify.class,
       Key.class,
+      History.class,
       PolicyCommand.class,
       AutoComplete.GenerateCompletion.class,
     },

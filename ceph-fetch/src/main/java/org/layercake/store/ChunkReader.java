@@ -18,6 +18,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.slf4j.spi.LoggingEventBuilder;
 
 /**
  * Reads an image's chunks: the calling thread keeps a {@link Window} of reads in flight; for each,
@@ -267,7 +268,7 @@ final class ChunkReader {
       return count;
     } catch (StoreException e) {
       if (e.kind() == CORRUPT) {
-        LOG.warn("event=unreadable-copy domain={} cause={}", image.domain(), e.getMessage());
+        line(StoreEvent.UNREADABLE_COPY).addKeyValue("cause", e.getMessage()).log();
         read.hasBadCopy = true;
       } else if (e.kind() == NOT_FOUND && means.store.readsReplicas()) {
         read.missing = e;
@@ -301,22 +302,14 @@ final class ChunkReader {
 
   /** One copy may be bad where another is good: the primary one is asked for, then each other. */
   private void readAgain(Read read, ByteBuffer buffer) throws StoreException, IOException {
-    warn(
-        read.hasBadCopy
-            ? "event=corrupt-copy domain={} object={} next=primary"
-            : "event=no-copy domain={} object={} next=primary",
-        read);
+    warn(read.hasBadCopy ? StoreEvent.CORRUPT_COPY : StoreEvent.NO_COPY, read);
     if (storeIfRight(read, buffer, count(read, startRead(read.chunk, buffer, PRIMARY)))) {
       return;
     }
     if (means.store.readsReplicas() && lost.get() < MOST_LOST) {
-      warn(
-          read.hasBadCopy
-              ? "event=corrupt-primary domain={} object={} next=replicas"
-              : "event=no-copy domain={} object={} next=replicas",
-          read);
+      warn(read.hasBadCopy ? StoreEvent.CORRUPT_PRIMARY : StoreEvent.NO_COPY, read);
       if (readReplicas(read, buffer)) {
-        warn("event=good-replica domain={} object={} next=repair-the-pool", read);
+        warn(StoreEvent.GOOD_REPLICA, read);
         return;
       }
     }
@@ -359,9 +352,16 @@ final class ChunkReader {
     }
   }
 
-  /** The layout of the launcher's log counts lines by their form, so each event has one. */
-  private void warn(String form, Read read) {
-    LOG.warn(form, image.domain(), ObjectNames.chunk(read.chunk.digest()));
+  private void warn(StoreEvent event, Read read) {
+    line(event).addKeyValue("object", ObjectNames.chunk(read.chunk.digest())).log();
+  }
+
+  private LoggingEventBuilder line(StoreEvent event) {
+    return event
+        .on(LOG)
+        .addKeyValue("image", image.name())
+        .addKeyValue("domain", image.domain())
+        .addKeyValue("digest", image.digest());
   }
 
   private static boolean matches(Read read, ByteBuffer buffer, int count) {

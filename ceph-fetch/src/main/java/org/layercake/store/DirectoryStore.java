@@ -35,8 +35,6 @@ import java.util.OptionalLong;
 import java.util.function.BiConsumer;
 import java.util.function.IntPredicate;
 import java.util.stream.Stream;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * The store in a directory: an access domain is a sub-directory, an object or tag a file. Safe
@@ -46,7 +44,6 @@ import org.slf4j.LoggerFactory;
  * what is read goes nowhere before it has been verified.
  */
 final class DirectoryStore implements ObjectStore {
-  private static final Logger LOG = LoggerFactory.getLogger(DirectoryStore.class);
   private static final int MAX_TAG_FILES = 100_000;
   private static final int READ_STEP_BYTES = 64 << 10;
 
@@ -338,7 +335,7 @@ final class DirectoryStore implements ObjectStore {
         }
       }
     } catch (NoSuchFileException e) {
-      LOG.trace("event=no-tags domain={}", domain);
+      return; // a domain without tags
     } catch (UncheckedIOException e) {
       throw failure(e.getCause(), "list tags", domain, TAGS);
     } catch (IOException e) {

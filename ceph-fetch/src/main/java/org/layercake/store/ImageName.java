@@ -95,6 +95,11 @@ public record ImageName(Optional<String> owner, String name, String tag, Optiona
     return name + ":" + tag;
   }
 
+  /** The same without its digest, which it may not mean any more. */
+  public ImageName unpinned() {
+    return new ImageName(owner, name, tag, Optional.empty());
+  }
+
   ImageName withOwner(String newOwner) {
     return new ImageName(Optional.of(newOwner), name, tag, digest);
   }

@@ -145,6 +145,15 @@ public final class ImageStore implements AutoCloseable {
   }
 
   /**
+   * Whether this launcher is to tell of a job's image: true for one of those who ask about a job
+   * and a name, and never again for 30 days.
+   */
+  public boolean claimComment(JobRef job, ImageName name, String domain, Digest digest)
+      throws StoreException {
+    return records.claimComment(job, name, domain, digest);
+  }
+
+  /**
    * Whether the store answers, and this key may do what a launcher's has to; changes nothing.
    *
    * @throws StoreException of kind MISCONFIGURED when it may not write the launchers' domain

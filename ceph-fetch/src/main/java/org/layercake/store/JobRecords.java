@@ -9,6 +9,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.time.temporal.ChronoUnit;
+import java.util.Collections;
 import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
@@ -75,7 +76,6 @@ final class JobRecords {
 
   /** Notes what a job runs; false if somebody else has noted it first. */
   boolean create(JobRef job, ImageName asked, Image image, Entries all) throws StoreException {
-    Instant now = clock.instant().truncatedTo(ChronoUnit.SECONDS);
     Digest first = image.digest();
     SortedMap<String, Digest> others = new TreeMap<>();
     if (all.areSeveral()) {
@@ -85,10 +85,23 @@ final class JobRecords {
         tag.ifPresent(its -> others.put(machine, its.digest()));
       }
     }
-    JobRecord record = new JobRecord(ObjectNames.owner(image.domain()), first, now, others);
+    return create(job, ObjectNames.record(job, asked), image.domain(), first, others);
+  }
+
+  /** Notes that somebody tells of it; false if somebody else does. */
+  boolean claimComment(JobRef job, ImageName asked, String domain, Digest digest)
+      throws StoreException {
+    return create(
+        job, ObjectNames.commentClaim(job, asked), domain, digest, Collections.emptySortedMap());
+  }
+
+  private boolean create(
+      JobRef job, String object, String domain, Digest first, SortedMap<String, Digest> others)
+      throws StoreException {
+    Instant now = clock.instant().truncatedTo(ChronoUnit.SECONDS);
+    JobRecord record = new JobRecord(ObjectNames.owner(domain), first, now, others);
     try {
-      return store.create(
-          LAUNCHERS, ObjectNames.record(job, asked), ObjectStore.content(record.bytes()));
+      return store.create(LAUNCHERS, object, ObjectStore.content(record.bytes()));
     } catch (StoreException e) {
       throw explained(e, job);
     }

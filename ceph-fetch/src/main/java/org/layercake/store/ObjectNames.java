@@ -92,7 +92,16 @@ final class ObjectNames {
    * hold anything; it comes last, so that no two jobs make one text.
    */
   static String record(JobRef job, ImageName asked) {
-    String text = job.job() + " " + job.uid() + " " + asked + " " + job.cluster();
+    return record(job, asked.toString());
+  }
+
+  /** The record of who tells Slurm of it. No image's name begins so. */
+  static String commentClaim(JobRef job, ImageName asked) {
+    return record(job, "comment " + asked);
+  }
+
+  private static String record(JobRef job, String what) {
+    String text = job.job() + " " + job.uid() + " " + what + " " + job.cluster();
     return Kind.RECORD.object(Digest.of(text.getBytes(UTF_8)));
   }
 

@@ -33,10 +33,12 @@ final class RadosReads {
     this.config = config;
     this.errors = errors;
     if (config.replicaReads() == StoreConfig.ReplicaReads.AUTO) {
-      LOG.debug(
-          "event=replica-reads policy=auto osd-release={} needed={}",
-          pool.oldestOsdRelease(),
-          VAMPIRE);
+      StoreEvent.REPLICA_READS
+          .on(LOG)
+          .addKeyValue("policy", "auto")
+          .addKeyValue("osd-release", pool.oldestOsdRelease())
+          .addKeyValue("needed", VAMPIRE)
+          .log();
     }
   }
 
@@ -128,11 +130,13 @@ final class RadosReads {
 
     private synchronized boolean startAgain(int code) throws StoreException {
       if (!cancelled) {
-        LOG.warn(
-            "event=replica-failed domain={} object={} errno={} next=primary",
-            domain,
-            object,
-            -code);
+        StoreEvent.REPLICA_FAILED
+            .on(LOG)
+            .addKeyValue("domain", domain)
+            .addKeyValue("object", object)
+            .addKeyValue("errno", -code)
+            .addKeyValue("next", "primary")
+            .log();
         read = start(0);
       }
       return !cancelled;

@@ -306,7 +306,7 @@ final class RadosStore implements ObjectStore {
     try {
       pool.set(LOOK, now ? IDLE_LOOK_SECONDS : BUSY_LOOK_SECONDS);
     } catch (RadosFailure e) {
-      LOG.warn("event=option-refused cause={}", e.getMessage());
+      StoreEvent.OPTION_REFUSED.on(LOG).addKeyValue("cause", e.getMessage()).log();
     }
   }
 

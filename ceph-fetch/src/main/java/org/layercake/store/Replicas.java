@@ -122,7 +122,12 @@ final class Replicas {
       return outcome(
           read(there, domain, object, target, RadosPool.LOCALIZE_READS), isRight, location);
     } catch (RadosFailure e) {
-      LOG.warn("event=replica-not-read object={} place={} cause={}", object, location, e.code());
+      StoreEvent.REPLICA_NOT_READ
+          .on(LOG)
+          .addKeyValue("object", object)
+          .addKeyValue("place", location)
+          .addKeyValue("cause", e.code())
+          .log();
       return Outcome.UNANSWERED;
     }
   }
@@ -154,7 +159,11 @@ final class Replicas {
       return isRight.test(count) ? Outcome.RIGHT : Outcome.WRONG;
     }
     if (count != ENOENT) { // users may name what was never there
-      LOG.warn("event=replica-unreadable place={} errno={}", place, -count);
+      StoreEvent.REPLICA_UNREADABLE
+          .on(LOG)
+          .addKeyValue("place", place)
+          .addKeyValue("errno", -count)
+          .log();
     }
     return count == ENOENT || count == EIO ? Outcome.WRONG : Outcome.UNANSWERED;
   }
@@ -178,7 +187,11 @@ final class Replicas {
       }
       return new Placement(places);
     } catch (RadosFailure | IOException | NumberFormatException e) {
-      LOG.warn("event=placement-unknown object={} cause={}", object, e.getMessage());
+      StoreEvent.PLACEMENT_UNKNOWN
+          .on(LOG)
+          .addKeyValue("object", object)
+          .addKeyValue("cause", e.getMessage())
+          .log();
       return new Placement(List.of());
     }
   }

@@ -2,6 +2,7 @@ package org.layercake.store;
 
 import static java.nio.charset.StandardCharsets.US_ASCII;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.layercake.store.StoreContract.assertKind;
@@ -58,6 +59,20 @@ public abstract class JobRecordsContract {
   @AfterEach
   void close() {
     node.close();
+  }
+
+  @Test
+  void oneOfAJobsNodesTellsOfAnImage() throws Exception {
+    JobRef job = new JobRef("c", 1, 1001);
+    ImageName name = ImageName.parse(user + "/deb");
+    Digest digest = Digest.of(new byte[0]);
+    String domain = ImageStore.domain(user);
+    try (ImageStore other = new ImageStore(connect(clock), clock, Chunker::cut)) {
+      assertTrue(node.claimComment(job, name, domain, digest));
+      assertFalse(other.claimComment(job, name, domain, digest));
+      assertTrue(other.claimComment(job, ImageName.parse(user + "/deb:12"), domain, digest));
+      assertTrue(other.claimComment(new JobRef("c", 2, 1001), name, domain, digest));
+    }
   }
 
   @Test

@@ -34,9 +34,22 @@ import org.layercake.store.StoreException;
  * The launcher's config file, Java properties syntax; docs/operations.md lists the keys.
  *
  * @param scontrol an absolute path, or a name that is looked for in the launcher's {@code PATH}
+ * @param commentField where Slurm's record of a job is told what it ran in, if it is
+ * @param jsonLog whether lines of the log are JSON objects
  */
-record Config(Path runDirectory, String scontrol, ImageSettings images, JobSettings jobs) {
+record Config(
+    Path runDirectory,
+    String scontrol,
+    Optional<String> commentField,
+    boolean jsonLog,
+    ImageSettings images,
+    JobSettings jobs) {
   private static final Pattern PLAIN_PATH = Pattern.compile("(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+");
+  private static final String NONE = "none";
+
+  /** The field of a job that only administrators can change, scontrol(1). */
+  private static final List<String> COMMENT_FIELDS = List.of(NONE, "AdminComment");
+
   private static final Set<String> KEYS =
       Set.of(
           "cache-directory",
@@ -65,6 +78,8 @@ record Config(Path runDirectory, String scontrol, ImageSettings images, JobSetti
           "writable-size",
           "user-writable-share",
           "slurm-spool-directory",
+          "slurm-comment",
+          "log-format",
           "scontrol");
 
   /**
@@ -126,6 +141,10 @@ record Config(Path runDirectory, String scontrol, ImageSettings images, JobSetti
     return new Config(
         runDirectory,
         program("scontrol", p.getProperty("scontrol", "scontrol")),
+        Optional.of(oneOf("slurm-comment", p.getProperty("slurm-comment", NONE), COMMENT_FIELDS))
+            .filter(field -> !field.equals(NONE)),
+        oneOf("log-format", p.getProperty("log-format", "text"), List.of("text", "json"))
+            .equals("json"),
         images(p, runDirectory, libraryDirectory),
         jobs(p, runDirectory, libraryDirectory));
   }
@@ -251,6 +270,14 @@ record Config(Path runDirectory, String scontrol, ImageSettings images, JobSetti
     if (text.isEmpty() || (text.contains("/") && !text.startsWith("/"))) {
       throw new IllegalArgumentException(
           key + " \"" + text + "\" is neither an absolute path nor the name of a program");
+    }
+    return text;
+  }
+
+  private static String oneOf(String key, String text, List<String> words) {
+    if (!words.contains(text)) {
+      throw new IllegalArgumentException(
+          key + " \"" + text + "\" is not one of " + String.join(", ", words));
     }
     return text;
   }

@@ -14,6 +14,7 @@ import org.layercake.launcher.image.Images;
 import org.layercake.launcher.job.Jobs;
 import org.layercake.launcher.job.Slurm;
 import org.layercake.launcher.node.Abort;
+import org.layercake.launcher.node.Event;
 import org.layercake.policy.Policy;
 import org.layercake.policy.PolicyFile;
 import org.layercake.store.ExitCode;
@@ -45,7 +46,7 @@ public final class Main {
     } catch (Abort e) {
       fail(e.exitCode(), e.getMessage());
     } catch (Exception | Error e) {
-      log.error("event=failure", e);
+      Event.FAILURE.on(log).setCause(e).log();
       fail(ExitCode.INTERNAL, String.valueOf(e.getMessage()));
     }
   }
@@ -71,6 +72,7 @@ public final class Main {
 
   private static void run(Path configFile) throws Exception {
     Config config = Config.read(configFile);
+    EventLayout.useJson(config.jsonLog());
     Files.createDirectories(config.runDirectory());
     FileChannel lock = lock(config.lock());
     try (lock) {
@@ -94,7 +96,7 @@ public final class Main {
     ExecutorService workers = workers();
     CountDownLatch stopped = new CountDownLatch(1);
     Systemd systemd = new Systemd(System.getenv());
-    Slurm slurm = new Slurm(config.scontrol());
+    Slurm slurm = new Slurm(config.scontrol(), config.commentField());
     OptionalInt given = systemd.listeningSocket();
     try (Images images = new Images(config.images())) {
       Jobs jobs = new Jobs(config.jobs(), images, slurm, workers);
@@ -103,7 +105,7 @@ public final class Main {
       try (Server server = new Server(config.socket(), jobs, given)) {
         jobs.recover();
         Runtime.getRuntime().addShutdownHook(new Thread(() -> stop(server, stopped), "stop"));
-        log.info("event=start socket={}", config.socket());
+        Event.START.on(log).addKeyValue("socket", config.socket()).log();
         reportPolicy(config.jobs().policy());
         config.jobs().profiles().report();
         workers.execute(slurm::reportProctrack);
@@ -114,7 +116,7 @@ public final class Main {
     } finally {
       workers.shutdownNow();
       workers.awaitTermination(1, TimeUnit.SECONDS);
-      log.info("event=stop");
+      Event.STOP.on(log).log();
       stopped.countDown();
     }
   }
@@ -123,9 +125,13 @@ public final class Main {
   private static void reportPolicy(PolicyFile policy) {
     try {
       Policy read = policy.policy();
-      log.info("event=policy file={} rules={}", read.file(), read.rules().size());
+      Event.POLICY
+          .on(log)
+          .addKeyValue("file", read.file())
+          .addKeyValue("rules", read.rules().size())
+          .log();
     } catch (StoreException e) {
-      log.error("event=policy-broken cause={}", e.getMessage());
+      Event.POLICY_BROKEN.on(log).addKeyValue("cause", e.getMessage()).log();
     }
   }
 
@@ -146,7 +152,12 @@ public final class Main {
           Thread thread = new Thread(task, "worker-" + number.incrementAndGet());
           thread.setDaemon(true);
           thread.setUncaughtExceptionHandler(
-              (self, failure) -> log.error("event=task-failed thread={}", self.getName(), failure));
+              (self, failure) ->
+                  Event.TASK_FAILED
+                      .on(log)
+                      .addKeyValue("thread", self.getName())
+                      .setCause(failure)
+                      .log());
           return thread;
         });
   }

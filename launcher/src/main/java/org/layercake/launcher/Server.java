@@ -18,6 +18,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import jnr.ffi.Pointer;
 import org.layercake.launcher.job.Jobs;
+import org.layercake.launcher.node.Event;
 import org.layercake.launcher.node.Libc;
 import org.layercake.launcher.node.UnixSocket;
 import org.slf4j.Logger;
@@ -155,7 +156,7 @@ final class Server implements AutoCloseable {
       return fd;
     }
     long uid = UnixSocket.peer(fd).uid();
-    log.warn("event=out-of-descriptors uid={}", uid);
+    Event.OUT_OF_DESCRIPTORS.on(log).addKeyValue("uid", uid).log();
     if (uid != 0) {
       Libc.close(fd); // the client asks anew, for some seconds
       return UnixSocket.EXHAUSTED;
@@ -177,15 +178,15 @@ final class Server implements AutoCloseable {
         open.add(session);
         users.execute(session);
       } else {
-        log.warn("event=too-many-clients uid={}", peer.uid());
+        Event.TOO_MANY_CLIENTS.on(log).addKeyValue("uid", peer.uid()).log();
         Libc.close(fd);
       }
     } catch (IOException e) {
-      log.debug("event=client-gone cause={}", e.getMessage());
+      Event.CLIENT_GONE.on(log).addKeyValue("cause", e.getMessage()).log();
       Libc.close(fd);
     } catch (RejectedExecutionException | OutOfMemoryError e) {
       // The JVM says with this error, too, that the node gives it no thread.
-      log.warn("event=client-refused cause={}", e.toString());
+      Event.CLIENT_REFUSED.on(log).addKeyValue("cause", e.toString()).log();
       if (session == null) {
         Libc.close(fd);
       } else {
@@ -238,7 +239,7 @@ final class Server implements AutoCloseable {
       boolean ended = root.awaitTermination(CLOSE_SECONDS, TimeUnit.SECONDS);
       open.forEach(Session::hangUp);
       if (!ended || !users.awaitTermination(CLOSE_SECONDS, TimeUnit.SECONDS)) {
-        log.info("event=sessions-cut-off");
+        Event.SESSIONS_CUT_OFF.on(log).log();
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();

@@ -2,6 +2,7 @@ package org.layercake.launcher;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -13,6 +14,7 @@ import org.layercake.launcher.job.JobKey;
 import org.layercake.launcher.job.Jobs;
 import org.layercake.launcher.job.Place;
 import org.layercake.launcher.node.Abort;
+import org.layercake.launcher.node.Event;
 import org.layercake.launcher.node.Libc;
 import org.layercake.launcher.node.UnixSocket;
 import org.layercake.store.ExitCode;
@@ -36,7 +38,9 @@ final class Session implements Runnable, AutoCloseable {
   private final Jobs jobs;
   private final Unread unread;
   private final Consumer<Session> onEnd;
+  private final long acceptedNanos = System.nanoTime();
   private boolean open = true; // guarded by this
+  private Optional<Long> step = Optional.empty(); // a task's
 
   /**
    * Takes over a connection, and closes it at the end.
@@ -69,11 +73,11 @@ final class Session implements Runnable, AutoCloseable {
     try {
       serve();
     } catch (IOException e) {
-      log.debug("event=client-gone cause={}", e.getMessage());
+      Event.CLIENT_GONE.on(log).addKeyValue("cause", e.getMessage()).log();
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     } catch (RuntimeException | Error e) {
-      log.error("event=session-failed uid={}", peer.uid(), e);
+      Event.SESSION_FAILED.on(log).addKeyValue("uid", peer.uid()).setCause(e).log();
     } finally {
       close();
     }
@@ -89,13 +93,17 @@ final class Session implements Runnable, AutoCloseable {
         join(place);
       }
     } catch (ProtocolException e) {
-      log.warn("event=malformed uid={} cause={}", peer.uid(), e.getMessage());
+      Event.MALFORMED
+          .on(log)
+          .addKeyValue("uid", peer.uid())
+          .addKeyValue("cause", e.getMessage())
+          .log();
       UnixSocket.discard(connection, Wire.MAX_FRAME_BYTES);
       send(new Reply.Failed(ExitCode.REQUEST, "malformed request: " + e.getMessage()));
     } catch (Abort e) {
       send(new Reply.Failed(e.exitCode(), e.getMessage()));
     } catch (RuntimeException | Error e) {
-      log.error("event=failure uid={}", peer.uid(), e);
+      Event.FAILURE.on(log).addKeyValue("uid", peer.uid()).setCause(e).log();
       send(new Reply.Failed(ExitCode.INTERNAL, "the launcher failed: " + e + " (tell the site)"));
     }
   }
@@ -107,6 +115,7 @@ final class Session implements Runnable, AutoCloseable {
   private Place answer(Request request) throws Abort, IOException, InterruptedException {
     if (request instanceof Request.Enter enter) {
       JobKey job = new JobKey(enter.job(), peer.uid());
+      step = Optional.of(enter.step());
       return await(jobs.ofTask(job, enter.step(), enter.spec(), arrival));
     }
     if (request instanceof Request.Session session) {
@@ -122,7 +131,7 @@ final class Session implements Runnable, AutoCloseable {
       jobs.release(release.job(), arrival);
     } else if (gaveUp) {
       // It has stopped waiting; its prolog or extern step, and perhaps its job, went on without us.
-      log.info("event=client-gave-up job={}", request.job());
+      Event.CLIENT_GAVE_UP.on(log).addKeyValue("job", request.job()).log();
       return null;
     } else if (request instanceof Request.Register register) {
       jobs.register(new JobKey(register.job(), register.uid()), register.spec(), arrival);
@@ -167,12 +176,19 @@ final class Session implements Runnable, AutoCloseable {
       if (!container.mayBeTriedAgain()) {
         throw e;
       }
-      log.info("event=container-again uid={} cause={}", peer.uid(), e.getMessage());
+      Event.CONTAINER_AGAIN
+          .on(log)
+          .addKeyValue("uid", peer.uid())
+          .addKeyValue("cause", e.getMessage())
+          .log();
       // Once: an image, or a job without memory, may end each.
       given = jobs.enterAnew(container, arrival);
       holder = await(given);
     }
     holder.send(connection, Wire.frame(new Reply.Entered(given.environment())));
+    if (step.isPresent()) {
+      given.noteStep(step.get(), (System.nanoTime() - acceptedNanos) / 1_000_000);
+    }
   }
 
   /** Waits as long as the client does: a client that is gone shows when progress is sent. */

@@ -3,6 +3,7 @@ package org.layercake.launcher;
 import java.io.IOException;
 import java.util.Map;
 import java.util.OptionalInt;
+import org.layercake.launcher.node.Event;
 import org.layercake.launcher.node.UnixSocket;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -57,7 +58,11 @@ final class Systemd {
     try {
       UnixSocket.sendDatagram(socket, state);
     } catch (IOException e) {
-      log.warn("event=notify-failed state={} cause={}", state, e.getMessage());
+      Event.NOTIFY_FAILED
+          .on(log)
+          .addKeyValue("state", state)
+          .addKeyValue("cause", e.getMessage())
+          .log();
     }
   }
 }

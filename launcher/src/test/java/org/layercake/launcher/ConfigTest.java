@@ -94,6 +94,8 @@ class ConfigTest {
         "site-mounts = image:genomes:/data:ro",
         "site-mounts = image:site/genomes:/data:rw",
         "scontrol = bin/scontrol",
+        "slurm-comment = Comment",
+        "log-format = xml",
         "writable-directory = changes",
         "writable-directory = /var/../tmp",
         "writable-directory = /no/such/directory",

@@ -14,10 +14,14 @@ import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.layercake.launcher.node.Event;
+import org.slf4j.event.KeyValuePair;
 
 class EventLayoutTest {
   private static final long SECOND = 1_000_000_000L;
@@ -26,11 +30,25 @@ class EventLayoutTest {
   private final AtomicLong now = new AtomicLong(1);
   private final EventLayout layout = new EventLayout(now::get);
 
-  private String line(String message, Object... values) {
-    LoggingEvent event =
-        new LoggingEvent(getClass().getName(), logger, Level.WARN, message, null, values);
-    String line = layout.doLayout(event);
+  /** A line from its level on; fields are names and values, one after the other. */
+  private String line(String event, Object... fields) {
+    return laidOut(null, event, fields);
+  }
+
+  private String laidOut(Throwable cause, String event, Object... fields) {
+    LoggingEvent logged =
+        new LoggingEvent(getClass().getName(), logger, Level.WARN, null, cause, null);
+    logged.addKeyValuePair(new KeyValuePair("event", event));
+    for (int i = 0; i < fields.length; i += 2) {
+      logged.addKeyValuePair(new KeyValuePair((String) fields[i], fields[i + 1]));
+    }
+    String line = layout.doLayout(logged);
     return line.isEmpty() ? "" : line.substring(line.indexOf("WARN"));
+  }
+
+  @AfterEach
+  void linesAreNotJson() {
+    EventLayout.useJson(false);
   }
 
   @Test
@@ -47,86 +65,117 @@ class EventLayoutTest {
     ByteArrayOutputStream written = new ByteArrayOutputStream();
     System.setErr(new PrintStream(written, true, UTF_8));
     try {
-      context.getLogger("test").warn("event=failed cause={}", "é\u202e uid=0");
+      Logger log = context.getLogger("test");
+      Event.MALFORMED.on(log).addKeyValue("cause", "é\u202e uid=0").log();
+      log.warn("{} of a library", "a line");
     } finally {
       System.setErr(stderr);
     }
-    String line = written.toString(UTF_8);
-    assertTrue(line.endsWith(" WARN  event=failed cause=\"é? uid=0\"\n"), line);
+    String lines = written.toString(UTF_8);
+    List<String> ends = lines.lines().map(line -> line.replaceFirst("^\\S+ ", "")).toList();
+    assertEquals(
+        List.of(
+            "WARN  event=malformed cause=\"é? uid=0\"", "WARN  message=\"a line of a library\""),
+        ends);
   }
 
   @Test
   void aPlainValueStandsAsItIs() {
     assertEquals(
         "WARN  event=ready job=42 image=site/deb:12\n",
-        line("event=ready job={} image={}", 42, "site/deb:12"));
+        line("ready", "job", 42, "image", "site/deb:12"));
   }
 
   @Test
   void textOfAUserCannotLookLikeAField() {
     assertEquals(
         "WARN  event=failed cause=\"no \\\"x\\\" uid=0 \\\\\" uid=1001\n",
-        line("event=failed cause={} uid={}", "no \"x\" uid=0 \\", 1001));
-    assertEquals("WARN  event=failed cause=\"\"\n", line("event=failed cause={}", ""));
+        line("failed", "cause", "no \"x\" uid=0 \\", "uid", 1001));
+    assertEquals("WARN  event=failed cause=\"\"\n", line("failed", "cause", ""));
   }
 
   @Test
   void nothingInvisibleIsInALine() {
     assertEquals(
         "WARN  event=failed cause=a???????é日b\n",
-        line("event=failed cause={}", "a\n\u0085\u009b\u202e\u2028\u2029\u200fé日b"));
+        line("failed", "cause", "a\n\u0085\u009b\u202e\u2028\u2029\u200fé日b"));
   }
 
   @Test
-  void theTextOfAnExceptionBeginsNoLine() {
+  void aFailureIsPartOfItsLine() {
     Exception failure = new Exception("one\n2026-01-01 INFO event=fake", new Error("\u202e"));
-    String trace = line("event=failure", failure);
+    String line = laidOut(failure, "failure");
     assertTrue(
-        trace.contains("\n    java.lang.Exception: one?2026-01-01 INFO event=fake\n"), trace);
-    assertTrue(trace.contains("\n    java.lang.Error: ?\n"), trace);
-    assertTrue(trace.lines().skip(1).allMatch(each -> each.startsWith("    ")), trace);
+        line.startsWith(
+            "WARN  event=failure trace=\"java.lang.Exception: one?2026-01-01 INFO event=fake"
+                + " at org.layercake.launcher.EventLayoutTest.aFailureIsPartOfItsLine("),
+        line);
+    assertTrue(line.contains("; caused by java.lang.Error: ? at org.layercake."), line);
+    assertEquals(1, line.lines().count(), line);
+  }
+
+  @Test
+  void aLineCanBeAJsonObject() {
+    EventLayout.useJson(true);
+    assertEquals(
+        "WARN\",\"event\":\"failed\",\"job\":42,\"cause\":\"no \\\"x\\\"? é\"}\n",
+        line("failed", "job", 42L, "cause", "no \"x\"\n é"));
+    LoggingEvent logged = new LoggingEvent("", logger, Level.INFO, null, null, null);
+    String object = layout.doLayout(logged);
+    assertTrue(object.matches("\\{\"time\":\"[^\"]+\",\"level\":\"INFO\"}\n"), object);
   }
 
   @Test
   void oneUsersFloodIsCountedAndNotWritten() {
-    String flood = "event=too-many-clients uid={}";
+    String flood = "too-many-clients";
     int lines = 0;
     for (int i = 0; i < 200_000; i++) {
-      lines += line(flood, 1001).isEmpty() ? 0 : 1;
+      lines += line(flood, "uid", 1001).isEmpty() ? 0 : 1;
     }
     assertEquals(EventLayout.BURST, lines);
-    assertEquals("WARN  event=too-many-clients uid=1002\n", line(flood, 1002));
+    assertEquals("WARN  event=too-many-clients uid=1002\n", line(flood, "uid", 1002));
     assertEquals(
-        "WARN  event=malformed uid=1001 cause=x\n",
-        line("event=malformed uid={} cause={}", 1001, "x"));
+        "WARN  event=malformed uid=1001 cause=x\n", line("malformed", "uid", 1001, "cause", "x"));
     now.addAndGet(10 * SECOND);
     assertEquals(
         "WARN  event=too-many-clients uid=1001 suppressed=" + (200_000 - EventLayout.BURST) + "\n",
-        line(flood, 1001));
-    assertEquals("", line(flood, 1001));
+        line(flood, "uid", 1001));
+    assertEquals("", line(flood, "uid", 1001));
     now.addAndGet(10 * EventLayout.BURST * SECOND);
-    assertEquals("WARN  event=too-many-clients uid=1001 suppressed=1\n", line(flood, 1001));
-    assertEquals("WARN  event=too-many-clients uid=1001\n", line(flood, 1001));
+    assertEquals("WARN  event=too-many-clients uid=1001 suppressed=1\n", line(flood, "uid", 1001));
+    assertEquals("WARN  event=too-many-clients uid=1001\n", line(flood, "uid", 1001));
+  }
+
+  @Test
+  void startsAreAllThereAtAnyRateThatANodeCanHave() {
+    int lines = 0;
+    for (int second = 0; second < 1000; second++) {
+      for (int i = 0; i < 10; i++) {
+        lines += line(Event.READY.label(), "uid", 1001, "image", "a").isEmpty() ? 0 : 1;
+      }
+      now.addAndGet(SECOND);
+    }
+    assertEquals(10_000, lines);
   }
 
   @Test
   void linesOfTheChunksOfOneImageAreCountedAndNotWritten() {
     int lines = 0;
     for (int chunk = 0; chunk < 200_000; chunk++) {
-      lines += line("event=chunk-lost image={} chunk={}", "u.alice/a", chunk).isEmpty() ? 0 : 1;
-      lines += line("domain={} object={} {}", "u.alice", chunk, "event=copy").isEmpty() ? 0 : 1;
+      lines += line("chunk-lost", "image", "u.alice/a", "chunk", chunk).isEmpty() ? 0 : 1;
+      lines += line("copy", "domain", "u.alice", "object", chunk).isEmpty() ? 0 : 1;
     }
     assertEquals(2 * EventLayout.BURST, lines);
     assertEquals(
         "WARN  event=chunk-lost image=u.alice/b chunk=0\n",
-        line("event=chunk-lost image={} chunk={}", "u.alice/b", 0));
+        line("chunk-lost", "image", "u.alice/b", "chunk", 0));
   }
 
   @Test
   void rootsLinesAreAllThere() {
     for (int i = 0; i < 100; i++) {
-      assertEquals("WARN  event=malformed uid=0\n", line("event=malformed uid={}", 0));
-      assertEquals("WARN  event=start\n", line("event=start"));
+      assertEquals("WARN  event=malformed uid=0\n", line("malformed", "uid", 0));
+      assertEquals("WARN  event=start\n", line("start"));
     }
   }
 }

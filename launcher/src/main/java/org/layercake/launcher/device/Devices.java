@@ -16,6 +16,7 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.layercake.launcher.edit.Edits;
 import org.layercake.launcher.node.Abort;
+import org.layercake.launcher.node.Event;
 import org.layercake.launcher.node.RootFile;
 import org.layercake.launcher.node.RootFile.UnusableException;
 import org.layercake.store.ExitCode;
@@ -122,7 +123,11 @@ public final class Devices {
       }
       SpecFile read = read(path, version);
       if (!read.fault().isEmpty()) {
-        log.warn("event=device-spec-unusable file={} cause={}", path, read.fault());
+        Event.DEVICE_SPEC_UNUSABLE
+            .on(log)
+            .addKeyValue("file", path)
+            .addKeyValue("cause", read.fault())
+            .log();
       }
       return Optional.of(read);
     } catch (NoSuchFileException e) {

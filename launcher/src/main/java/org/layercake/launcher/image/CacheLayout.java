@@ -17,6 +17,7 @@ import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.layercake.launcher.node.Abort;
+import org.layercake.launcher.node.Event;
 import org.layercake.launcher.node.Libc;
 import org.layercake.launcher.node.PrivateDirectory;
 import org.layercake.store.ExitCode;
@@ -81,12 +82,20 @@ final class CacheLayout {
       names = names.keptIn(cacheDirectory.resolve("secret"));
     } catch (IOException e) {
       usable = false;
-      log.error("event=cache-unusable directory={} cause={}", cacheDirectory, e.toString());
+      Event.CACHE_UNUSABLE
+          .on(log)
+          .addKeyValue("directory", cacheDirectory)
+          .addKeyValue("cause", e.toString())
+          .log();
     }
     try {
       names.write(copy);
     } catch (IOException e) {
-      log.error("event=run-directory-unusable directory={} cause={}", runDirectory, e.toString());
+      Event.RUN_DIRECTORY_UNUSABLE
+          .on(log)
+          .addKeyValue("directory", runDirectory)
+          .addKeyValue("cause", e.toString())
+          .log();
     }
     dropUnknown();
   }
@@ -133,12 +142,16 @@ final class CacheLayout {
       String name = file.getFileName().toString();
       try {
         if (!OURS.matcher(name).matches()) {
-          log.warn("event=stray-file path={}", file);
+          Event.STRAY_FILE.on(log).addKeyValue("path", file).log();
         } else if (!known.contains(stem(name))) {
           Files.delete(file);
         }
       } catch (IOException e) {
-        log.warn("event=delete-failed file={} cause={}", file, e.toString());
+        Event.DELETE_FAILED
+            .on(log)
+            .addKeyValue("file", file)
+            .addKeyValue("cause", e.toString())
+            .log();
       }
     }
   }
@@ -153,7 +166,11 @@ final class CacheLayout {
       return files.toList();
     } catch (IOException | RuntimeException e) {
       usable = false;
-      log.warn("event=cache-unreadable directory={} cause={}", directory, e.toString());
+      Event.CACHE_UNREADABLE
+          .on(log)
+          .addKeyValue("directory", directory)
+          .addKeyValue("cause", e.toString())
+          .log();
       return List.of();
     }
   }
@@ -188,7 +205,7 @@ final class CacheLayout {
           named.put(key, name(key));
         }
       } catch (IOException | StoreException e) {
-        log.debug("event=unnamed file={} cause={}", file, e.getMessage());
+        Event.UNNAMED.on(log).addKeyValue("file", file).addKeyValue("cause", e.getMessage()).log();
       }
     }
     return named;

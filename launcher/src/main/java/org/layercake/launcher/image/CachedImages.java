@@ -11,6 +11,7 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import org.layercake.launcher.node.Event;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -35,7 +36,7 @@ final class CachedImages {
         Instant used = Files.getLastModifiedTime(file).toInstant();
         known.put(key, new Known(Files.size(file), used));
       } catch (IOException e) {
-        log.warn("event=cache-unreadable image={} cause={}", key, e.toString());
+        key.on(Event.CACHE_UNREADABLE, log).addKeyValue("cause", e.toString()).log();
       }
     }
   }
@@ -43,7 +44,7 @@ final class CachedImages {
   /** Whether the image is there; also that somebody has removed the file is found out. */
   boolean has(ImageKey key) {
     if (known.containsKey(key) && Files.notExists(layout.image(key))) {
-      log.warn("event=image-removed image={}", key);
+      key.on(Event.IMAGE_REMOVED, log).log();
       evict(key);
     }
     return known.containsKey(key);
@@ -60,7 +61,7 @@ final class CachedImages {
     try {
       Files.setLastModifiedTime(layout.image(key), FileTime.from(now));
     } catch (IOException e) {
-      log.debug("event=untouchable image={} cause={}", key, e.toString());
+      key.on(Event.UNTOUCHABLE, log).addKeyValue("cause", e.toString()).log();
     }
   }
 
@@ -84,7 +85,11 @@ final class CachedImages {
       try {
         Files.deleteIfExists(file);
       } catch (IOException e) {
-        log.warn("event=delete-failed file={} cause={}", file, e.toString());
+        Event.DELETE_FAILED
+            .on(log)
+            .addKeyValue("file", file)
+            .addKeyValue("cause", e.toString())
+            .log();
       }
     }
   }

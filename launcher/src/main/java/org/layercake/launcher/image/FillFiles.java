@@ -15,6 +15,7 @@ import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
 import org.layercake.launcher.node.Abort;
+import org.layercake.launcher.node.Event;
 import org.layercake.launcher.node.Program;
 import org.layercake.store.Image;
 import org.layercake.store.ImageName;
@@ -88,7 +89,7 @@ final class FillFiles implements Closeable {
           each.close();
         }
       } catch (IOException e) {
-        log.warn("event=close-failed cause={}", e.toString());
+        Event.CLOSE_FAILED.on(log).addKeyValue("cause", e.toString()).log();
       }
     }
   }
@@ -135,7 +136,7 @@ final class FillFiles implements Closeable {
         if (!isPublished()) {
           throw e;
         }
-        log.debug("event=published-meanwhile image={}", key);
+        key.on(Event.PUBLISHED_MEANWHILE, log).log();
       } finally {
         endServing();
       }
@@ -204,7 +205,7 @@ final class FillFiles implements Closeable {
     try {
       paths.addAll(layout.fillsArrived(key));
     } catch (IOException e) {
-      log.warn("event=cache-unreadable image={} cause={}", key, e.toString());
+      key.on(Event.CACHE_UNREADABLE, log).addKeyValue("cause", e.toString()).log();
     }
     paths.addAll(
         List.of(
@@ -216,7 +217,11 @@ final class FillFiles implements Closeable {
       try {
         Files.deleteIfExists(path);
       } catch (IOException e) {
-        log.warn("event=delete-failed file={} cause={}", path, e.toString());
+        Event.DELETE_FAILED
+            .on(log)
+            .addKeyValue("file", path)
+            .addKeyValue("cause", e.toString())
+            .log();
       }
     }
   }

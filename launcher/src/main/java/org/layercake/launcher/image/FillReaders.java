@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.BitSet;
 import java.util.List;
+import org.layercake.launcher.node.Event;
 import org.layercake.store.Image;
 import org.layercake.store.ImageStore;
 import org.layercake.store.StoreException;
@@ -87,7 +88,7 @@ final class FillReaders {
       }
       case TOUCHED -> startRecord.note(chunk);
       case LOST -> lost(chunk);
-      default -> log.debug("event=unknown-word image={} word={}", files.key(), what);
+      default -> files.key().on(Event.UNKNOWN_WORD, log).addKeyValue("word", what).log();
     }
   }
 
@@ -98,7 +99,12 @@ final class FillReaders {
   private synchronized void lost(int chunk) {
     if (!lost.get(chunk)) {
       lost.set(chunk);
-      log.error("event=read-failed image={} chunk={} seconds={}", files.key(), chunk, waitSeconds);
+      files
+          .key()
+          .on(Event.READ_FAILED, log)
+          .addKeyValue("chunk", chunk)
+          .addKeyValue("seconds", waitSeconds)
+          .log();
     }
   }
 

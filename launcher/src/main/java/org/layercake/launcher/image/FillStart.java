@@ -7,6 +7,7 @@ import java.util.OptionalInt;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Supplier;
 import org.layercake.launcher.node.Background;
+import org.layercake.launcher.node.Event;
 import org.layercake.store.Image;
 import org.layercake.store.ImageStore;
 import org.layercake.store.Manifest;
@@ -70,7 +71,10 @@ final class FillStart {
     // What ended it otherwise than well, an OutOfMemoryError too, costs copies and no more.
     end.exceptionally(
             e -> {
-              log.warn("event=copy-failed image={} cause={}", ImageKey.of(image), e.toString());
+              ImageKey.of(image)
+                  .on(Event.COPY_FAILED, log)
+                  .addKeyValue("cause", e.toString())
+                  .log();
               return null;
             })
         .join();
@@ -81,7 +85,7 @@ final class FillStart {
       order.expect(store.startProfile(image).chunks());
       call.run();
     } catch (StoreException | RuntimeException e) {
-      log.info("event=no-start-profile image={} cause={}", ImageKey.of(image), e.getMessage());
+      ImageKey.of(image).on(Event.NO_START_PROFILE, log).addKeyValue("cause", e.getMessage()).log();
     }
   }
 
@@ -98,7 +102,7 @@ final class FillStart {
         copy(seeds, chunk.getAsInt(), buffer);
       }
     } catch (IOException | RuntimeException e) {
-      log.warn("event=copy-failed image={} cause={}", ImageKey.of(image), e.getMessage());
+      ImageKey.of(image).on(Event.COPY_FAILED, log).addKeyValue("cause", e.getMessage()).log();
     } finally {
       order.copyNothing();
       call.run();

@@ -3,6 +3,7 @@ package org.layercake.launcher.image;
 import java.io.IOException;
 import java.util.List;
 import java.util.Set;
+import org.layercake.launcher.node.Event;
 import org.layercake.launcher.node.Program;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -32,7 +33,11 @@ public final class Groups {
       String groups = Program.answer(TIMEOUT_SECONDS, "", "id", "-Gnz", "--", user).stdout();
       return Set.copyOf(List.of(groups.split("\0")));
     } catch (IOException e) {
-      log.warn("event=groups-unknown user={} cause={}", user, e.getMessage());
+      Event.GROUPS_UNKNOWN
+          .on(log)
+          .addKeyValue("user", user)
+          .addKeyValue("cause", e.getMessage())
+          .log();
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }

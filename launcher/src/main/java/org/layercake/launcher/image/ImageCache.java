@@ -8,6 +8,7 @@ import java.util.Set;
 import java.util.concurrent.ExecutionException;
 import java.util.function.Predicate;
 import org.layercake.launcher.node.Abort;
+import org.layercake.launcher.node.Event;
 import org.layercake.launcher.node.Program;
 import org.layercake.store.ExitCode;
 import org.layercake.store.FetchListener;
@@ -41,12 +42,19 @@ final class ImageCache implements AutoCloseable {
     private final ImageKey key;
     private final long uid;
     private final ImageFill fill; // or null
+    private final Bytes before;
     private boolean held = true;
 
     private Lease(ImageKey key, long uid, ImageFill fill) {
       this.key = key;
       this.uid = uid;
       this.fill = fill;
+      this.before = fill == null ? new Bytes(0, 0, cached.bytes(key)) : fill.here();
+    }
+
+    /** How what is there of the image has come, from when it was leased. */
+    Bytes bytes() {
+      return fill == null ? before : fill.here().since(before);
     }
 
     ImageKey key() {
@@ -143,7 +151,7 @@ final class ImageCache implements AutoCloseable {
           continue;
         }
       } catch (IOException | StoreException | RuntimeException | OutOfMemoryError e) {
-        log.warn("event=fill-lost image={} cause={}", key, e.toString());
+        key.on(Event.FILL_LOST, log).addKeyValue("cause", e.toString()).log();
       }
       FillFiles.delete(layout, key);
     }
@@ -160,7 +168,7 @@ final class ImageCache implements AutoCloseable {
       try {
         run(fill);
       } catch (Abort e) {
-        log.error("event=fill-lost image={} cause={}", fill.key(), e.getMessage());
+        fill.key().on(Event.FILL_LOST, log).addKeyValue("cause", e.getMessage()).log();
         finish(fill);
       }
     }
@@ -294,7 +302,7 @@ final class ImageCache implements AutoCloseable {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     } catch (Throwable e) { // also an OutOfMemoryError: nobody may wait for ever
-      log.error("event=fill-failed image={}", fill.key(), e);
+      fill.key().on(Event.FILL_FAILED, log).setCause(e).log();
       abandon(fill, e);
     } finally {
       synchronized (this) {
@@ -318,7 +326,7 @@ final class ImageCache implements AutoCloseable {
         fills.remove(fill);
         cached.add(fill.key(), fill.bytes());
       } catch (IOException e) {
-        log.error("event=publish-failed image={}", fill.key(), e);
+        fill.key().on(Event.PUBLISH_FAILED, log).setCause(e).log();
         fill.failWhole(e);
         finish(fill);
         return false;

@@ -14,6 +14,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
 import org.layercake.launcher.node.Abort;
+import org.layercake.launcher.node.Event;
 import org.layercake.launcher.node.Program;
 import org.layercake.store.ExitCode;
 import org.layercake.store.FetchListener;
@@ -135,6 +136,11 @@ final class ImageFill implements Filler {
     return map.bytes() - bytesDone;
   }
 
+  /** How what is there has come. */
+  synchronized Bytes here() {
+    return new Bytes(bytesDone - bytesCopied, bytesCopied, 0);
+  }
+
   /** How long the first look into the image may take because of what is not there yet. */
   long patienceMillis() {
     return TimeUnit.SECONDS.toMillis(pace.waitSeconds());
@@ -212,12 +218,15 @@ final class ImageFill implements Filler {
     if (!isDamage(cause) || !begun.isDone()) {
       throw cause;
     }
-    log.error("event=chunk-lost image={} chunk={} cause={}", key, chunk, cause.getMessage());
+    key.on(Event.CHUNK_LOST, log)
+        .addKeyValue("chunk", chunk)
+        .addKeyValue("cause", cause.getMessage())
+        .log();
     damage = cause;
     try {
       settle(chunk, GIVEN_UP);
     } catch (IOException e) {
-      log.warn("event=map-unwritable image={}", key, e);
+      key.on(Event.MAP_UNWRITABLE, log).setCause(e).log();
     }
   }
 
@@ -270,7 +279,7 @@ final class ImageFill implements Filler {
         // A chunk that was lost before anything was there is given up in the next run, at once.
         if (image == null || !isDamage(e)) {
           String cause = e.getMessage() == null ? e.toString() : e.getMessage();
-          log.warn("event=fill-waits image={} cause={}", key, cause);
+          key.on(Event.FILL_WAITS, log).addKeyValue("cause", cause).log();
           listeners.forEach(listener -> listener.waits(cause));
           Thread.sleep(RETRY_MILLIS);
         }
@@ -348,12 +357,12 @@ final class ImageFill implements Filler {
   synchronized void announce() {
     readers.ring();
     whole.complete(null);
-    log.info(
-        "event=fetched image={} bytes={} copied={} millis={}",
-        files.source(),
-        bytes(),
-        bytesCopied,
-        (System.nanoTime() - createdNanos) / 1_000_000);
+    key.on(Event.FETCHED, log)
+        .addKeyValue("image", files.source().unpinned())
+        .addKeyValue("bytes", bytes())
+        .addKeyValue("copied", bytesCopied)
+        .addKeyValue("millis", (System.nanoTime() - createdNanos) / 1_000_000)
+        .log();
   }
 
   /** To be called when the image was published: sees the start to its end, and ends the fill. */
@@ -361,7 +370,7 @@ final class ImageFill implements Filler {
     try {
       readers.recordStart(stores, image);
     } catch (StoreException | RuntimeException e) {
-      log.info("event=start-not-recorded image={} cause={}", key, e.getMessage());
+      key.on(Event.START_NOT_RECORDED, log).addKeyValue("cause", e.getMessage()).log();
     } finally {
       end();
     }

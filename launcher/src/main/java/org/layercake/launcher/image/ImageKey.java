@@ -1,10 +1,13 @@
 package org.layercake.launcher.image;
 
+import org.layercake.launcher.node.Event;
 import org.layercake.store.Digest;
 import org.layercake.store.Image;
 import org.layercake.store.ImageName;
 import org.layercake.store.ImageStore;
 import org.layercake.store.StoreException;
+import org.slf4j.Logger;
+import org.slf4j.spi.LoggingEventBuilder;
 
 /**
  * An image on this node: its content, and the access domain from which it was read. The same
@@ -32,6 +35,11 @@ public record ImageKey(String domain, Digest digest) {
   /** Whether all who may read the other image may read this one's content, too. */
   boolean maySeed(ImageKey other) {
     return domain.equals(other.domain) || domain.equals(ImageStore.domain(ImageName.SITE));
+  }
+
+  /** A line of the log that is about the image. */
+  LoggingEventBuilder on(Event event, Logger log) {
+    return event.on(log).addKeyValue("domain", domain).addKeyValue("digest", digest);
   }
 
   /** {@code DOMAIN/sha256:HEX}. */

@@ -7,6 +7,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import org.layercake.launcher.node.Event;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -45,10 +46,10 @@ final class ImageMemory {
   static List<String> options(long bytes, String name) {
     try {
       Path group = make(bytes, name);
-      log.info("event=image-memory cgroup={} bytes={}", group, bytes);
+      Event.IMAGE_MEMORY.on(log).addKeyValue("cgroup", group).addKeyValue("bytes", bytes).log();
       return List.of("--cgroup", group.resolve("cgroup.procs").toString());
     } catch (IOException | RuntimeException e) {
-      log.warn("event=image-memory-unbounded cause={}", e.toString());
+      Event.IMAGE_MEMORY_UNBOUNDED.on(log).addKeyValue("cause", e.toString()).log();
       return List.of();
     }
   }

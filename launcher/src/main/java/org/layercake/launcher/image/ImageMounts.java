@@ -18,6 +18,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.layercake.launcher.node.Abort;
+import org.layercake.launcher.node.Event;
 import org.layercake.launcher.node.ProcessId;
 import org.layercake.launcher.node.Program;
 import org.layercake.store.ExitCode;
@@ -191,11 +192,10 @@ final class ImageMounts {
     Served served = flight.join();
     if (!served.ended) {
       served.ended = true;
-      log.error(
-          "event=imageserver-died image={} pid={} holders={}",
-          key,
-          served.server.pid(),
-          served.holds);
+      key.on(Event.IMAGESERVER_DIED, log)
+          .addKeyValue("pid", served.server.pid())
+          .addKeyValue("holders", served.holds)
+          .log();
       if (mounted.remove(key, flight)) {
         detachQuietly(key);
       }
@@ -220,7 +220,7 @@ final class ImageMounts {
     removeAllBut(held);
     for (ProcessHandle stray : ImageServers.running(imageServer, layout.mounts())) {
       if (!servers.contains(stray.pid())) {
-        log.info("event=stray-imageserver pid={}", stray.pid());
+        Event.STRAY_IMAGESERVER.on(log).addKeyValue("pid", stray.pid()).log();
         stray.destroyForcibly();
       }
     }
@@ -233,7 +233,11 @@ final class ImageMounts {
         try {
           layout.removeMountPoint(mountPoint);
         } catch (IOException e) {
-          log.warn("event=unmount-failed path={} cause={}", mountPoint, e.toString());
+          Event.UNMOUNT_FAILED
+              .on(log)
+              .addKeyValue("path", mountPoint)
+              .addKeyValue("cause", e.toString())
+              .log();
         }
       }
     }
@@ -269,7 +273,7 @@ final class ImageMounts {
       if (!e.isKilled()) {
         throw e;
       }
-      log.warn("event=imageserver-again image={} cause={}", image.key(), e.getMessage());
+      image.key().on(Event.IMAGESERVER_AGAIN, log).addKeyValue("cause", e.getMessage()).log();
     }
     return serve(image, gid);
   }
@@ -368,7 +372,7 @@ final class ImageMounts {
     try {
       return layout.mountsOf(image).stream().anyMatch(key -> findServer(key).isPresent());
     } catch (IOException e) {
-      log.warn("event=mounts-unreadable image={} cause={}", image, e.toString());
+      image.on(Event.MOUNTS_UNREADABLE, log).addKeyValue("cause", e.toString()).log();
       return true; // better than to fill its file anew under its readers
     }
   }
@@ -386,14 +390,14 @@ final class ImageMounts {
       detachQuietly(key);
     }
     served.server.destroyForcibly();
-    log.info("event=unmount image={}", key);
+    key.on(Event.UNMOUNT, log).log();
   }
 
   private void detachQuietly(MountKey key) {
     try {
       layout.removeMountPoint(layout.mountPoint(key));
     } catch (IOException e) {
-      log.warn("event=unmount-failed image={} cause={}", key, e.toString());
+      key.on(Event.UNMOUNT_FAILED, log).addKeyValue("cause", e.toString()).log();
     }
   }
 
@@ -404,7 +408,7 @@ final class ImageMounts {
     } catch (NoSuchFileException e) {
       return Optional.empty(); // nobody ever held it
     } catch (IOException | RuntimeException e) {
-      log.warn("event=server-unreadable image={} cause={}", key, e.toString());
+      key.on(Event.SERVER_UNREADABLE, log).addKeyValue("cause", e.toString()).log();
       return ImageServers.of(imageServer, layout.mountPoint(key));
     }
   }

@@ -90,6 +90,11 @@ public final class Images implements AutoCloseable {
       return lease.key();
     }
 
+    /** How the image has come until now. */
+    public Bytes bytes() {
+      return lease.bytes();
+    }
+
     /** The image's, {@code NAME=VALUE}. */
     public List<String> environment() {
       return environment;
@@ -169,6 +174,11 @@ public final class Images implements AutoCloseable {
             : images.resolveForJob(reader.job().find(), name, reader.user(), groups::contain);
     reader.admission().require(image, runs, groups::contain);
     return image;
+  }
+
+  /** Whether this node is to tell Slurm that a job runs an image under a name. */
+  public boolean claimComment(JobRef job, ImageName name, ImageKey image) throws StoreException {
+    return store().claimComment(job, name, image.domain(), image.digest());
   }
 
   /** Takes up what an earlier launcher has left. Nothing is fetched yet. */

@@ -13,6 +13,7 @@ import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
 import org.layercake.launcher.node.Background;
+import org.layercake.launcher.node.Event;
 import org.layercake.launcher.node.Libc;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -70,7 +71,7 @@ final class ReaderPipe implements Closeable {
     } catch (ClosedChannelException e) {
       // Nobody listens any more.
     } catch (IOException e) {
-      log.warn("event=wanted-unreadable cause={}", e.toString());
+      Event.WANTED_UNREADABLE.on(log).addKeyValue("cause", e.toString()).log();
     }
   }
 
@@ -89,7 +90,7 @@ final class ReaderPipe implements Closeable {
     try {
       wanted.close();
     } catch (IOException e) {
-      log.warn("event=close-failed cause={}", e.toString());
+      Event.CLOSE_FAILED.on(log).addKeyValue("cause", e.toString()).log();
     }
   }
 }

@@ -5,6 +5,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import org.layercake.launcher.node.Abort;
+import org.layercake.launcher.node.Event;
 import org.layercake.store.ExitCode;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -112,7 +113,7 @@ final class Room {
       }
       unheld -= cached.bytes(key);
       cached.evict(key);
-      log.info("event=evict image={}", key);
+      key.on(Event.EVICT, log).log();
     }
     requireRoom(bytes, shortOnDisk(bytes));
   }

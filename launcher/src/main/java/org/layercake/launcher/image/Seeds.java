@@ -11,6 +11,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import org.layercake.launcher.node.Event;
 import org.layercake.store.Digest;
 import org.layercake.store.Manifest;
 import org.layercake.store.StoreException;
@@ -79,7 +80,7 @@ final class Seeds {
         }
       }
     } catch (IOException | StoreException e) {
-      log.info("event=no-seed image={} cause={}", other, e.getMessage());
+      other.on(Event.NO_SEED, log).addKeyValue("cause", e.getMessage()).log();
     }
   }
 
@@ -102,7 +103,11 @@ final class Seeds {
     try (FileChannel file = FileChannel.open(place.file(), READ)) {
       while (buffer.hasRemaining() && file.read(buffer, place.offset() + buffer.position()) >= 0) {}
     } catch (IOException e) {
-      log.info("event=seed-unreadable chunk={} cause={}", expected.digest(), e.getMessage());
+      Event.SEED_UNREADABLE
+          .on(log)
+          .addKeyValue("chunk", expected.digest())
+          .addKeyValue("cause", e.getMessage())
+          .log();
       return false;
     }
     return Digest.of(buffer.flip()).equals(expected.digest());

@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
+import org.layercake.launcher.node.Event;
 import org.layercake.store.Image;
 import org.layercake.store.ImageStore;
 import org.layercake.store.StartProfile;
@@ -57,11 +58,11 @@ final class StartRecord {
     int fresh = all.chunks().size() - known.chunks().size();
     if (fresh > known.chunks().size() / WORTH_STORING_PART) {
       store.saveStartProfile(image, all);
-      log.info(
-          "event=start-recorded digest={} chunks={} fresh={}",
-          image.digest(),
-          all.chunks().size(),
-          fresh);
+      ImageKey.of(image)
+          .on(Event.START_RECORDED, log)
+          .addKeyValue("chunks", all.chunks().size())
+          .addKeyValue("fresh", fresh)
+          .log();
     }
   }
 

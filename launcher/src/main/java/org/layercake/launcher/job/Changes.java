@@ -16,6 +16,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.stream.Stream;
 import org.layercake.launcher.image.Images;
 import org.layercake.launcher.node.Abort;
+import org.layercake.launcher.node.Event;
 import org.layercake.launcher.node.Libc;
 import org.layercake.launcher.node.PrivateDirectory;
 import org.layercake.store.ExitCode;
@@ -204,7 +205,11 @@ final class Changes {
       }
       Files.deleteIfExists(job);
     } catch (IOException e) {
-      log.error("event=changes-left directory={} cause={}", job, e.toString());
+      Event.CHANGES_LEFT
+          .on(log)
+          .addKeyValue("directory", job)
+          .addKeyValue("cause", e.toString())
+          .log();
     }
   }
 

@@ -7,17 +7,24 @@ import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.Executor;
+import org.layercake.launcher.device.DeviceName;
 import org.layercake.launcher.edit.Given;
 import org.layercake.launcher.image.Images;
 import org.layercake.launcher.node.Abort;
+import org.layercake.launcher.node.Event;
 import org.layercake.launcher.node.Libc;
+import org.layercake.launcher.profile.ProfileChange;
 import org.layercake.store.ExitCode;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.slf4j.spi.LoggingEventBuilder;
 
 /**
  * A job's container of one spec on this node: first its images, then its holder. Both are futures,
  * so whoever asks second waits for the work of the first. Whatever is thrown completes them.
  */
 public final class Container implements AutoCloseable {
+  private static final Logger log = LoggerFactory.getLogger(Container.class);
   private static final long END_MILLIS = 200; // a mount breaks a moment before its server is gone
 
   private final JobKey job;
@@ -35,6 +42,7 @@ public final class Container implements AutoCloseable {
   private volatile Holder running; // once it is in the job's state, or about to be
   private volatile boolean mayBeTriedAgain; // before the holder fails
   private volatile String progress = "";
+  private final ContainerTimes times = new ContainerTimes();
 
   /** Whoever has the container; called from a worker, without a lock of the container's. */
   interface Keeper {
@@ -109,6 +117,7 @@ public final class Container implements AutoCloseable {
       if (holder != null) {
         return holder;
       }
+      times.wanted();
       holder = images.thenApplyAsync(this::startHolder, workers);
       started = holder;
     }
@@ -171,6 +180,52 @@ public final class Container implements AutoCloseable {
         spec.text(), root.key(), environment(), mounted.data(), process.id());
   }
 
+  /** What its start was; to be asked when it is ready. */
+  ContainerStart started() {
+    Images.Mounted root = images.join().root();
+    return new ContainerStart(
+        job,
+        spec.image(),
+        root.key(),
+        times.startMillis(),
+        times.imageMillis(),
+        root.bytes(),
+        spec.devices().stream().map(DeviceName::toString).toList(),
+        spec.profiles().stream().map(ProfileChange::toString).toList(),
+        spec.isWritable(),
+        spec.root());
+  }
+
+  /** Logs the step whose task has entered it, unless another task of it has. */
+  public void noteStep(long step, long waitedMillis) {
+    if (times.isNew(step)) {
+      ContainerStart.image(job.on(Event.STEP, log), spec.image(), images.join().root().key())
+          .addKeyValue("step", ContainerTimes.name(step))
+          .addKeyValue("millis", waitedMillis)
+          .log();
+    }
+  }
+
+  /** Logs the images that it mounts. */
+  void logData() {
+    images
+        .join()
+        .forEachData(
+            (name, data) -> {
+              LoggingEventBuilder line =
+                  ContainerStart.image(job.on(Event.DATA, log), name, data.key());
+              ContainerStart.bytes(line, data.bytes()).log();
+            });
+  }
+
+  private void logEnd(Holder process) {
+    Images.Mounted root = images.join().root();
+    LoggingEventBuilder line =
+        ContainerStart.image(job.on(Event.ENDED, log), spec.image(), root.key());
+    ContainerStart.bytes(line.addKeyValue("seconds", process.id().ageSeconds()), root.bytes())
+        .log();
+  }
+
   /** Whether an image server of it has died: what it served can never be read again in it. */
   boolean hasLostAnImage() {
     return images.isDone() && !images.isCompletedExceptionally() && !images.join().areAlive();
@@ -204,6 +259,7 @@ public final class Container implements AutoCloseable {
               new Images.Reader(
                   user.name(), job.uid(), user.gid(), () -> slurm.job(job), admission),
               line -> progress = line);
+      times.mounted();
       mountRules = admission.mountRules();
       given = admission.given();
       images.complete(mounted);
@@ -284,9 +340,14 @@ public final class Container implements AutoCloseable {
   @Override
   public void close() {
     CompletableFuture<Holder> started;
+    Holder open;
     synchronized (this) {
+      open = closed ? null : running;
       closed = true;
       started = holder;
+    }
+    if (open != null) {
+      logEnd(open);
     }
     CompletableFuture<Void> holderEnded =
         started == null

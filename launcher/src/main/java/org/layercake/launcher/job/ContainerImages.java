@@ -4,6 +4,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
@@ -11,6 +12,7 @@ import org.layercake.launcher.edit.Mount;
 import org.layercake.launcher.image.ImageKey;
 import org.layercake.launcher.image.Images;
 import org.layercake.launcher.node.Abort;
+import org.layercake.launcher.node.Event;
 import org.layercake.store.ImageName;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -87,11 +89,12 @@ final class ContainerImages implements AutoCloseable {
       if (!mount.optional()) {
         throw e;
       }
-      log.warn(
-          "event=site-image-left-out image={} uid={} cause={}",
-          mount.image(),
-          reader.uid(),
-          e.getMessage());
+      Event.SITE_IMAGE_LEFT_OUT
+          .on(log)
+          .addKeyValue("image", mount.image())
+          .addKeyValue("uid", reader.uid())
+          .addKeyValue("cause", e.getMessage())
+          .log();
     }
   }
 
@@ -142,6 +145,10 @@ final class ContainerImages implements AutoCloseable {
     Map<ImageName, ImageKey> keys = new LinkedHashMap<>();
     data.forEach((name, mounted) -> keys.put(name, mounted.key()));
     return keys;
+  }
+
+  void forEachData(BiConsumer<ImageName, Images.Mounted> act) {
+    data.forEach(act);
   }
 
   /** A mount with the path in place of its image; none where the site's image was left out. */

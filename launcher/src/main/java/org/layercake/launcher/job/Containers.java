@@ -6,9 +6,12 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import org.layercake.launcher.image.Images;
 import org.layercake.launcher.node.Abort;
+import org.layercake.launcher.node.Event;
 import org.layercake.store.ExitCode;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.slf4j.event.Level;
+import org.slf4j.spi.LoggingEventBuilder;
 
 /**
  * Makes the containers of jobs, within the site's limits, and finds those of an earlier launcher.
@@ -26,6 +29,7 @@ final class Containers {
   private final HolderEnd onHolderEnd;
   private final Changes changes;
   private final ChangesRoom room;
+  private final JobComments comments;
   private final Object admission = new Object(); // held while containers are counted and one added
 
   /** Told that a holder has ended of which the job may not know. */
@@ -55,6 +59,7 @@ final class Containers {
     this.table = table;
     this.onHolderEnd = onHolderEnd;
     this.changes = changes;
+    this.comments = new JobComments(slurm, images);
     this.room = new ChangesRoom(settings.slurmSpoolDirectory(), settings.changesDisk());
   }
 
@@ -67,7 +72,7 @@ final class Containers {
     if (there != null) { // its tasks go on with what they have, and those to come get another
       job.containers.remove(spec.text());
       there.close();
-      log.info("event=container-replaced job={} uid={}", job.key.job(), job.key.uid());
+      job.key.on(Event.CONTAINER_REPLACED, log).log();
     }
     synchronized (admission) {
       refuseTooMany(job);
@@ -162,24 +167,10 @@ final class Containers {
             e);
       }
     }
-    log.info(
-        "event=ready job={} uid={} image={} digest={} holder={}",
-        job.key.job(),
-        job.key.uid(),
-        container.spec().image(),
-        container.running().image().digest(),
-        holder.id().pid());
-    container
-        .running()
-        .data()
-        .forEach(
-            (name, image) ->
-                log.info(
-                    "event=data job={} uid={} image={} digest={}",
-                    job.key.job(),
-                    job.key.uid(),
-                    name,
-                    image.digest()));
+    ContainerStart start = container.started();
+    start.in(job.key.on(Event.READY, log)).addKeyValue("holder", holder.id().pid()).log();
+    container.logData();
+    comments.note(start);
     watch(job.key, container, holder);
   }
 
@@ -206,16 +197,13 @@ final class Containers {
   }
 
   private static void logFailure(JobKey key, Container container, Throwable failure) {
-    String event = "event=failed job={} uid={} image={} cause={}";
-    Object[] fields = {
-      key.job(), key.uid(), container.spec().image(), failure.getMessage(), failure
-    };
-    if (failure instanceof Abort abort && !abort.isOurs()) {
-      fields[4] = null; // the user's own mistake, or the store's: the line says it all
-      log.info(event, fields);
-    } else {
-      log.error(event, fields);
-    }
+    boolean ours = !(failure instanceof Abort abort) || abort.isOurs();
+    LoggingEventBuilder line =
+        key.on(Event.FAILED, log, ours ? Level.ERROR : Level.INFO)
+            .addKeyValue("image", container.spec().image())
+            .addKeyValue("cause", failure.getMessage());
+    // The user's own mistake, or the store's: the line says it all.
+    (ours ? line.setCause(failure) : line).log();
   }
 
   /** A holder lives in its job's extern step: its end is our sign of a lost epilog. */
@@ -238,7 +226,11 @@ final class Containers {
         watch(job.key, container, container.start().join());
       }
     } catch (Abort | RuntimeException e) {
-      log.error("event=recover-failed job={} holder={}", job.key.job(), running.holder().pid(), e);
+      job.key
+          .on(Event.RECOVER_FAILED, log)
+          .addKeyValue("holder", running.holder().pid())
+          .setCause(e)
+          .log();
     }
   }
 
@@ -258,7 +250,7 @@ final class Containers {
     try {
       holder = Holder.find(running.holder());
     } catch (IOException e) {
-      log.info("event=holder-gone job={} pid={}", job.key.job(), running.holder().pid());
+      job.key.on(Event.HOLDER_GONE, log).addKeyValue("pid", running.holder().pid()).log();
       keepImages(job, running);
       return null;
     }
@@ -268,7 +260,11 @@ final class Containers {
       Spec spec = Spec.parse(running.spec());
       mounted = ContainerImages.mountedBefore(images, running, job.key.uid());
       if (mounted == null || !mounted.data().equals(running.data())) {
-        log.warn("event=image-gone job={} image={}", job.key.job(), running.image());
+        job.key
+            .on(Event.IMAGE_GONE, log)
+            .addKeyValue("domain", running.image().domain())
+            .addKeyValue("digest", running.image().digest())
+            .log();
         return null;
       }
       container = Container.found(job.key, spec, job.user, settings, mounted, holder, keeper(job));

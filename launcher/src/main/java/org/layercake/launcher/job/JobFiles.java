@@ -14,6 +14,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 import org.layercake.launcher.node.Abort;
+import org.layercake.launcher.node.Event;
 import org.layercake.launcher.node.PrivateDirectory;
 import org.layercake.store.ExitCode;
 import org.slf4j.Logger;
@@ -104,7 +105,11 @@ final class JobFiles {
     try {
       Files.deleteIfExists(file);
     } catch (IOException e) {
-      log.warn("event=delete-failed file={} cause={}", file, e.toString());
+      Event.DELETE_FAILED
+          .on(log)
+          .addKeyValue("file", file)
+          .addKeyValue("cause", e.toString())
+          .log();
     }
   }
 
@@ -159,7 +164,7 @@ final class JobFiles {
             jobs.add(JobKey.parse(name));
           }
         } catch (NumberFormatException e) {
-          log.warn("event=stray-file path={}", note);
+          Event.STRAY_FILE.on(log).addKeyValue("path", note).log();
         }
       }
     }
@@ -183,11 +188,20 @@ final class JobFiles {
 
   private void setAside(Path file, IOException damage) {
     Path aside = damaged(file);
-    log.error("event=state-damaged file={} kept-as={} cause={}", file, aside, damage.getMessage());
+    Event.STATE_DAMAGED
+        .on(log)
+        .addKeyValue("file", file)
+        .addKeyValue("kept-as", aside)
+        .addKeyValue("cause", damage.getMessage())
+        .log();
     try {
       Files.move(file, aside, StandardCopyOption.REPLACE_EXISTING);
     } catch (IOException e) {
-      log.error("event=set-aside-failed file={} cause={}", file, e.toString());
+      Event.SET_ASIDE_FAILED
+          .on(log)
+          .addKeyValue("file", file)
+          .addKeyValue("cause", e.toString())
+          .log();
     }
   }
 

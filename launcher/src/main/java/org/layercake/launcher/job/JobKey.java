@@ -1,5 +1,10 @@
 package org.layercake.launcher.job;
 
+import org.layercake.launcher.node.Event;
+import org.slf4j.Logger;
+import org.slf4j.event.Level;
+import org.slf4j.spi.LoggingEventBuilder;
+
 /**
  * A job as one user claims it. The uid is part of the key, so a false claim on somebody's job is an
  * entry of its own, which slurmstepd will refuse, and never stands in the owner's way.
@@ -15,6 +20,16 @@ public record JobKey(long job, long uid) {
     return new JobKey(
         Long.parseLong(text.substring(0, Math.max(dot, 0))),
         Long.parseLong(text.substring(dot + 1)));
+  }
+
+  /** A line of the log that is about the job. */
+  LoggingEventBuilder on(Event event, Logger log) {
+    return on(event, log, event.level());
+  }
+
+  /** The same at another level than the event's. */
+  LoggingEventBuilder on(Event event, Logger log, Level level) {
+    return event.on(log, level).addKeyValue("job", job).addKeyValue("uid", uid);
   }
 
   /** {@code JOB.UID}, the name of the job's files in the run directory. */

@@ -9,6 +9,7 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.BiConsumer;
 import java.util.stream.Collectors;
+import org.layercake.launcher.node.Event;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -75,7 +76,11 @@ final class JobTable {
     try {
       keys.addAll(files.notes());
     } catch (IOException e) {
-      log.error("event=notes-unreadable job={}", jobId, e); // containers end all the same
+      Event.NOTES_UNREADABLE
+          .on(log)
+          .addKeyValue("job", jobId)
+          .setCause(e)
+          .log(); // containers end all the same
     }
     keys.removeIf(key -> key.job() != jobId);
     return keys;
@@ -123,7 +128,7 @@ final class JobTable {
       try {
         files.save(job.state());
       } catch (IOException e) {
-        log.error("event=save-failed job={}", job.key.job(), e);
+        job.key.on(Event.SAVE_FAILED, log).setCause(e).log();
       }
     }
   }

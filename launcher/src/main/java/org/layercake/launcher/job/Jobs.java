@@ -11,10 +11,12 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.LongPredicate;
 import org.layercake.launcher.image.Images;
 import org.layercake.launcher.node.Abort;
+import org.layercake.launcher.node.Event;
 import org.layercake.launcher.node.UnixSocket;
 import org.layercake.store.ExitCode;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.slf4j.spi.LoggingEventBuilder;
 
 /**
  * The jobs of this node and their containers.
@@ -100,12 +102,8 @@ public final class Jobs {
       slurm.forget(key.job());
       placement.prepareDefault(key, arrival);
     }
-    log.info(
-        "event={} job={} uid={} image={}",
-        registered ? "register" : "register-outdated",
-        key.job(),
-        key.uid(),
-        named ? spec.image() : "default");
+    LoggingEventBuilder line = key.on(registered ? Event.REGISTER : Event.REGISTER_OUTDATED, log);
+    (named ? line.addKeyValue("image", spec.image()) : line).log();
   }
 
   /** Starts the registered container's holder; a job without one is none of our business. */
@@ -234,7 +232,7 @@ public final class Jobs {
    */
   public void releaseLate(long jobId, long arrival) {
     if (hasExternStep(jobId)) {
-      log.info("event=release-outdated job={}", jobId);
+      Event.RELEASE_OUTDATED.on(log).addKeyValue("job", jobId).log();
       return;
     }
     slurm.forget(jobId);
@@ -270,7 +268,7 @@ public final class Jobs {
       jobs.save(job);
     }
     if (!outlived || !ended.isEmpty()) {
-      log.info("event=release job={} uid={}", job.key.job(), job.key.uid());
+      job.key.on(Event.RELEASE, log).log();
     }
     return ended;
   }
@@ -303,8 +301,7 @@ public final class Jobs {
     } else {
       files.deleteState(key); // its note is kept: it may still be here, takeUpNotes will see
     }
-    log.info(
-        "event=recover job={} uid={} containers={}", key.job(), key.uid(), job.containers.size());
+    key.on(Event.RECOVER, log).addKeyValue("containers", job.containers.size()).log();
   }
 
   /** Whether its epilog found no launcher and took the note away, before there was a container. */
@@ -323,7 +320,7 @@ public final class Jobs {
       }
       return true;
     } catch (Abort e) {
-      log.error("event=notes-unreadable job={}", job.key.job(), e);
+      job.key.on(Event.NOTES_UNREADABLE, log).setCause(e).log();
       return false;
     }
   }
@@ -344,7 +341,7 @@ public final class Jobs {
           rememberIfInProlog(key, files.noted(key));
         }
       } catch (Abort e) {
-        log.warn("event=note-refused job={} cause={}", key.job(), e.getMessage());
+        key.on(Event.NOTE_REFUSED, log).addKeyValue("cause", e.getMessage()).log();
       }
     }
   }
@@ -361,7 +358,7 @@ public final class Jobs {
 
   private void releaseIfEnded(JobKey key, long arrival) {
     if (jobs.has(key) && !hasExternStep(key.job())) {
-      log.info("event=ended-without-epilog job={}", key.job());
+      key.on(Event.ENDED_WITHOUT_EPILOG, log).log();
       releaseLate(key.job(), arrival);
     }
   }

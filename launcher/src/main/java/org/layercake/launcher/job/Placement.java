@@ -7,6 +7,7 @@ import java.util.concurrent.CompletionException;
 import java.util.concurrent.Executor;
 import java.util.function.LongPredicate;
 import org.layercake.launcher.node.Abort;
+import org.layercake.launcher.node.Event;
 import org.layercake.launcher.node.UnixSocket;
 import org.layercake.policy.HostTask;
 import org.slf4j.Logger;
@@ -91,7 +92,7 @@ final class Placement {
               act.with(spec);
             }
           } catch (Abort e) { // whoever asks next hears it
-            log.info("event=default-refused job={} cause={}", key.job(), e.getMessage());
+            key.on(Event.DEFAULT_REFUSED, log).addKeyValue("cause", e.getMessage()).log();
           }
         });
   }

@@ -14,6 +14,7 @@ import java.util.concurrent.FutureTask;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import org.layercake.launcher.node.Event;
 import org.layercake.launcher.node.Program;
 import org.layercake.policy.Wish;
 import org.layercake.store.JobRef;
@@ -29,6 +30,7 @@ public final class Slurm {
 
   private final String scontrol;
   private final Allocations allocations = new Allocations(this::askAllocation);
+  private final Optional<String> commentField;
   private FutureTask<String> config; // guarded by this; null before and after a failure
 
   /**
@@ -37,7 +39,44 @@ public final class Slurm {
    * @param scontrol the program, by name or path
    */
   public Slurm(String scontrol) {
+    this(scontrol, Optional.empty());
+  }
+
+  /**
+   * The same, where jobs' records are told what they run in.
+   *
+   * @param commentField which field of a job's record is
+   */
+  public Slurm(String scontrol, Optional<String> commentField) {
     this.scontrol = scontrol;
+    this.commentField = commentField;
+  }
+
+  Optional<String> commentField() {
+    return commentField;
+  }
+
+  /**
+   * What a comment of a job is, if it is not empty. Of one that has several words, or that Slurm's
+   * output does not show the end of, there is a blank in it.
+   */
+  Optional<String> comment(long job, String field) throws StoreException {
+    return comment(job, field, show(job, "read the " + field + " of job " + job));
+  }
+
+  static Optional<String> comment(long job, String field, String lines) {
+    Matcher found =
+        Pattern.compile(" " + field + "=(\\S*)( (?!$|[\\w:/]+=))?")
+            .matcher(lineOf(job, lines).orElse(""));
+    if (!found.find() || found.group(1).isEmpty()) {
+      return Optional.empty();
+    }
+    return Optional.of(found.group().substring(field.length() + 2));
+  }
+
+  /** Sets it. */
+  void setComment(long job, String field, String text) throws IOException, InterruptedException {
+    ask("", "update", "JobId=" + job, field + "=" + text);
   }
 
   /**
@@ -50,9 +89,17 @@ public final class Slurm {
   public void reportProctrack() {
     try {
       String type = value(config(), "ProctrackType").orElse("unknown");
-      log.info("event=proctrack type={} holders-ended-by={}", type, endsHolders(type));
+      Event.PROCTRACK
+          .on(log)
+          .addKeyValue("type", type)
+          .addKeyValue("holders-ended-by", endsHolders(type))
+          .log();
     } catch (IOException e) {
-      log.error("event=scontrol-failed scontrol={} cause={}", scontrol, e.getMessage());
+      Event.SCONTROL_FAILED
+          .on(log)
+          .addKeyValue("scontrol", scontrol)
+          .addKeyValue("cause", e.getMessage())
+          .log();
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }

@@ -3,6 +3,7 @@ package org.layercake.launcher.job;
 import java.util.Optional;
 import org.layercake.launcher.image.Groups;
 import org.layercake.launcher.node.Abort;
+import org.layercake.launcher.node.Event;
 import org.layercake.policy.DefaultImage;
 import org.layercake.policy.HostTask;
 import org.layercake.policy.Policy;
@@ -40,12 +41,10 @@ final class TaskRules {
           policy.defaults().isEmpty() ? Optional.empty() : policy.defaultImage(wish(job));
       Optional<ImageName> image = line.flatMap(DefaultImage::image);
       if (image.isPresent()) {
-        log.info(
-            "event=default job={} uid={} image={} line={}",
-            job.job(),
-            job.uid(),
-            image.get(),
-            line.get().line());
+        job.on(Event.DEFAULT, log)
+            .addKeyValue("image", image.get())
+            .addKeyValue("line", line.get().line())
+            .log();
         boolean inside = line.get().batchInside();
         return SpecText.merge(SpecText.of(image.get().toString(), inside), spec);
       }

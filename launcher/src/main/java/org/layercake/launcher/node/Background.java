@@ -24,7 +24,7 @@ public final class Background {
     try {
       task.run();
     } catch (Throwable e) {
-      log.error("event=failure thread={}", name, e);
+      Event.FAILURE.on(log).addKeyValue("thread", name).setCause(e).log();
     }
   }
 }

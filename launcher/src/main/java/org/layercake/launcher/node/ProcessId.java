@@ -18,6 +18,7 @@ public record ProcessId(long pid, long startTicks) {
   // Fields of /proc/PID/stat behind the command's name: the first is field 3, the state.
   private static final int STATE = 0;
   private static final int START_TICKS = 22 - 3;
+  private static final int TICKS_PER_SECOND = 100; // for programs, whatever the kernel's own is
 
   /**
    * The process that has this pid now.
@@ -58,6 +59,11 @@ public record ProcessId(long pid, long startTicks) {
     String[] fields = text.strip().split(" ", 2);
     return new ProcessId(
         Long.parseLong(fields[0]), Long.parseLong(fields.length < 2 ? "" : fields[1]));
+  }
+
+  /** How long ago it started. */
+  public long ageSeconds() {
+    return Libc.uptimeSeconds() - startTicks / TICKS_PER_SECOND;
   }
 
   /** The process, if it still runs. */

@@ -18,6 +18,7 @@ import org.layercake.launcher.edit.Given;
 import org.layercake.launcher.edit.Mount;
 import org.layercake.launcher.edit.Origin;
 import org.layercake.launcher.node.Abort;
+import org.layercake.launcher.node.Event;
 import org.layercake.launcher.node.RootFile;
 import org.layercake.launcher.node.RootFile.UnusableException;
 import org.layercake.store.ExitCode;
@@ -104,9 +105,9 @@ public final class Profiles {
   public void report() {
     try {
       String names = read().stream().map(Profile::name).collect(Collectors.joining(","));
-      log.info("event=profiles directory={} names={}", directory, names);
+      Event.PROFILES.on(log).addKeyValue("directory", directory).addKeyValue("names", names).log();
     } catch (Abort e) {
-      log.error("event=profiles-broken cause={}", e.getMessage());
+      Event.PROFILES_BROKEN.on(log).addKeyValue("cause", e.getMessage()).log();
     }
   }
 
@@ -269,7 +270,11 @@ public final class Profiles {
     }
     if (read.profile().isBroken()
         && (known == null || !known.profile().fault().equals(read.profile().fault()))) {
-      log.error("event=profile-broken file={} cause={}", path, read.profile().fault());
+      Event.PROFILE_BROKEN
+          .on(log)
+          .addKeyValue("file", path)
+          .addKeyValue("cause", read.profile().fault())
+          .log();
     }
     return read;
   }

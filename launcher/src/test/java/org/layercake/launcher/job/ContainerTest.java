@@ -22,6 +22,7 @@ import org.junit.jupiter.api.Timeout;
 import org.layercake.launcher.image.Images;
 import org.layercake.launcher.node.Abort;
 import org.layercake.launcher.node.Await;
+import org.layercake.launcher.node.Event;
 import org.layercake.store.ExitCode;
 import org.slf4j.LoggerFactory;
 
@@ -128,7 +129,9 @@ class ContainerTest extends NodeTestCase {
   }
 
   private static List<ILoggingEvent> failures(ListAppender<ILoggingEvent> log) {
-    return log.list.stream().filter(e -> e.getMessage().startsWith("event=failed ")).toList();
+    return log.list.stream()
+        .filter(e -> e.getKeyValuePairs().get(0).value.equals(Event.FAILED.label()))
+        .toList();
   }
 
   /** Why it could not be had. */

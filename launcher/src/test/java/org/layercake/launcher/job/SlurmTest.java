@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Instant;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.FutureTask;
 import org.junit.jupiter.api.Test;
@@ -119,6 +120,22 @@ class SlurmTest {
     Path program = Files.writeString(directory.resolve("scontrol"), "#!/bin/sh\n" + text + "\n");
     Files.setPosixFilePermissions(program, PosixFilePermissions.fromString("rwxr-xr-x"));
     return new Slurm(program.toString());
+  }
+
+  @Test
+  void aCommentOfSeveralWordsHasABlankInIt() {
+    String line = "JobId=42 AdminComment=%s KillOInInvalidDependent=No Power=%s";
+    for (String word : List.of("a=b,c;d", "layercake:image=x/y:1")) {
+      assertEquals(Optional.of(word), Slurm.comment(42, "AdminComment", line.formatted(word, "")));
+    }
+    for (String words : List.of("a b", "a ", "a  ")) {
+      String comment = Slurm.comment(42, "AdminComment", line.formatted(words, "")).orElseThrow();
+      assertTrue(comment.contains(" "), comment);
+    }
+    String last = "JobId=42 X=y AdminComment=a ";
+    assertEquals(Optional.of("a"), Slurm.comment(42, "AdminComment", last));
+    assertEquals(Optional.empty(), Slurm.comment(42, "AdminComment", "JobId=42 X=y"));
+    assertEquals(Optional.empty(), Slurm.comment(42, "AdminComment", last.replace("42", "421")));
   }
 
   @Test

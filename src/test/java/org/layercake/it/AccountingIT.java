@@ -1,0 +1,92 @@
+package org.layercake.it;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+/** What stays known of a job's image: in the launchers' logs, in Slurm and for its user. */
+class AccountingIT {
+  private static final String IMAGE = "accounted";
+
+  @BeforeAll
+  static void pushImage() {
+    Images.busybox("alice", IMAGE, "date +%N >$d/etc/when"); // on no node yet
+  }
+
+  @AfterEach
+  void noJobIsLeft() {
+    Cluster.endJobs();
+  }
+
+  @Test
+  void slurmAndTheUserCanTellWhichImageAFinishedJobOfTwoNodesRanIn() {
+    String digest = Images.digest("alice", IMAGE);
+    String setting = "slurm-comment = AdminComment";
+    Cluster.withSettings(
+        "n1", setting, () -> Cluster.withSettings("n2", setting, () -> twoNodes(digest)));
+  }
+
+  private static void twoNodes(String digest) {
+    String job =
+        Cluster.as(
+                "alice",
+                "srun -N2 --ch-image=%s --ch-writable sh -c 'echo $SLURM_JOB_ID' | sort -u"
+                    .formatted(IMAGE))
+            .text();
+    String show = "scontrol show job " + job + " | sed -n 's/^ *AdminComment=//p'";
+    Cluster.await("Slurm knows", () -> !Cluster.as("alice", show).text().isEmpty());
+    String comment = Cluster.as("alice", show).text();
+    assertTrue(
+        comment.matches(
+            "layercake:image=alice/"
+                + IMAGE
+                + ":latest,digest="
+                + digest
+                + ",node=n[12],millis=\\d+,fetched=\\d+,copied=\\d+,cached=\\d+"),
+        comment);
+    assertEquals(comment, Cluster.as("alice", show).text());
+
+    Cluster.await(
+        "the job is over", () -> Cluster.as("alice", "squeue -h -j " + job).text().isEmpty());
+    String history = Cluster.as("alice", "layercake history --job " + job).text();
+    String line = history.lines().skip(1).findFirst().orElse("");
+    String shown = digest.substring("sha256:".length()).substring(0, 12);
+    assertTrue(
+        line.matches(job + " +\\S+ \\S+ +COMPLETED +alice/" + IMAGE + ":latest +" + shown + " .*"),
+        history);
+    String json = Cluster.as("alice", "layercake history --json --image " + IMAGE).text();
+    assertTrue(json.contains("\"digest\" : \"" + digest + "\""), json);
+    assertEquals("", Cluster.as("alice", "layercake history --image " + IMAGE + ":none").text());
+    assertEquals("", Cluster.as("bob", "layercake history").text());
+    assertTrue(Cluster.as("root", "layercake history").text().contains(shown));
+    Cluster.as("alice", "layercake history --job 1x").refused(64, "\"1x\"", "job");
+    inTheLogOf("n1", job, digest);
+    inTheLogOf("n2", job, digest);
+  }
+
+  private static void inTheLogOf(String node, String job, String digest) {
+    String log =
+        "grep -E ' event=(ready|step|ended) job=%s ' /var/log/layercake-launcher.log"
+            .formatted(job);
+    Cluster.await(
+        "the container has ended", () -> Cluster.on(node, log).out().contains("event=ended"));
+    String image = "uid=\\d+ image=alice/" + IMAGE + ":latest digest=" + digest;
+    List<String> lines = Cluster.on(node, log).lines();
+    assertEquals(3, lines.size(), lines::toString);
+    matches(
+        image
+            + " millis=\\d+ image-millis=\\d+ fetched=\\d+ copied=\\d+ cached=\\d+ writable=true"
+            + " root=false holder=\\d+",
+        lines.get(0));
+    matches(image + " step=0 millis=\\d+", lines.get(1));
+    matches(image + " seconds=\\d+ fetched=\\d+ copied=\\d+ cached=\\d+", lines.get(2));
+  }
+
+  private static void matches(String end, String line) {
+    assertTrue(line.matches("\\S+ INFO  event=\\S+ job=\\d+ " + end), line);
+  }
+}
