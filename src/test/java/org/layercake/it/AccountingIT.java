@@ -26,8 +26,9 @@ class AccountingIT {
   void slurmAndTheUserCanTellWhichImageAFinishedJobOfTwoNodesRanIn() {
     String digest = Images.digest("alice", IMAGE);
     String setting = "slurm-comment = AdminComment";
+    String onN1 = setting + "\nmetrics-file = /run/layercake/figures.prom";
     Cluster.withSettings(
-        "n1", setting, () -> Cluster.withSettings("n2", setting, () -> twoNodes(digest)));
+        "n1", onN1, () -> Cluster.withSettings("n2", setting, () -> twoNodes(digest)));
   }
 
   private static void twoNodes(String digest) {
@@ -66,6 +67,19 @@ class AccountingIT {
     Cluster.as("alice", "layercake history --job 1x").refused(64, "\"1x\"", "job");
     inTheLogOf("n1", job, digest);
     inTheLogOf("n2", job, digest);
+    rootCanAskTheLauncher(digest);
+  }
+
+  private static void rootCanAskTheLauncher(String digest) {
+    String json = Cluster.on("n1", "layercake-launcher status --json").text();
+    assertTrue(json.contains("\"digest\" : \"" + digest + "\""), json);
+    assertTrue(Cluster.on("n1", "layercake-launcher status").text().contains("starts: 1 ready"));
+    String count = "grep '^layercake_container_start_seconds_count 1$' /run/layercake/figures.prom";
+    Cluster.await("the metrics have it", () -> Cluster.on("n1", count).exit() == 0);
+    Cluster.Result refused =
+        Cluster.on("n1", "runuser -u alice -- /usr/sbin/layercake-launcher status");
+    assertEquals(77, refused.exit(), refused.err());
+    assertTrue(refused.err().contains("only root may ask"), refused.err());
   }
 
   private static void inTheLogOf(String node, String job, String digest) {

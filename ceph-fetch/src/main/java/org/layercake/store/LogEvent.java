@@ -28,6 +28,7 @@ public interface LogEvent {
 
   /** The same at another level. */
   default LoggingEventBuilder on(Logger log, Level level) {
+    EventCounts.add(this);
     return log.atLevel(level).addKeyValue("event", label());
   }
 }

@@ -35,6 +35,7 @@ import org.layercake.store.StoreException;
  *
  * @param scontrol an absolute path, or a name that is looked for in the launcher's {@code PATH}
  * @param commentField where Slurm's record of a job is told what it ran in, if it is
+ * @param metricsFile where the node's figures are written, if they are
  * @param jsonLog whether lines of the log are JSON objects
  */
 record Config(
@@ -42,6 +43,7 @@ record Config(
     String scontrol,
     Optional<String> commentField,
     boolean jsonLog,
+    Optional<Path> metricsFile,
     ImageSettings images,
     JobSettings jobs) {
   private static final Pattern PLAIN_PATH = Pattern.compile("(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+");
@@ -80,6 +82,7 @@ record Config(
           "slurm-spool-directory",
           "slurm-comment",
           "log-format",
+          "metrics-file",
           "scontrol");
 
   /**
@@ -145,6 +148,7 @@ record Config(
             .filter(field -> !field.equals(NONE)),
         oneOf("log-format", p.getProperty("log-format", "text"), List.of("text", "json"))
             .equals("json"),
+        metricsFile(p.getProperty("metrics-file", "")),
         images(p, runDirectory, libraryDirectory),
         jobs(p, runDirectory, libraryDirectory));
   }
@@ -272,6 +276,17 @@ record Config(
           key + " \"" + text + "\" is neither an absolute path nor the name of a program");
     }
     return text;
+  }
+
+  private static Optional<Path> metricsFile(String path) {
+    if (path.isEmpty()) {
+      return Optional.empty();
+    }
+    if (!PLAIN_PATH.matcher(path).matches() || !path.endsWith(".prom")) {
+      throw new IllegalArgumentException(
+          "metrics-file \"" + path + "\" is not an absolute path of plain names ending in .prom");
+    }
+    return Optional.of(Path.of(path));
   }
 
   private static String oneOf(String key, String text, List<String> words) {

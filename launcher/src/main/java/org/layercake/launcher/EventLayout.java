@@ -1,5 +1,6 @@
 package org.layercake.launcher;
 
+import ch.qos.logback.classic.Level;
 import ch.qos.logback.classic.spi.ILoggingEvent;
 import ch.qos.logback.classic.spi.IThrowableProxy;
 import ch.qos.logback.classic.spi.StackTraceElementProxy;
@@ -12,6 +13,8 @@ import java.io.UncheckedIOException;
 import java.time.Instant;
 import java.time.ZoneId;
 import java.time.format.DateTimeFormatter;
+import java.util.ArrayDeque;
+import java.util.Deque;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -47,6 +50,10 @@ public final class EventLayout extends LayoutBase<ILoggingEvent> {
   private static final List<String> OWNERS = List.of("uid", "image", "digest", "domain");
 
   private static volatile boolean json; // logback has made us when the setting is read
+
+  private static final int MAX_KEPT_CHARS = 500;
+  private static final int MAX_ERRORS = 20;
+  private static final Deque<String> ERRORS = new ArrayDeque<>(); // guarded by itself
 
   private final LineLimit limit;
   private final LineLimit limitOfCounted;
@@ -85,7 +92,26 @@ public final class EventLayout extends LayoutBase<ILoggingEvent> {
     }
     String time = TIME.format(Instant.ofEpochMilli(event.getTimeStamp()));
     String level = event.getLevel().toString();
+    if (event.getLevel().isGreaterOrEqual(Level.WARN)) {
+      keep(line(time, level, fields));
+    }
     return (json ? object(time, level, fields) : line(time, level, fields)) + "\n";
+  }
+
+  private static void keep(String line) {
+    synchronized (ERRORS) {
+      ERRORS.addLast(line.length() > MAX_KEPT_CHARS ? line.substring(0, MAX_KEPT_CHARS) : line);
+      if (ERRORS.size() > MAX_ERRORS) {
+        ERRORS.removeFirst();
+      }
+    }
+  }
+
+  /** The last lines that were warnings or worse. */
+  static List<String> lastErrors() {
+    synchronized (ERRORS) {
+      return List.copyOf(ERRORS);
+    }
   }
 
   private static Map<String, Object> fields(ILoggingEvent event) {

@@ -4,6 +4,8 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.OptionalInt;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
@@ -27,12 +29,14 @@ import org.slf4j.LoggerFactory;
 /**
  * The node's launcher: {@code layercake-launcher [CONFIG_FILE]}, in the foreground, as root.
  *
- * <p>With {@code --check} before it only says whether it could use the file and its store.
+ * <p>With {@code --check} before it only says whether it could use the file and its store; with
+ * {@code status [--json|--metrics]} it asks the launcher that runs.
  */
 public final class Main {
   private static final Logger log = LoggerFactory.getLogger(Main.class);
   private static final String DEFAULT_CONFIG = "/etc/layercake/launcher.conf";
   private static final String CHECK = "--check";
+  private static final String STATUS = "status";
 
   private Main() {}
 
@@ -40,6 +44,8 @@ public final class Main {
     try {
       if (args.length > 0 && args[0].equals(CHECK)) {
         check(Path.of(args.length > 1 ? args[1] : DEFAULT_CONFIG));
+      } else if (args.length > 0 && args[0].equals(STATUS)) {
+        status(List.of(args).subList(1, args.length));
       } else {
         run(Path.of(args.length > 0 ? args[0] : DEFAULT_CONFIG));
       }
@@ -68,6 +74,16 @@ public final class Main {
       throw Abort.of(e);
     }
     System.out.println(config.place() + " answers");
+  }
+
+  private static void status(List<String> words) throws Abort {
+    List<String> rest = new ArrayList<>(words);
+    StatusReport.Form form = StatusReport.Form.TEXT;
+    if (!rest.isEmpty() && rest.get(0).startsWith("--")) {
+      form = StatusCommand.form(rest.remove(0));
+    }
+    Path configFile = Path.of(rest.isEmpty() ? DEFAULT_CONFIG : rest.get(0));
+    System.out.print(StatusCommand.ask(Config.read(configFile).socket(), form));
   }
 
   private static void run(Path configFile) throws Exception {
@@ -109,6 +125,9 @@ public final class Main {
         reportPolicy(config.jobs().policy());
         config.jobs().profiles().report();
         workers.execute(slurm::reportProctrack);
+        config
+            .metricsFile()
+            .ifPresent(file -> new MetricsFile(file, () -> Metrics.of(jobs.status())).keep());
         systemd.ready();
         server.serve();
         systemd.stopping();

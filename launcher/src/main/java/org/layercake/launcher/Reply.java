@@ -2,7 +2,10 @@ package org.layercake.launcher;
 
 import java.util.List;
 
-/** What the launcher answers; only {@link Progress} may be followed by another reply. */
+/**
+ * What the launcher answers; only {@link Progress} and {@link Report} are followed by another
+ * reply.
+ */
 sealed interface Reply {
   record Ok() implements Reply {}
 
@@ -14,6 +17,9 @@ sealed interface Reply {
 
   /** The session is the host's: its job has no container here. */
   record Host() implements Reply {}
+
+  /** A part of a report, which is all of the parts before an {@link Ok}. */
+  record Report(String text) implements Reply {}
 
   /** The request failed: exit code of sysexits(3) and a one-line message. */
   record Failed(int exitCode, String message) implements Reply {}

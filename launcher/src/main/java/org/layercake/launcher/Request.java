@@ -19,4 +19,12 @@ sealed interface Request {
 
   /** The same for an ssh session; job is what pam_slurm_adopt picked, 0 when it said none. */
   record Session(long job) implements Request {}
+
+  /** What the node has at this moment (root). */
+  record Status(StatusReport.Form form) implements Request {
+    @Override
+    public long job() {
+      return 0;
+    }
+  }
 }

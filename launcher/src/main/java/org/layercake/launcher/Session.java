@@ -124,6 +124,10 @@ final class Session implements Runnable, AutoCloseable {
     if (peer.uid() != 0) {
       throw new Abort(ExitCode.PERMISSION, "only root may ask this of the launcher");
     }
+    if (request instanceof Request.Status status) {
+      report(StatusReport.of(jobs.status(), status.form()));
+      return null;
+    }
     boolean gaveUp = UnixSocket.hasHungUp(connection);
     if (request instanceof Request.Release release && gaveUp) {
       jobs.releaseLate(release.job(), arrival);
@@ -154,6 +158,14 @@ final class Session implements Runnable, AutoCloseable {
         throw Abort.of(e.getCause());
       }
     }
+  }
+
+  private void report(String text) throws IOException {
+    int characters = Wire.MAX_FRAME_BYTES / 4; // at most four bytes each
+    for (int from = 0; from < text.length(); from += characters) {
+      send(new Reply.Report(text.substring(from, Math.min(text.length(), from + characters))));
+    }
+    send(new Reply.Ok());
   }
 
   private void join(Place place) throws Abort, IOException, InterruptedException {

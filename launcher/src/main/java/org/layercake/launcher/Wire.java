@@ -31,10 +31,12 @@ final class Wire {
   private static final int RELEASE = 0x12;
   private static final int ENTER = 0x13;
   private static final int SESSION = 0x14;
+  private static final int STATUS = 0x15;
   private static final int OK = 0x40;
   private static final int PROGRESS = 0x41;
   private static final int ENTERED = 0x42;
   private static final int HOST = 0x43;
+  private static final int REPORT = 0x44;
   private static final int ABORT = 0x4f;
 
   private Wire() {}
@@ -77,10 +79,47 @@ final class Wire {
           case RELEASE -> new Request.Release(u32(body));
           case ENTER -> new Request.Enter(u32(body), u32(body), spec(body));
           case SESSION -> new Request.Session(u32(body));
+          case STATUS -> new Request.Status(form(u8(body)));
           default -> throw new ProtocolException(String.format("unknown request 0x%02x", type));
         };
     requireEnd(body);
     return request;
+  }
+
+  private static StatusReport.Form form(int number) throws ProtocolException {
+    for (StatusReport.Form form : StatusReport.Form.values()) {
+      if (form.number == number) {
+        return form;
+      }
+    }
+    throw new ProtocolException("unknown form " + number + " of a report");
+  }
+
+  /** The first frame of a client. */
+  static ByteBuffer hello() {
+    return seal(HELLO, ByteBuffer.allocate(2).putShort((short) VERSION).flip());
+  }
+
+  static ByteBuffer statusRequest(StatusReport.Form form) {
+    return seal(STATUS, ByteBuffer.allocate(1).put((byte) form.number).flip());
+  }
+
+  /** Decodes what a status request is answered with. */
+  static Reply reportReply(ByteBuffer body) throws ProtocolException {
+    int type = u8(body);
+    Reply reply =
+        switch (type) {
+          case OK -> new Reply.Ok();
+          case REPORT -> new Reply.Report(utf8(body));
+          case ABORT -> new Reply.Failed(u8(body), utf8(body));
+          default -> throw new ProtocolException(String.format("unknown reply 0x%02x", type));
+        };
+    requireEnd(body);
+    return reply;
+  }
+
+  private static String utf8(ByteBuffer body) throws ProtocolException {
+    return new String(text(body).getBytes(ISO_8859_1), UTF_8);
   }
 
   /**
@@ -97,6 +136,9 @@ final class Wire {
     }
     if (reply instanceof Reply.Progress progress) {
       return seal(PROGRESS, texts(List.of(Text.clean(progress.text())), 0));
+    }
+    if (reply instanceof Reply.Report report) { // its lines are its own
+      return seal(REPORT, texts(List.of(report.text()), 0));
     }
     if (reply instanceof Reply.Entered entered) {
       return seal(ENTERED, list(entered.environment()));

@@ -15,8 +15,9 @@
  * <p>A thread that holds a lock of a package takes only locks of those below it. Here they are
  * {@link org.layercake.launcher.Session}'s (whether its connection is open), {@code Server.waiting}
  * (how many clients each user has), {@link org.layercake.launcher.Unread}'s (memory for requests)
- * and {@link org.layercake.launcher.EventLayout}'s (lines logged of late): each alone, for a few
- * instructions. The thread that accepts clients takes only the first two.
+ * and {@link org.layercake.launcher.LineLimit}'s and {@link org.layercake.launcher.EventLayout}'s
+ * (lines logged of late): each alone, for a few instructions. The thread that accepts clients takes
+ * only the first two.
  *
  * <p>No lock of the launcher is held over what may wait: the network, a process, a FIFO, another
  * thread. Waiting is for futures, which are completed with a failure when a task ends otherwise

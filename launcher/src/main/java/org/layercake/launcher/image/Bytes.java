@@ -8,6 +8,10 @@ package org.layercake.launcher.image;
  * @param cached there before
  */
 public record Bytes(long fetched, long copied, long cached) {
+  Bytes plus(Bytes other) {
+    return new Bytes(fetched + other.fetched, copied + other.copied, cached + other.cached);
+  }
+
   /** What has come since an earlier moment; what was there by then counts as cached. */
   Bytes since(Bytes before) {
     return new Bytes(

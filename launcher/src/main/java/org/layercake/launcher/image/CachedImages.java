@@ -71,6 +71,11 @@ final class CachedImages {
     return image == null ? 0 : image.bytes();
   }
 
+  /** When somebody got it last. */
+  Instant lastUsed(ImageKey key) {
+    return known.get(key).lastLeased();
+  }
+
   /** All but these, the least recently used first. */
   List<ImageKey> oldestFirst(Collection<ImageKey> without) {
     List<ImageKey> keys = new ArrayList<>(known.keySet());

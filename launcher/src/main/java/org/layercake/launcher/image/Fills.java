@@ -17,6 +17,8 @@ final class Fills {
   private final Map<ImageKey, Begun> fills = new HashMap<>();
   private final Set<ImageKey> ended = new HashSet<>(); // of these: not on their way any more
 
+  private Bytes past = new Bytes(0, 0, 0); // of those that were removed
+
   /** Takes one that an earlier launcher began, for whomever. */
   void add(ImageFill fill) {
     fills.put(fill.key(), new Begun(fill, null));
@@ -61,7 +63,24 @@ final class Fills {
     return ended.contains(fill.key());
   }
 
+  /** How those that were begun here have come, and how many bytes were here already. */
+  Bytes total() {
+    Bytes total = past;
+    for (ImageFill fill : all()) {
+      total = total.plus(fill.here());
+    }
+    return total;
+  }
+
+  /** Counts an image that somebody got of which nothing had to come. */
+  void cached(long bytes) {
+    past = past.plus(new Bytes(0, 0, bytes));
+  }
+
   void remove(ImageFill fill) {
+    if (has(fill)) {
+      past = past.plus(fill.here());
+    }
     fills.remove(fill.key());
     ended.remove(fill.key());
   }

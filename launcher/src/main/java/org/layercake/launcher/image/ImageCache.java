@@ -197,6 +197,7 @@ final class ImageCache implements AutoCloseable {
       room.requireShare(uid, key, image.manifest().size());
       if (here) {
         cached.use(key);
+        fills.cached(cached.bytes(key));
         return pin(key, uid);
       }
       if (fill == null) {
@@ -363,6 +364,21 @@ final class ImageCache implements AutoCloseable {
   private void discard(ImageFill fill) {
     fills.remove(fill);
     fill.discard();
+  }
+
+  /** What is here; of servers it knows nothing. */
+  synchronized ImagesStatus status(
+      String store, boolean isConnected, long budgetBytes, List<ImagesStatus.Served> servers) {
+    List<ImagesStatus.Cached> images =
+        cached.oldestFirst(List.of()).stream()
+            .map(
+                k ->
+                    new ImagesStatus.Cached(
+                        k, cached.bytes(k), cached.lastUsed(k), leases.users(k)))
+            .toList();
+    List<ImagesStatus.Filling> filling = fills.all().stream().map(ImageFill::status).toList();
+    return new ImagesStatus(
+        store, isConnected, budgetBytes, fills.total(), images, filling, servers);
   }
 
   /** Whether no image is on its way. */

@@ -141,6 +141,12 @@ final class ImageFill implements Filler {
     return new Bytes(bytesDone - bytesCopied, bytesCopied, 0);
   }
 
+  ImagesStatus.Filling status() {
+    StoreException trouble = trouble();
+    return new ImagesStatus.Filling(
+        key, bytes(), bytesMissing(), trouble == null ? "" : trouble.getMessage());
+  }
+
   /** How long the first look into the image may take because of what is not there yet. */
   long patienceMillis() {
     return TimeUnit.SECONDS.toMillis(pace.waitSeconds());

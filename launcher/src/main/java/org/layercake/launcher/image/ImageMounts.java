@@ -377,6 +377,22 @@ final class ImageMounts {
     }
   }
 
+  /** The servers that run. */
+  List<ImagesStatus.Served> status() {
+    List<ImagesStatus.Served> servers = new ArrayList<>();
+    synchronized (this) {
+      mounted.forEach(
+          (key, flight) -> {
+            if (flight.isDone() && !flight.isCompletedExceptionally()) {
+              Served served = flight.join();
+              long pid = served.server.pid();
+              servers.add(new ImagesStatus.Served(key.image(), key.uid(), pid, served.holds, 0));
+            }
+          });
+    }
+    return servers.stream().map(ImageServers::withMemory).toList();
+  }
+
   /** Holding the lock. */
   private void end(MountKey key, Served served) {
     if (served.ended) {

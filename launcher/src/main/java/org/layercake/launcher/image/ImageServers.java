@@ -18,9 +18,25 @@ import org.layercake.store.ExitCode;
 /** What can be seen of image servers from outside: that they run, and how they ended. */
 final class ImageServers {
   private static final int MAX_COMMAND_BYTES = 65_536;
+  private static final int RESIDENT = 1; // fields of statm
+  private static final int SHARED = 2;
+  private static final long PAGE_BYTES = 4096;
   private static final Set<String> THEIRS = Set.of("0", "65534"); // root, then nobody
 
   private ImageServers() {}
+
+  /** The same with what its process has in memory of its own; proc_pid_statm(5). */
+  static ImagesStatus.Served withMemory(ImagesStatus.Served server) {
+    long bytes = 0;
+    try {
+      String[] pages = Files.readString(Path.of("/proc/" + server.pid() + "/statm")).split(" ", -1);
+      bytes = (Long.parseLong(pages[RESIDENT]) - Long.parseLong(pages[SHARED])) * PAGE_BYTES;
+    } catch (IOException | RuntimeException e) {
+      bytes = 0; // it has ended
+    }
+    return new ImagesStatus.Served(
+        server.image(), server.uid(), server.pid(), server.holds(), bytes);
+  }
 
   /**
    * The image servers of this node, also such as no file tells of.

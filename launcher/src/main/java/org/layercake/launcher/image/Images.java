@@ -181,6 +181,18 @@ public final class Images implements AutoCloseable {
     return store().claimComment(job, name, image.domain(), image.digest());
   }
 
+  /** What the node has at this moment. */
+  public ImagesStatus status() {
+    CompletableFuture<ImageStore> connected;
+    synchronized (this) {
+      connected = store;
+    }
+    boolean isConnected =
+        connected != null && connected.isDone() && !connected.isCompletedExceptionally();
+    return cache.status(
+        settings.store().place(), isConnected, settings.limits().budgetBytes(), mounts.status());
+  }
+
   /** Takes up what an earlier launcher has left. Nothing is fetched yet. */
   public void recover() {
     cache.recover(mounts::isServed);

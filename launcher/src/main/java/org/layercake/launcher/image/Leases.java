@@ -3,6 +3,7 @@ package org.layercake.launcher.image;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeSet;
 import java.util.stream.Collectors;
 
 /** Which users' jobs hold which images of the cache. Not safe for use by several threads. */
@@ -28,6 +29,11 @@ final class Leases {
 
   Set<ImageKey> all() {
     return byImage.keySet();
+  }
+
+  /** Whose jobs hold it. */
+  Set<Long> users(ImageKey key) {
+    return new TreeSet<>(byImage.getOrDefault(key, Map.of()).keySet());
   }
 
   Set<ImageKey> of(long uid) {

@@ -196,6 +196,21 @@ public final class Container implements AutoCloseable {
         spec.root());
   }
 
+  NodeStatus.OfContainer status() {
+    Holder process = running;
+    boolean isMounted = images.isDone() && !images.isCompletedExceptionally();
+    return new NodeStatus.OfContainer(
+        job.job(),
+        job.uid(),
+        isMounted
+            ? ContainerStart.name(spec.image(), images.join().root().key())
+            : spec.image().toString(),
+        isMounted ? images.join().root().key().digest().toString() : "",
+        process == null ? 0 : process.id().pid(),
+        process == null ? 0 : process.id().ageSeconds(),
+        process == null ? progress : "");
+  }
+
   /** Logs the step whose task has entered it, unless another task of it has. */
   public void noteStep(long step, long waitedMillis) {
     if (times.isNew(step)) {

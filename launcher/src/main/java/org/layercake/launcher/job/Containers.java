@@ -2,6 +2,11 @@ package org.layercake.launcher.job;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import org.layercake.launcher.image.Images;
@@ -30,6 +35,7 @@ final class Containers {
   private final Changes changes;
   private final ChangesRoom room;
   private final JobComments comments;
+  private final Starts starts = new Starts();
   private final Object admission = new Object(); // held while containers are counted and one added
 
   /** Told that a holder has ended of which the job may not know. */
@@ -170,6 +176,7 @@ final class Containers {
     ContainerStart start = container.started();
     start.in(job.key.on(Event.READY, log)).addKeyValue("holder", holder.id().pid()).log();
     container.logData();
+    starts.ready(start.millis());
     comments.note(start);
     watch(job.key, container, holder);
   }
@@ -178,6 +185,7 @@ final class Containers {
   private void dropped(Job job, Container container, Throwable failure) {
     if (job.containers.remove(container.spec().text(), container)) {
       container.close();
+      starts.failed(Abort.of(failure).exitCode());
       logFailure(job.key, container, failure);
     }
     synchronized (job) {
@@ -186,6 +194,20 @@ final class Containers {
         endChanges(job);
       }
     }
+  }
+
+  NodeStatus status() {
+    List<NodeStatus.OfContainer> all = new ArrayList<>();
+    Set<JobKey> jobs = new HashSet<>();
+    table.forEach(
+        (key, job) -> {
+          jobs.add(key);
+          job.containers.values().forEach(container -> all.add(container.status()));
+        });
+    all.sort(Comparator.comparingLong(NodeStatus.OfContainer::job));
+    Starts.Counts counts = starts.counts();
+    return new NodeStatus(
+        all, jobs.size(), counts.byCode(), counts.upTo(), counts.millis(), images.status());
   }
 
   /** Whoever calls holds the job's lock. */

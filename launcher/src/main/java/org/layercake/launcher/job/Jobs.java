@@ -273,6 +273,11 @@ public final class Jobs {
     return ended;
   }
 
+  /** What the node has at this moment. */
+  public NodeStatus status() {
+    return containers.status();
+  }
+
   /** Takes up what an earlier launcher left; what cannot be proved whole is ended. */
   public void recover() throws IOException, InterruptedException {
     files.dropStaged();

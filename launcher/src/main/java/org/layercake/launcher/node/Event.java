@@ -30,6 +30,7 @@ public enum Event implements LogEvent {
   DEVICE_SPEC_UNUSABLE(WARN, "A device spec is not used, and why ([Devices](#devices))."),
   IMAGE_MEMORY(INFO, "At the start: the cgroup of image servers, and its limit."),
   IMAGE_MEMORY_UNBOUNDED(WARN, "At the start: image servers have no cgroup, and why."),
+  METRICS_FAILED(WARN, "The file with the metrics cannot be written: act."),
   NOTIFY_FAILED(WARN, "systemd could not be told how the launcher is: act."),
 
   // Jobs and containers
