@@ -29,6 +29,7 @@ class ManualIT {
     "5, layercake-launcher.conf, cache-budget",
     "5, layercake-store.conf, keyring",
     "5, layercake-policy, partition",
+    "5, layercake-profiles, replace",
     "8, layercake-launcher, imageserver-died",
     "8, layercake-check, --quick"
   })
