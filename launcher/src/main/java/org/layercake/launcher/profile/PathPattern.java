@@ -28,9 +28,9 @@ record PathPattern(String text) {
 
   /** Refuses what is none, or means too much, with an {@link IllegalArgumentException}. */
   static PathPattern parse(String text) {
-    if (!Mount.isPath(text) || !PLAIN.matcher(text).matches()) {
+    if (!Mount.isPath(text) || !PLAIN.matcher(text).matches() || text.contains(":")) {
       throw new IllegalArgumentException(
-          "\"" + text + "\" is not an absolute path of plain characters without . and ..");
+          "\"" + text + "\" is not an absolute path of plain characters without colons, . and ..");
     }
     String[] names = text.substring(1).split("/", -1);
     List<String> patterns = Arrays.stream(names).filter(name -> name.contains("*")).toList();

@@ -30,7 +30,7 @@ final class ProfileText {
   private final List<Devices.Wanted> devices = new ArrayList<>();
   private final List<String> users = new ArrayList<>();
   private When when = When.ALWAYS;
-  private boolean isClear; // for whom it is
+  private boolean isUnclear; // for whom it is
   private boolean required;
 
   private ProfileText(Origin origin) {
@@ -54,14 +54,17 @@ final class ProfileText {
         reader.read(line);
       } catch (IllegalArgumentException e) {
         fault = fault.isEmpty() ? "line " + (i + 1) + ": " + e.getMessage() : fault;
-        reader.isClear &= !line.startsWith("when");
+        reader.isUnclear |= line.startsWith("when");
       }
     }
-    if (fault.isEmpty() && !reader.isClear) {
+    if (!reader.seen.contains("when")) {
+      reader.isUnclear = true;
+    }
+    if (fault.isEmpty() && reader.isUnclear) {
       fault = "it does not say when it is used (for all containers: when = always)";
     }
     if (!fault.isEmpty()) {
-      return Profile.broken(name, reader.isClear ? reader.when : When.ALWAYS, origin, fault);
+      return Profile.broken(name, reader.isUnclear ? When.ALWAYS : reader.when, origin, fault);
     }
     return new Profile(
         name,
@@ -87,10 +90,7 @@ final class ProfileText {
       throw new IllegalArgumentException("\"" + key + "\" is there twice");
     }
     switch (key) {
-      case "when" -> {
-        when = When.parse(value);
-        isClear = true;
-      }
+      case "when" -> when = When.parse(value);
       case "required" -> required = truth(value);
       case "mounts" -> items.addAll(list(value, item -> MountItem.parse(item, Mount.Kind.PLAIN)));
       case "replace" ->
