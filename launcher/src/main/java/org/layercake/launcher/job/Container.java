@@ -1,5 +1,7 @@
 package org.layercake.launcher.job;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
@@ -25,6 +27,7 @@ import org.slf4j.spi.LoggingEventBuilder;
  */
 public final class Container implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(Container.class);
+  private static final int MAX_ENVIRONMENT_BYTES = 65_000; // which clients get in one frame
   private static final long END_MILLIS = 200; // a mount breaks a moment before its server is gone
 
   private final JobKey job;
@@ -277,9 +280,25 @@ public final class Container implements AutoCloseable {
       times.mounted();
       mountRules = admission.mountRules();
       given = admission.given();
+      requireFits(mounted);
       images.complete(mounted);
     } catch (Throwable e) { // also an Error: whoever waits would wait for ever
       images.completeExceptionally(Abort.of(e));
+    }
+  }
+
+  private void requireFits(ContainerImages mounted) throws Abort {
+    List<String> environment = given.into(mounted.root().environment());
+    int bytes = environment.stream().mapToInt(each -> each.getBytes(UTF_8).length + 2).sum();
+    if (bytes > MAX_ENVIRONMENT_BYTES) {
+      mounted.close();
+      throw new Abort(
+          ExitCode.MISCONFIGURED,
+          "cannot start the container: with what profiles and devices add, its environment has "
+              + bytes
+              + " bytes, at most "
+              + MAX_ENVIRONMENT_BYTES
+              + " are possible (tell the site)");
     }
   }
 

@@ -115,6 +115,18 @@ class AdmissionTest extends NodeTestCase {
   }
 
   @Test
+  void moreVariablesThanAClientCanBeToldAreRefused() throws Exception {
+    Path profiles = Files.createDirectory(node.directory.resolve("profiles.d"));
+    String line = "when = always\nenv = set %s=" + "x".repeat(40_000) + "\n";
+    Files.writeString(profiles.resolve("a"), line.formatted("A"));
+    enter(NodeRig.SPEC);
+    Files.writeString(profiles.resolve("b"), line.formatted("B"));
+    Abort abort = refused(NodeRig.SPEC + ";root=1");
+    assertEquals(ExitCode.MISCONFIGURED, abort.exitCode());
+    assertTrue(abort.getMessage().contains("at most 65000"), abort.getMessage());
+  }
+
+  @Test
   void theHolderIsToldWhatHoldsForMounts() throws Exception {
     rules("deny mount=/data,/a:b -- no\nallow partition=debug mount=/srv\nallow mount!=/srv\n");
     enter(NodeRig.SPEC);
