@@ -2,6 +2,7 @@ package org.layercake.launcher;
 
 import java.io.IOException;
 import java.io.Reader;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -88,7 +89,8 @@ record Config(
   /**
    * Reads a config file.
    *
-   * @throws Abort {@link ExitCode#MISCONFIGURED} naming the file, the key and the value
+   * @throws Abort {@link ExitCode#MISCONFIGURED} naming the file, the key and the value; {@link
+   *     ExitCode#PERMISSION} if the caller may not read it
    */
   static Config read(Path file) throws Abort {
     try (Reader reader = Files.newBufferedReader(file)) {
@@ -99,6 +101,11 @@ record Config(
       throw new Abort(
           ExitCode.MISCONFIGURED,
           "cannot use config file \"" + file + "\": no such file (an empty one will do)",
+          e);
+    } catch (AccessDeniedException e) {
+      throw new Abort(
+          ExitCode.PERMISSION,
+          "cannot read config file \"" + file + "\": permission denied (only root may read it)",
           e);
     } catch (IOException | StoreException | IllegalArgumentException e) {
       throw new Abort(

@@ -25,8 +25,11 @@ public enum Event implements LogEvent {
   POLICY(INFO, "At the start: the site's rules were read."),
   POLICY_BROKEN(ERROR, "At the start: the site's rules cannot be used. No container starts: act."),
   PROFILES(INFO, "At the start: the site's profiles were read."),
-  PROFILES_BROKEN(ERROR, "At the start: the site's profiles cannot be used: act."),
-  PROFILE_BROKEN(ERROR, "A profile cannot be used, and why: act."),
+  PROFILES_BROKEN(
+      ERROR, "At the start: the site's profiles cannot be used. No container starts (78): act."),
+  PROFILE_BROKEN(
+      ERROR,
+      "A profile cannot be used, and why. Containers that it is for do not start (78): act."),
   DEVICE_SPEC_UNUSABLE(WARN, "A device spec is not used, and why ([Devices](#devices))."),
   IMAGE_MEMORY(INFO, "At the start: the cgroup of image servers, and its limit."),
   IMAGE_MEMORY_UNBOUNDED(WARN, "At the start: image servers have no cgroup, and why."),
