@@ -5,6 +5,7 @@ import java.time.DateTimeException;
 import java.time.Instant;
 import java.time.LocalDateTime;
 import java.time.ZoneOffset;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -27,6 +28,12 @@ public final class Slurm {
   private static final Logger log = LoggerFactory.getLogger(Slurm.class);
   private static final long TIMEOUT_SECONDS = 30;
   private static final Pattern GRES = Pattern.compile("(?:^|,)gres[/:]([A-Za-z0-9_-]+)");
+
+  /** A job that is a part of another, as its line begins, before all that its user has written. */
+  private static final Pattern PART =
+      Pattern.compile(
+          "JobId=\\d+ (?:ArrayJobId=(\\d+) ArrayTaskId=(\\d+)"
+              + "|HetJobId=(\\d+) HetJobOffset=(\\d+)) ");
 
   private final String scontrol;
   private final Allocations allocations = new Allocations(this::askAllocation);
@@ -164,18 +171,47 @@ public final class Slurm {
 
   private Allocation askAllocation(long job) throws StoreException {
     String act = "learn the partition and the account of job " + job;
-    String lines = show(job, act);
     try {
-      return allocation(job, lines);
+      return allocation(job, showAlone(job));
     } catch (IOException e) {
       throw failure(act, e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new StoreException(StoreException.Kind.UNAVAILABLE, "interrupted", e);
     }
+  }
+
+  /**
+   * The line of a job, of which nothing is missing. A name of several lines would end it where its
+   * user likes, so there may be no other line. For a part of a job there may be those of the other
+   * parts; then it is asked for by its number among them.
+   */
+  private String showAlone(long job) throws IOException, InterruptedException {
+    Program.Answer answer = ask(job, Long.toString(job));
+    Matcher part = PART.matcher(answer.stdout());
+    if (!answer.isAll() && part.lookingAt()) {
+      boolean isOfArray = part.group(1) != null;
+      answer =
+          ask(
+              job,
+              isOfArray
+                  ? part.group(1) + "_" + part.group(2)
+                  : part.group(3) + "+" + part.group(4));
+    }
+    if (!answer.isAll() && !answer.stdout().isEmpty()) {
+      throw new IOException("the job's name or comment has several lines (give it another)");
+    }
+    return answer.stdout();
+  }
+
+  // For the last task of an array Slurm has its other tasks' lines, too, however many.
+  private Program.Answer ask(long job, String name) throws IOException, InterruptedException {
+    return answer("JobId=" + job + " ", "--oneliner", "show", "job", name);
   }
 
   private String show(long job, String act) throws StoreException {
     try {
-      // For the last task of an array Slurm has its other tasks' lines, too, however many.
-      return ask("JobId=" + job + " ", "--oneliner", "show", "job", Long.toString(job));
+      return ask(job, Long.toString(job)).stdout();
     } catch (IOException e) {
       throw failure(act, e);
     } catch (InterruptedException e) {
@@ -210,7 +246,10 @@ public final class Slurm {
    * @throws IOException when Slurm does not know the job, or it cannot be told what it says
    */
   static Allocation allocation(long job, String lines) throws IOException {
-    List<String> its = lines.lines().filter(each -> each.startsWith("JobId=" + job + " ")).toList();
+    List<String> its =
+        Arrays.stream(lines.split("\n", -1)) // not String.lines, which ends a line at \r, too
+            .filter(each -> each.startsWith("JobId=" + job + " "))
+            .toList();
     if (its.isEmpty()) {
       throw new IOException("it has no such job");
     }
@@ -290,6 +329,11 @@ public final class Slurm {
   }
 
   private String ask(String start, String... words) throws IOException, InterruptedException {
+    return answer(start, words).stdout();
+  }
+
+  private Program.Answer answer(String start, String... words)
+      throws IOException, InterruptedException {
     String[] command = new String[words.length + 1];
     command[0] = scontrol;
     System.arraycopy(words, 0, command, 1, words.length);
@@ -298,7 +342,7 @@ public final class Slurm {
       String cause = answer.lastWords();
       throw new IOException(cause.isEmpty() ? "exit status " + answer.status() : cause);
     }
-    return answer.stdout();
+    return answer;
   }
 
   /**

@@ -144,9 +144,12 @@ public final class Program {
    * What a program has answered.
    *
    * @param stdout bytes as ISO 8859-1
+   * @param isAll whether no line of it was left out
    * @param lastWords its last line on stderr
    */
-  public record Answer(String stdout, int status, String lastWords) {}
+  public record Answer(String stdout, boolean isAll, int status, String lastWords) {}
+
+  private record Lines(String kept, boolean areAll) {}
 
   /**
    * Runs a program of the node and returns its answer. Its output is read while it runs, since a
@@ -178,18 +181,21 @@ public final class Program {
 
   private static Answer answer(Process process, String start)
       throws IOException, InterruptedException {
-    String lines = lines(process.getInputStream(), start);
-    return new Answer(lines, process.waitFor(), lastLine(process.getErrorStream()));
+    Lines lines = lines(process.getInputStream(), start);
+    return new Answer(
+        lines.kept(), lines.areAll(), process.waitFor(), lastLine(process.getErrorStream()));
   }
 
-  private static String lines(InputStream stdout, String start) throws IOException {
+  private static Lines lines(InputStream stdout, String start) throws IOException {
     StringBuilder kept = new StringBuilder();
     int matched = 0; // how much of start the line has so far, or -1 when it begins otherwise
+    boolean areAll = true;
     for (int c = stdout.read(); c >= 0; c = stdout.read()) {
       if (matched == start.length()) {
         kept.append((char) c);
         matched = c == '\n' ? 0 : matched;
       } else if (c == '\n') {
+        areAll &= matched == 0; // an empty line is none
         matched = 0;
       } else if (matched >= 0 && c == start.charAt(matched)) {
         matched++;
@@ -201,7 +207,8 @@ public final class Program {
         throw new IOException("an answer of more than " + MAX_ANSWER_BYTES + " bytes");
       }
     }
-    return kept.toString();
+    areAll &= matched == 0 || matched == start.length();
+    return new Lines(kept.toString(), areAll);
   }
 
   /** Says which process it is, for a later launcher. */

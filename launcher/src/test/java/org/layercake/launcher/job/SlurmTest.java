@@ -63,9 +63,29 @@ class SlurmTest {
         "JobId=42 JobName=x UserId=a(1) Account=a Partition=gpu TRES=cpu=1 Comment=x TRES=gres/gpu=1",
         "JobId=42 JobName=x\nJobId=42 Partition=free Account=b\n UserId=a(1) Account=a Partition=gpu",
         "JobId=42 JobName=x\n UserId=a(1) Account=a Partition=gpu",
+        "JobId=42 JobName=x Account=b Partition=free\r UserId=a(1) Account=a Partition=gpu",
       })
   void whatAUserHasWrittenIsNotTakenForWhatSlurmSays(String lines) {
     assertThrows(IOException.class, () -> Slurm.allocation(42, lines));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {" UserId=a(1)", "JobId=43 Foo UserId=a(1)", "JobId=42 Foo UserId=a(1)"})
+  void aNameOfSeveralLinesCutsNothingOff(String rest) throws Exception {
+    String lines = "JobId=42 JobName=x Account=b Partition=free\\n" + rest;
+    Slurm slurm = scontrol("printf '" + lines + " Account=a Partition=gpu\\n\\n'");
+    StoreException failure = assertThrows(StoreException.class, () -> slurm.allocation(42));
+    assertTrue(failure.getMessage().contains("name or comment"), failure.getMessage());
+  }
+
+  @ParameterizedTest
+  @CsvSource({"ArrayJobId=42 ArrayTaskId=7, 42_7", "HetJobId=42 HetJobOffset=0, 42+0"})
+  void aPartOfAJobIsAskedForByItsNumberThere(String part, String name) throws Exception {
+    String line = "JobId=42 " + part + " JobName=x Account=a Partition=gpu";
+    String others = "echo JobId=43 Account=b Partition=free";
+    Slurm slurm =
+        scontrol("echo " + line + "; case $* in *" + name + ") ;; *) " + others + ";; esac");
+    assertEquals(new Wish.Place("gpu", "a"), slurm.allocation(42).place());
   }
 
   @ParameterizedTest
