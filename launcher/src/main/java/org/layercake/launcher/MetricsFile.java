@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
 import java.util.function.Supplier;
 import org.layercake.launcher.node.Background;
 import org.layercake.launcher.node.Event;
@@ -63,7 +64,11 @@ final class MetricsFile {
   void write() throws IOException {
     Path staged =
         file.resolveSibling("." + file.getFileName() + ".new"); // not read by the collector
-    Files.writeString(staged, text.get(), UTF_8);
+    String now = text.get();
+    Files.deleteIfExists(staged); // of a launcher that was killed
+    // Others may be able to write there: no link of theirs is followed.
+    Files.writeString(
+        staged, now, UTF_8, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
     Files.move(staged, file, StandardCopyOption.ATOMIC_MOVE);
   }
 }
