@@ -91,6 +91,7 @@ public final class Jobs {
                 jobs.forgetIfIdle(job);
                 return false;
               }
+              slurm.forget(key.job()); // requeued, it may have another partition
               job.announce(specText, arrival);
               jobs.save(job);
               if (named) {
@@ -99,7 +100,6 @@ public final class Jobs {
               return true;
             });
     if (registered && !named) {
-      slurm.forget(key.job());
       placement.prepareDefault(key, arrival);
     }
     LoggingEventBuilder line = key.on(registered ? Event.REGISTER : Event.REGISTER_OUTDATED, log);
@@ -231,11 +231,11 @@ public final class Jobs {
    * @param arrival of the request
    */
   public void releaseLate(long jobId, long arrival) {
+    slurm.forget(jobId);
     if (hasExternStep(jobId)) {
       Event.RELEASE_OUTDATED.on(log).addKeyValue("job", jobId).log();
       return;
     }
-    slurm.forget(jobId);
     releases.add(jobId, arrival);
     for (JobKey key : jobs.keysOf(jobId)) {
       jobs.with(key, job -> endFirstRun(job, arrival)).forEach(Container::close);
