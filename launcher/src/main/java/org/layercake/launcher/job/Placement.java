@@ -1,15 +1,18 @@
 package org.layercake.launcher.job;
 
 import java.util.Comparator;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executor;
 import java.util.function.LongPredicate;
 import org.layercake.launcher.node.Abort;
 import org.layercake.launcher.node.Event;
 import org.layercake.launcher.node.UnixSocket;
 import org.layercake.policy.HostTask;
+import org.layercake.store.ExitCode;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -19,6 +22,9 @@ final class Placement {
   private static final long BATCH_SCRIPT = 0xfffffffbL;
   private static final long SHELL = 0xfffffffaL;
 
+  // As many clients as one user may have: who hangs up leaves his thread to wait for Slurm.
+  private static final int MAX_FINDINGS_OF_USER = 1024;
+
   private static final Logger log = LoggerFactory.getLogger(Placement.class);
 
   private final Jobs jobs;
@@ -27,6 +33,7 @@ final class Placement {
   private final SessionJob sessionJob;
   private final LongPredicate isHere;
   private final Executor workers;
+  private final Map<Long, Integer> findings = new ConcurrentHashMap<>(); // under way, by uid
 
   /**
    * Finds nothing yet.
@@ -99,7 +106,7 @@ final class Placement {
 
   /** The place of a task whose spec names no image; the site's rules say where. */
   CompletableFuture<Place> ofTask(JobKey key, long step, String own, long arrival) {
-    return later(() -> find(key, task(step), own, arrival));
+    return later(key.uid(), () -> find(key, task(step), own, arrival));
   }
 
   private static HostTask task(long step) {
@@ -129,7 +136,7 @@ final class Placement {
 
   /** The place of an ssh session. */
   CompletableFuture<Place> ofSession(UnixSocket.Peer peer, long claimed, long arrival) {
-    return later(() -> find(peer, claimed, arrival));
+    return later(peer.uid(), () -> find(peer, claimed, arrival));
   }
 
   private Place find(UnixSocket.Peer peer, long claimed, long arrival) throws Abort {
@@ -180,15 +187,35 @@ final class Placement {
   }
 
   /** By a worker, since Slurm may have to be asked. */
-  private CompletableFuture<Place> later(Finding finding) {
-    return CompletableFuture.supplyAsync(
-        () -> {
-          try {
-            return finding.find();
-          } catch (Abort e) {
-            throw new CompletionException(e);
-          }
-        },
-        workers);
+  private CompletableFuture<Place> later(long uid, Finding finding) {
+    if (findings.merge(uid, 1, Integer::sum) > MAX_FINDINGS_OF_USER) {
+      ended(uid);
+      return CompletableFuture.failedFuture(
+          new Abort(
+              ExitCode.TEMPORARY,
+              "cannot find where this task belongs: "
+                  + MAX_FINDINGS_OF_USER
+                  + " others of yours wait for Slurm's answer (try again)"));
+    }
+    try {
+      return CompletableFuture.supplyAsync(() -> found(uid, finding), workers);
+    } catch (RuntimeException | Error e) { // no thread, say
+      ended(uid);
+      throw e;
+    }
+  }
+
+  private Place found(long uid, Finding finding) {
+    try {
+      return finding.find();
+    } catch (Abort e) {
+      throw new CompletionException(e);
+    } finally {
+      ended(uid);
+    }
+  }
+
+  private void ended(long uid) {
+    findings.computeIfPresent(uid, (u, count) -> count == 1 ? null : count - 1);
   }
 }
