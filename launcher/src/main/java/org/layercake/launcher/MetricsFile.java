@@ -7,6 +7,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.function.Supplier;
 import org.layercake.launcher.node.Background;
 import org.layercake.launcher.node.Event;
@@ -69,6 +70,8 @@ final class MetricsFile {
     // Others may be able to write there: no link of theirs is followed.
     Files.writeString(
         staged, now, UTF_8, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
+    // The exporter is not root; a umask may have closed it.
+    Files.setPosixFilePermissions(staged, PosixFilePermissions.fromString("rw-r--r--"));
     Files.move(staged, file, StandardCopyOption.ATOMIC_MOVE);
   }
 }

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
@@ -94,8 +95,13 @@ class StatusTest {
     metrics.write();
     String first = Files.readString(file);
     assertTrue(first.endsWith("\n") && first.contains("layercake_jobs 1\n"), first);
+    assertEquals(
+        "rw-r--r--", PosixFilePermissions.toString(Files.getPosixFilePermissions(file)));
     Object before = Files.getAttribute(file, "unix:ino");
+    Path other = Files.writeString(directory.resolve("other"), "kept");
+    Files.createSymbolicLink(directory.resolve(".layercake.prom.new"), other);
     metrics.write();
     assertTrue(!before.equals(Files.getAttribute(file, "unix:ino")));
+    assertEquals("kept", Files.readString(other));
   }
 }

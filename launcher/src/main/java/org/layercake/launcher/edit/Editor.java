@@ -5,6 +5,7 @@ import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Collectors;
@@ -45,6 +46,8 @@ public final class Editor {
       String path = "";
       if (!libraries.areNone()) {
         Files.createDirectories(links);
+        // Holders open what is in it as users; a umask may have closed it.
+        Files.setPosixFilePermissions(links, PosixFilePermissions.fromString("rwx--x--x"));
         path = Libraries.INSIDE;
         Origin ours = new Origin("the directory of libraries", "make room in the run directory");
         mounts.add(

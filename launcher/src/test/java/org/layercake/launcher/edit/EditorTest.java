@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -68,6 +69,16 @@ class EditorTest {
     assertEquals(List.of("LD_LIBRARY_PATH=/.layercake/lib"), given.into(List.of()));
     Path links = Path.of(given.mounts().get(2).source());
     assertEquals(beside, Files.readSymbolicLink(links.resolve("libz.so.1")).toString());
+  }
+
+  /** As where the unit's umask has made it. */
+  @Test
+  void usersReachTheDirectoryOfLinks() throws Exception {
+    Path links = Files.createDirectory(directory.resolve("links"));
+    Files.setPosixFilePermissions(links, PosixFilePermissions.fromString("rwx------"));
+    Given unused = give(List.of(mount(LIBRARY.toString(), Mount.Kind.REPLACEMENT, false)));
+    String mode = PosixFilePermissions.toString(Files.getPosixFilePermissions(links));
+    assertEquals("rwx--x--x", mode);
   }
 
   @Test
