@@ -173,6 +173,7 @@ public final class Images implements AutoCloseable {
             ? images.resolveToRun(name, reader.user(), groups::contain)
             : images.resolveForJob(reader.job().find(), name, reader.user(), groups::contain);
     reader.admission().require(image, runs, groups::contain);
+    groups.requireKnown();
     return image;
   }
 

@@ -36,9 +36,7 @@ final class TaskRules {
    */
   String complete(JobKey job, String spec) throws Abort {
     try {
-      Policy policy = file.policy();
-      Optional<DefaultImage> line =
-          policy.defaults().isEmpty() ? Optional.empty() : policy.defaultImage(wish(job));
+      Optional<DefaultImage> line = line(file.policy(), job);
       Optional<ImageName> image = line.flatMap(DefaultImage::image);
       if (image.isPresent()) {
         job.on(Event.DEFAULT, log)
@@ -61,6 +59,17 @@ final class TaskRules {
     return "";
   }
 
+  private Optional<DefaultImage> line(Policy policy, JobKey job) throws StoreException, Abort {
+    if (policy.defaults().isEmpty()) {
+      return Optional.empty(); // nobody has to be asked
+    }
+    String user = Container.userOf(job).name();
+    Groups groups = new Groups(user);
+    Optional<DefaultImage> line = policy.defaultImage(wish(job, user, groups));
+    groups.requireKnown();
+    return line;
+  }
+
   /** Refuses a task that is not to be on the host. */
   void requireHost(JobKey job, HostTask task) throws Abort {
     try {
@@ -68,7 +77,10 @@ final class TaskRules {
       if (policy.rules().stream().allMatch(rule -> rule.host().isEmpty())) {
         return; // nobody has to be asked
       }
-      Optional<Rule> rule = policy.onHost(wish(job), task);
+      String user = Container.userOf(job).name();
+      Groups groups = new Groups(user);
+      Optional<Rule> rule = policy.onHost(wish(job, user, groups), task);
+      groups.requireKnown();
       if (rule.isPresent() && !rule.get().allows()) {
         throw new StoreException(
             StoreException.Kind.DENIED,
@@ -79,8 +91,7 @@ final class TaskRules {
     }
   }
 
-  private Wish wish(JobKey job) throws Abort {
-    String user = Container.userOf(job).name();
-    return Wish.withoutImage(user, new Groups(user)::contain, new JobFacts(slurm, job.job()));
+  private Wish wish(JobKey job, String user, Groups groups) {
+    return Wish.withoutImage(user, groups::contain, new JobFacts(slurm, job.job()));
   }
 }

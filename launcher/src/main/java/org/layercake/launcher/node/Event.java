@@ -78,7 +78,10 @@ public enum Event implements LogEvent {
       WARN,
       "This user's container was made without an image of `site-mounts`, and why: does the image"
           + " still exist, is it shared with all, and is it within the user's share of the cache?"),
-  GROUPS_UNKNOWN(WARN, "The groups of a user could not be learnt. The user counts as in none."),
+  GROUPS_UNKNOWN(
+      WARN,
+      "The groups of a user could not be learnt. The user counts as in none for images that are"
+          + " shared with groups. If a rule or a `default` names a group, the task fails (75)."),
 
   // Clients
   CLIENT_GAVE_UP(INFO, "An announcement was ignored: its prolog waits no longer."),
