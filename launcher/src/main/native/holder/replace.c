@@ -28,11 +28,15 @@ void add_replacement(struct plan *plan, const char *text)
 	    (struct replacement){mount.source, mount.destination + 1};
 }
 
-static bool is_mounted_on(const struct plan *plan, const char *path)
+/* Also by another name, as /lib is one of /usr/lib. */
+static bool is_mounted_on(const struct plan *plan, int image, const char *path)
 {
+	struct place place;
+
 	for (size_t i = 0; i < plan->bind_count; i++)
 		if (plan->binds[i].destination != NULL &&
-		    strcmp(plan->binds[i].destination, path) == 0)
+		    find_in_tree(image, plan->binds[i].destination, &place) == 0 &&
+		    strcmp(place.path, path) == 0)
 			return true;
 	return false;
 }
@@ -42,20 +46,24 @@ static void replace_in(struct plan *plan, int image, const char *directory, size
 	char path[PATH_MAX];
 	struct place place;
 
-	for (size_t i = 0; i < plan->replacement_count && *count < REPLACED_MAX; i++) {
+	for (size_t i = 0; i < plan->replacement_count; i++) {
 		const struct replacement *library = &plan->replacements[i];
 		if (snprintf(path, sizeof(path), "%s/%s", directory, library->name) >=
 			(int)sizeof(path) ||
 		    find_in_tree(image, path, &place) != 0 || !place.exists ||
-		    !S_ISREG(place.mode) || is_mounted_on(plan, place.path))
+		    !S_ISREG(place.mode) || is_mounted_on(plan, image, place.path))
 			continue;
+		if (++*count > REPLACED_MAX)
+			die(EXIT_MISCONFIGURED,
+			    "cannot replace more than %d libraries of the image "
+			    "(tell the site: its profiles and devices name too many)",
+			    REPLACED_MAX);
 		const char *destination = strdup(place.path);
 		if (destination == NULL)
 			die(EXIT_INTERNAL, "out of memory");
 		add_bind(plan, (struct bind){.source = library->source,
 					     .destination = destination,
 					     .site = true});
-		++*count;
 	}
 }
 

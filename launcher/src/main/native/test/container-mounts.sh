@@ -220,8 +220,10 @@ test_replaced_libraries() {
 		is "… but for those that nobody knows" "" "$(inside alice cat /etc/passwd | grep nobody-here)"
 		end
 	done
-	hold alice libraries-alices "$@" --mount "$work/bobs/file:/opt/lib/libb.so:ro"
+	hold alice libraries-alices "$@" --mount "$work/bobs/file:/opt/lib/libb.so:ro" \
+		--mount "$work/bobs/file:/lib/liba.so.1.2:ro"
 	is "what the user mounts stays" his "$(inside alice cat /opt/lib/libb.so)"
+	is "… by another name, too" his "$(inside alice cat /usr/lib/liba.so.1.2)"
 	end
 	hold alice libraries-alices --replace "$work/proj/file:/x/libb.so:ro"
 	is "a name with a slash is none" 64 "$code"

@@ -21,7 +21,7 @@ import org.layercake.store.Text;
 
 /**
  * Jobs that Slurm knows of: from its accounting, by sacct(1), or where there is none, from its
- * controller's memory, by scontrol(1). Both show a user what that user may see.
+ * controller's memory, by squeue(1). Both show a user what that user may see.
  */
 final class SlurmHistory {
   private static final String DISABLED = "accounting storage is disabled";
@@ -65,13 +65,15 @@ final class SlurmHistory {
   }
 
   private List<SlurmJob> remembered() throws StoreException {
-    List<String> command = new ArrayList<>(List.of("scontrol", "--oneliner", "show", "job"));
+    List<String> command = new ArrayList<>(List.of("squeue", "--noheader", "--states=all"));
+    command.add("--Format=" + SlurmJob.PLACED);
     if (job != null) {
-      command.add(job);
+      command.add("--jobs=" + job);
     }
-    return ask(command, SlurmJob::ofScontrol).jobs().stream()
-        .filter(each -> user == null || each.user().equals(user))
-        .toList();
+    if (user != null) {
+      command.add("--user=" + user);
+    }
+    return ask(command, SlurmJob::ofSqueue).jobs();
   }
 
   private record Answer(List<SlurmJob> jobs, boolean isDisabled) {}
@@ -107,7 +109,10 @@ final class SlurmHistory {
             .redirectInput(Path.of("/dev/null").toFile())
             .redirectErrorStream(true);
     builder.environment().putAll(Map.of("TZ", "UTC", "LC_ALL", "C"));
-    builder.environment().keySet().removeIf(name -> name.matches("S(ACCT|LURM_TIME)_FORMAT"));
+    builder
+        .environment()
+        .keySet()
+        .removeIf(name -> name.matches("S(ACCT|LURM_TIME)_FORMAT|SQUEUE_.*"));
     try {
       return builder.start();
     } catch (IOException e) {

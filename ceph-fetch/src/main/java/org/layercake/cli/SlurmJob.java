@@ -5,8 +5,6 @@ import java.time.Instant;
 import java.time.LocalDateTime;
 import java.time.ZoneOffset;
 import java.util.Optional;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import org.layercake.store.Text;
 
 /**
@@ -22,6 +20,11 @@ record SlurmJob(String id, String user, String state, Optional<Instant> started,
   /** What sacct is asked for, in this order. */
   static final String FIELDS = "JobID,User,State,Start,AdminComment";
 
+  /** The same of squeue, which keeps jobs for a while that have ended. */
+  static final String PLACED = "JobArrayID:32,UserName:64,State:32,StartTime:32,admin_comment:8192";
+
+  private static final int[] PLACES = {0, 32, 96, 128, 160}; // of the fields in its lines
+
   /** From a line of sacct's; empty for what is none, as the second line of a comment. */
   static Optional<SlurmJob> ofSacct(String line) {
     String[] fields = line.split(SEPARATOR, -1);
@@ -31,21 +34,20 @@ record SlurmJob(String id, String user, String state, Optional<Instant> started,
     return Optional.of(job(fields[0], fields[1], fields[2], fields[3], fields[4]));
   }
 
-  /** From a line of {@code scontrol --oneliner show job}; empty for what is none. */
-  static Optional<SlurmJob> ofScontrol(String line) {
-    if (!line.startsWith("JobId=")) {
+  /**
+   * From a line of squeue's, whose fields have places; empty for what is none. Not from scontrol's,
+   * which has the comment among what the job's user has written, and that can look like one.
+   */
+  static Optional<SlurmJob> ofSqueue(String line) {
+    if (!line.matches("[0-9][0-9_+]* .*") || line.length() < PLACES[4]) {
       return Optional.empty();
     }
-    String array = value(line, "ArrayJobId");
-    String task = value(line, "ArrayTaskId");
-    boolean isTask = !array.isEmpty() && task.matches("[0-9]+");
-    return Optional.of(
-        job(
-            isTask ? array + "_" + task : line.substring("JobId=".length()).split(" ", 2)[0],
-            value(line, "UserId").replaceFirst("\\(.*", ""),
-            value(line, "JobState"),
-            value(line, "StartTime"),
-            value(line, "AdminComment")));
+    String[] fields = new String[PLACES.length];
+    for (int i = 0; i < PLACES.length; i++) {
+      int end = i + 1 < PLACES.length ? PLACES[i + 1] : line.length();
+      fields[i] = line.substring(PLACES[i], end).strip();
+    }
+    return Optional.of(job(fields[0], fields[1], fields[2], fields[3], fields[4]));
   }
 
   private static SlurmJob job(
@@ -61,10 +63,5 @@ record SlurmJob(String id, String user, String state, Optional<Instant> started,
     } catch (DateTimeException e) {
       return Optional.empty(); // "Unknown", say
     }
-  }
-
-  private static String value(String line, String key) {
-    Matcher matcher = Pattern.compile(" " + key + "=(\\S+)").matcher(line);
-    return matcher.find() ? matcher.group(1) : "";
   }
 }

@@ -3,6 +3,7 @@ package org.layercake.store;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.List;
@@ -105,10 +106,19 @@ final class PushAhead implements AutoCloseable {
     }
 
     private long settledBytes() throws IOException {
-      if (file == null && path.toFile().exists()) {
-        file = FileChannel.open(path, StandardOpenOption.READ);
+      if (file == null) {
+        file = openIfThere();
       }
       return file == null ? 0 : file.size() - DISTANCE_BYTES;
+    }
+
+    /** Null where it is not yet, or no more: its writer may begin anew. */
+    private FileChannel openIfThere() throws IOException {
+      try {
+        return FileChannel.open(path, StandardOpenOption.READ);
+      } catch (NoSuchFileException e) {
+        return null;
+      }
     }
 
     @Override

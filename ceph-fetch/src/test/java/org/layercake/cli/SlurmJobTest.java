@@ -27,7 +27,9 @@ class SlurmJobTest {
   void otherLinesAreNone() {
     assertEquals(Optional.empty(), SlurmJob.ofSacct("the second line of a comment"));
     assertEquals(Optional.empty(), SlurmJob.ofSacct(""));
-    assertEquals(Optional.empty(), SlurmJob.ofScontrol("slurm_load_jobs error: Invalid job id"));
+    assertEquals(Optional.empty(), SlurmJob.ofSqueue("slurm_load_jobs error: Invalid job id"));
+    assertEquals(Optional.empty(), SlurmJob.ofSqueue("2nd line of a comment" + " ".repeat(200)));
+    assertEquals(Optional.empty(), SlurmJob.ofSqueue("42 "));
   }
 
   @Test
@@ -37,15 +39,15 @@ class SlurmJobTest {
   }
 
   @Test
-  void aLineOfScontrolIsAJob() {
-    String line =
-        "JobId=421 ArrayJobId=42 ArrayTaskId=7 JobName=x UserId=alice(1001) JobState=COMPLETED"
-            + " Reason=None StartTime=2026-11-26T10:00:00 EndTime=Unknown AdminComment=layercake:a"
-            + " Power=";
+  void aLineOfSqueueIsAJob() {
     assertEquals(
         Optional.of(new SlurmJob("42_7", "alice", "COMPLETED", Optional.of(TEN), "layercake:a")),
-        SlurmJob.ofScontrol(line));
-    String waiting = line.replace("ArrayTaskId=7", "ArrayTaskId=1-9%2");
-    assertEquals("421", SlurmJob.ofScontrol(waiting).orElseThrow().id());
+        SlurmJob.ofSqueue(squeue("42_7", "alice", "COMPLETED", "layercake:a")));
+    assertEquals(
+        "", SlurmJob.ofSqueue(squeue("43+1", "bob", "PENDING", "")).orElseThrow().comment());
+  }
+
+  private static String squeue(String id, String user, String state, String comment) {
+    return "%-32s%-64s%-32s%-32s%-8192s".formatted(id, user, state, "2026-11-26T10:00:00", comment);
   }
 }

@@ -68,8 +68,7 @@ final class MetricsFile {
     String now = text.get();
     Files.deleteIfExists(staged); // of a launcher that was killed
     // Others may be able to write there: no link of theirs is followed.
-    Files.writeString(
-        staged, now, UTF_8, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
+    Files.writeString(staged, now, UTF_8, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
     // The exporter is not root; a umask may have closed it.
     Files.setPosixFilePermissions(staged, PosixFilePermissions.fromString("rw-r--r--"));
     Files.move(staged, file, StandardCopyOption.ATOMIC_MOVE);

@@ -95,8 +95,7 @@ class StatusTest {
     metrics.write();
     String first = Files.readString(file);
     assertTrue(first.endsWith("\n") && first.contains("layercake_jobs 1\n"), first);
-    assertEquals(
-        "rw-r--r--", PosixFilePermissions.toString(Files.getPosixFilePermissions(file)));
+    assertEquals("rw-r--r--", PosixFilePermissions.toString(Files.getPosixFilePermissions(file)));
     Object before = Files.getAttribute(file, "unix:ino");
     Path other = Files.writeString(directory.resolve("other"), "kept");
     Files.createSymbolicLink(directory.resolve(".layercake.prom.new"), other);

@@ -1,6 +1,7 @@
 package org.layercake.launcher.device;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -108,7 +109,7 @@ public final class Devices {
       return paths;
     } catch (NoSuchFileException e) {
       return List.of();
-    } catch (IOException e) {
+    } catch (IOException | UncheckedIOException e) { // the other while it is listed
       throw misconfigured("\"" + directory + "\" cannot be read: " + e.getMessage(), e);
     }
   }
@@ -207,7 +208,7 @@ public final class Devices {
             + " (take one of those, or another node)");
   }
 
-  private static Abort misconfigured(String why, IOException cause) {
+  private static Abort misconfigured(String why, Exception cause) {
     return new Abort(
         ExitCode.MISCONFIGURED,
         "cannot use the node's devices: "

@@ -79,7 +79,7 @@ final class JobComments {
   private void add(ContainerStart start, String field)
       throws StoreException, IOException, InterruptedException {
     long job = start.job().job();
-    Optional<String> there = slurm.comment(job, field);
+    Optional<String> there = slurm.comment(job);
     if (there.isPresent() && !ImageUse.isText(there.get())) {
       throw new IOException("its " + field + " is somebody else's");
     }

@@ -1,10 +1,12 @@
 package org.layercake.launcher.job;
 
 import java.io.IOException;
+import java.nio.file.Path;
 import java.time.DateTimeException;
 import java.time.Instant;
 import java.time.LocalDateTime;
 import java.time.ZoneOffset;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
@@ -27,6 +29,8 @@ import org.slf4j.LoggerFactory;
 public final class Slurm {
   private static final Logger log = LoggerFactory.getLogger(Slurm.class);
   private static final long TIMEOUT_SECONDS = 30;
+  private static final int ID_CHARS = 20;
+  private static final int COMMENT_CHARS = 8192; // more than any of ours has
   private static final Pattern GRES = Pattern.compile("(?:^|,)gres[/:]([A-Za-z0-9_-]+)");
 
   /** A job that is a part of another, as its line begins, before all that its user has written. */
@@ -64,21 +68,45 @@ public final class Slurm {
   }
 
   /**
-   * What a comment of a job is, if it is not empty. Of one that has several words, or that Slurm's
-   * output does not show the end of, there is a blank in it.
+   * A job's comment, if it is not empty. squeue(1) is asked, since scontrol(1) shows it among what
+   * the job's user has written, which can look like one.
    */
-  Optional<String> comment(long job, String field) throws StoreException {
-    return comment(job, field, show(job, "read the " + field + " of job " + job));
+  Optional<String> comment(long job) throws StoreException {
+    String id = String.format("%-" + ID_CHARS + "d", job);
+    String act = "read the comment of job " + job;
+    try {
+      return commentOf(
+          id,
+          answer(
+                  squeue(),
+                  id,
+                  List.of(
+                      "--noheader",
+                      "--states=all",
+                      "--jobs=" + job,
+                      "--Format=JobID:" + ID_CHARS + ",admin_comment:" + COMMENT_CHARS))
+              .stdout());
+    } catch (IOException e) {
+      throw failure(act, e);
+    } catch (InterruptedException e) {
+      throw interrupted(e);
+    }
   }
 
-  static Optional<String> comment(long job, String field, String lines) {
-    Matcher found =
-        Pattern.compile(" " + field + "=(\\S*)( (?!$|[\\w:/]+=))?")
-            .matcher(lineOf(job, lines).orElse(""));
-    if (!found.find() || found.group(1).isEmpty()) {
-      return Optional.empty();
-    }
-    return Optional.of(found.group().substring(field.length() + 2));
+  /** From squeue's lines, of which others may be those of other tasks of the same array. */
+  static Optional<String> commentOf(String id, String lines) {
+    return lines
+        .lines()
+        .filter(line -> line.startsWith(id))
+        .map(line -> line.substring(id.length()).stripTrailing())
+        .filter(comment -> !comment.isEmpty() && !comment.equals("(null)"))
+        .findFirst();
+  }
+
+  /** Slurm's other program, from where the first is. */
+  private String squeue() {
+    Path program = Path.of(scontrol);
+    return program.getParent() == null ? "squeue" : program.resolveSibling("squeue").toString();
   }
 
   /** Sets it. */
@@ -148,6 +176,11 @@ public final class Slurm {
         cause);
   }
 
+  private static StoreException interrupted(InterruptedException cause) {
+    Thread.currentThread().interrupt();
+    return new StoreException(StoreException.Kind.UNAVAILABLE, "interrupted", cause);
+  }
+
   private Optional<Instant> submitted(long job) throws StoreException {
     return submitted(job, show(job, "learn when job " + job + " was submitted"));
   }
@@ -169,15 +202,28 @@ public final class Slurm {
     allocations.forget(job);
   }
 
+  /** What a user has written looks like what Slurm says. */
+  private static final class AmbiguousException extends IOException {
+    private static final long serialVersionUID = 1;
+
+    AmbiguousException(String message) {
+      super(message);
+    }
+  }
+
   private Allocation askAllocation(long job) throws StoreException {
     String act = "learn the partition and the account of job " + job;
     try {
       return allocation(job, showAlone(job));
+    } catch (AmbiguousException e) {
+      throw new StoreException(
+          StoreException.Kind.INVALID,
+          "cannot " + act + ": " + e.getMessage() + " (give the job another name or comment)",
+          e);
     } catch (IOException e) {
       throw failure(act, e);
     } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new StoreException(StoreException.Kind.UNAVAILABLE, "interrupted", e);
+      throw interrupted(e);
     }
   }
 
@@ -199,14 +245,14 @@ public final class Slurm {
                   : part.group(3) + "+" + part.group(4));
     }
     if (!answer.isAll() && !answer.stdout().isEmpty()) {
-      throw new IOException("the job's name or comment has several lines (give it another)");
+      throw new AmbiguousException("its name or comment has several lines");
     }
     return answer.stdout();
   }
 
   // For the last task of an array Slurm has its other tasks' lines, too, however many.
   private Program.Answer ask(long job, String name) throws IOException, InterruptedException {
-    return answer("JobId=" + job + " ", "--oneliner", "show", "job", name);
+    return answer(scontrol, "JobId=" + job + " ", List.of("--oneliner", "show", "job", name));
   }
 
   private String show(long job, String act) throws StoreException {
@@ -215,8 +261,7 @@ public final class Slurm {
     } catch (IOException e) {
       throw failure(act, e);
     } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new StoreException(StoreException.Kind.UNAVAILABLE, "interrupted", e);
+      throw interrupted(e);
     }
   }
 
@@ -254,7 +299,7 @@ public final class Slurm {
       throw new IOException("it has no such job");
     }
     if (its.size() > 1) {
-      throw new IOException("the job's name or comment looks like another answer");
+      throw new AmbiguousException("its name or comment looks like another answer of Slurm's");
     }
     String line = its.get(0);
     String partition = only(line, "Partition");
@@ -270,7 +315,7 @@ public final class Slurm {
   private static String only(String line, String key) throws IOException {
     Set<String> values = values(line, key);
     if (values.size() > 1) {
-      throw new IOException("the job's name or comment has \"" + key + "=\" in it");
+      throw new AmbiguousException("its name or comment has \"" + key + "=\" in it");
     }
     return values.stream().findFirst().orElse("");
   }
@@ -329,15 +374,14 @@ public final class Slurm {
   }
 
   private String ask(String start, String... words) throws IOException, InterruptedException {
-    return answer(start, words).stdout();
+    return answer(scontrol, start, List.of(words)).stdout();
   }
 
-  private Program.Answer answer(String start, String... words)
+  private static Program.Answer answer(String program, String start, List<String> words)
       throws IOException, InterruptedException {
-    String[] command = new String[words.length + 1];
-    command[0] = scontrol;
-    System.arraycopy(words, 0, command, 1, words.length);
-    Program.Answer answer = Program.answer(TIMEOUT_SECONDS, start, command);
+    List<String> command = new ArrayList<>(List.of(program));
+    command.addAll(words);
+    Program.Answer answer = Program.answer(TIMEOUT_SECONDS, start, command.toArray(new String[0]));
     if (answer.status() != 0) {
       String cause = answer.lastWords();
       throw new IOException(cause.isEmpty() ? "exit status " + answer.status() : cause);

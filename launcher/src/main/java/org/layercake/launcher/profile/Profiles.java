@@ -1,6 +1,7 @@
 package org.layercake.launcher.profile;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -239,6 +240,8 @@ public final class Profiles {
       return paths;
     } catch (NoSuchFileException e) {
       return List.of();
+    } catch (UncheckedIOException e) { // while it is listed
+      throw broken(all, String.valueOf(e.getCause()), e);
     } catch (UnusableException e) {
       throw broken(all, e.getMessage(), e);
     } catch (IOException e) {

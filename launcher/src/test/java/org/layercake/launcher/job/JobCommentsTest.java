@@ -22,13 +22,13 @@ import org.layercake.store.ImageUse;
 @Timeout(120)
 class JobCommentsTest extends NodeTestCase {
   private static final String FIELD = "AdminComment";
-  private static final String SHOW = "JobId=42 ArrayJobId=42 Restarts=0 %s Power=";
+  private static final String NONE = "(null)";
 
   private Path record() {
     return directory.resolve("record");
   }
 
-  /** A Slurm whose job 42 has the record, and that takes updates of it. */
+  /** A Slurm whose job 42 has the record as its comment, and that takes updates of it. */
   private Slurm slurm(String beforeUpdate) throws IOException {
     Path program = directory.resolve("scontrol-comments");
     node.script(
@@ -36,14 +36,17 @@ class JobCommentsTest extends NodeTestCase {
         """
         case $* in
           *config*) echo ClusterName = c ;;
-          *show*) cat %1$s; echo >>%1$s.shown ;;
-          "update JobId=42 "*) %2$s
-            echo "JobId=42 ArrayJobId=42 Restarts=0 $3 Power=" >%1$s.new; mv %1$s.new %1$s
+          *show*) echo 'JobId=42 JobName=x AdminComment=forged Restarts=0 Power=' ;;
+          "update JobId=42 AdminComment="*) %2$s
+            echo "${3#*=}" >%1$s.new; mv %1$s.new %1$s
             echo >>%1$s.updates ;;
           *) exit 1 ;;
         esac
         """
             .formatted(record(), beforeUpdate));
+    node.script(
+        directory.resolve("squeue"),
+        "printf '%%-20s%%s   \\n' 42 \"$(cat %1$s)\"; echo >>%1$s.shown".formatted(record()));
     return new Slurm(program.toString(), Optional.of(FIELD));
   }
 
@@ -68,12 +71,12 @@ class JobCommentsTest extends NodeTestCase {
   }
 
   private String comment() throws IOException {
-    return Slurm.comment(42, FIELD, Files.readString(record())).orElse("");
+    return Files.readString(record()).strip();
   }
 
   @Test
   void oneOfAllNodesTellsSlurmOfEachImage() throws Exception {
-    Files.writeString(record(), SHOW.formatted("Comment=x"));
+    Files.writeString(record(), NONE);
     Images images = node.launcher().images;
     JobComments first = new JobComments(slurm(""), images);
     JobComments second = new JobComments(slurm(""), images);
@@ -94,7 +97,7 @@ class JobCommentsTest extends NodeTestCase {
 
   @Test
   void whatIsSomebodyElsesStays() throws Exception {
-    String others = SHOW.formatted(FIELD + "=layercake:x by hand");
+    String others = "layercake:x by hand";
     Files.writeString(record(), others);
     JobComments comments = new JobComments(slurm(""), node.launcher().images);
     comments.note(start("small"));
@@ -102,7 +105,7 @@ class JobCommentsTest extends NodeTestCase {
     comments.note(start("small:two"));
     Await.await("it was looked at again", () -> lines(".shown") == 2);
     assertEquals(others, Files.readString(record()));
-    Files.writeString(record(), SHOW.formatted("X=y"));
+    Files.writeString(record(), NONE);
     comments.note(start("small:three"));
     Await.await("the comment is there", () -> updates() == 1);
     assertEquals("site/small:three", ImageUse.parse(comment()).get(0).image());
@@ -110,7 +113,7 @@ class JobCommentsTest extends NodeTestCase {
 
   @Test
   void aStartDoesNotWaitForSlurm() throws Exception {
-    Files.writeString(record(), SHOW.formatted("X=y"));
+    Files.writeString(record(), NONE);
     Path go = directory.resolve("go");
     Slurm slow = slurm("while [ ! -e %s ]; do sleep 0.1; done".formatted(go));
     Jobs jobs = new Jobs(node.settings(), node.launcher().images, slow, Runnable::run);

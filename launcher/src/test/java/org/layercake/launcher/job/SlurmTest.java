@@ -9,7 +9,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Instant;
-import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.FutureTask;
 import org.junit.jupiter.api.Test;
@@ -142,20 +141,18 @@ class SlurmTest {
     return new Slurm(program.toString());
   }
 
-  @Test
-  void aCommentOfSeveralWordsHasABlankInIt() {
-    String line = "JobId=42 AdminComment=%s KillOInInvalidDependent=No Power=%s";
-    for (String word : List.of("a=b,c;d", "layercake:image=x/y:1")) {
-      assertEquals(Optional.of(word), Slurm.comment(42, "AdminComment", line.formatted(word, "")));
-    }
-    for (String words : List.of("a b", "a ", "a  ")) {
-      String comment = Slurm.comment(42, "AdminComment", line.formatted(words, "")).orElseThrow();
-      assertTrue(comment.contains(" "), comment);
-    }
-    String last = "JobId=42 X=y AdminComment=a ";
-    assertEquals(Optional.of("a"), Slurm.comment(42, "AdminComment", last));
-    assertEquals(Optional.empty(), Slurm.comment(42, "AdminComment", "JobId=42 X=y"));
-    assertEquals(Optional.empty(), Slurm.comment(42, "AdminComment", last.replace("42", "421")));
+  @ParameterizedTest
+  @CsvSource({
+    "42 a=b;c,a=b;c",
+    "42 a b  ,a b",
+    "43 x|42 y,y",
+    "42 (null),",
+    "421 x,",
+    "42 two|x,two"
+  })
+  void aCommentIsWhatSqueueHasOfTheJob(String lines, String comment) {
+    String printed = lines.replace('|', '\n') + "   \n";
+    assertEquals(Optional.ofNullable(comment), Slurm.commentOf("42 ", printed));
   }
 
   @Test
