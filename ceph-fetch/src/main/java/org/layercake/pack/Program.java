@@ -13,6 +13,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.layercake.store.StoreException;
 
 /** A program under way, with pipes to its stdin and from its stdout, and what it complains of. */
@@ -20,6 +22,10 @@ record Program(String name, Process process, CompletableFuture<String> complaint
   private static final int MAX_COMPLAINT_BYTES = 16 << 10;
   private static final int CODE_OF_SIGNAL = 128; // Process.exitValue() adds the signal to it
   private static final int CANNOT_RUN = 127; // as a shell and ld.so say it
+
+  // Why the JDK could not start it: "error=2, No such file …", since Java 20 "error: 2 (No such
+  // file …)".
+  private static final Pattern REASON = Pattern.compile("error[=:] ?\\d+,? \\(?([^()]+)");
 
   /** How a program has ended. */
   record End(String name, int code, String complaint) {
@@ -104,7 +110,8 @@ record Program(String name, Process process, CompletableFuture<String> complaint
       return new Program(name, process, complaint);
     } catch (IOException e) {
       String message = String.valueOf(e.getMessage());
-      String cause = message.substring(message.lastIndexOf(", ") + 1).strip();
+      Matcher reason = REASON.matcher(message);
+      String cause = reason.find() ? reason.group(1) : message;
       throw new StoreException(
           MISCONFIGURED, "cannot run " + command.get(0) + ": " + cause + " (" + remedy + ")", e);
     }
