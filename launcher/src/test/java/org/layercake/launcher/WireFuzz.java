@@ -58,6 +58,8 @@ public final class WireFuzz {
     } else if (request instanceof Request.Enter enter) {
       body.put((byte) 0x13).putInt((int) enter.job()).putInt((int) enter.step());
       text(body, enter.spec());
+    } else if (request instanceof Request.Status status) {
+      body.put((byte) 0x15).put((byte) status.form().number);
     } else {
       body.put((byte) 0x14).putInt((int) request.job());
     }
