@@ -2,7 +2,6 @@ package org.layercake.it;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
-import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
@@ -107,7 +106,8 @@ class SlurmSettingsIT {
       assertNotEquals(0, Cluster.on("n1", "test -e /tmp/private").exit());
       Cluster.awaitNoJobs();
       Cluster.await("the holders are gone", () -> Cluster.on("n1", HOLDER).exit() == 1);
-      assertTrue(Cluster.on("n1", "grep layercake/images /proc/mounts").out().isEmpty());
+      String mounted = "grep layercake/images /proc/mounts";
+      Cluster.await("no image is mounted", () -> Cluster.on("n1", mounted).exit() == 1);
     } finally {
       Cluster.endJobs();
       assertEquals(0, Cluster.cluster("slurm").exit());

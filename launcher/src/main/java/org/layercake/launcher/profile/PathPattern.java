@@ -33,10 +33,13 @@ record PathPattern(String text) {
       throw new IllegalArgumentException(
           "\"" + text + "\" is not an absolute path of plain characters without colons, . and ..");
     }
-    String[] names = text.substring(1).split("/", -1);
-    List<String> patterns = Arrays.stream(names).filter(name -> name.contains("*")).toList();
-    boolean isAll = names[names.length - 1].matches("\\*+");
-    if (names[0].contains("*") || isAll || patterns.size() > MAX_PATTERNS) {
+    List<String> names =
+        Arrays.stream(text.split("/", -1)).filter(name -> !name.isEmpty()).toList();
+    List<String> patterns = names.stream().filter(name -> name.contains("*")).toList();
+    boolean isAll =
+        !patterns.isEmpty()
+            && (names.get(0).contains("*") || names.get(names.size() - 1).matches("\\*+"));
+    if (isAll || patterns.size() > MAX_PATTERNS) {
       throw new IllegalArgumentException(
           "\""
               + text

@@ -286,6 +286,8 @@ class ProfilesTest {
         "mounts = /u*/lib/libx.so",
         "mounts = /usr/*",
         "mounts = /usr/**",
+        "mounts = /usr/*/",
+        "mounts = //*/x",
         "mounts = /usr/a*/b*/c*",
         "mounts = /usr/lib*:/lib",
         "mounts = /etc?x",
