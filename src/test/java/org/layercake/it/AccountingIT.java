@@ -32,11 +32,15 @@ class AccountingIT {
   }
 
   private static void twoNodes(String digest) {
+    // Slurm takes no comment for a job that is over.
     String job =
-        Cluster.as(
+        Cluster.salloc(
                 "alice",
-                "srun -N2 --ch-image=%s --ch-writable sh -c 'echo $SLURM_JOB_ID' | sort -u"
-                    .formatted(IMAGE))
+                "-N2 --ch-writable --ch-image=" + IMAGE,
+                """
+                srun sh -c 'echo $SLURM_JOB_ID' | sort -u
+                until scontrol show job $SLURM_JOB_ID | grep -q AdminComment=; do sleep 0.1; done
+                """)
             .text();
     String show = "scontrol show job " + job + " | sed -n 's/^ *AdminComment=//p'";
     Cluster.await("Slurm knows", () -> !Cluster.as("alice", show).text().isEmpty());
