@@ -15,6 +15,14 @@ void add_bind(struct plan *plan, struct bind bind)
 	plan->binds[plan->bind_count++] = bind;
 }
 
+void add_text(struct texts *texts, const char *text)
+{
+	texts->list = reallocarray(texts->list, texts->count + 1, sizeof(*texts->list));
+	if (texts->list == NULL)
+		die(EXIT_INTERNAL, "out of memory");
+	texts->list[texts->count++] = text;
+}
+
 void leave_out(struct bind *bind)
 {
 	if (bind->fd >= 0)

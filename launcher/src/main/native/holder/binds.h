@@ -1,4 +1,4 @@
-/* The binds of a plan, and what becomes of those that can not be had. */
+/* The binds and texts of a plan, and what becomes of binds that can not be had. */
 #ifndef LAYERCAKE_BINDS_H
 #define LAYERCAKE_BINDS_H
 
@@ -6,6 +6,8 @@
 
 /* Adds one, after all that there are. */
 void add_bind(struct plan *plan, struct bind bind);
+/* The same with a text, which is not copied. */
+void add_text(struct texts *texts, const char *text);
 /* Makes nothing of a bind. */
 void leave_out(struct bind *bind);
 /* A site's mount that can not be had is left out; a user's is an error, and ends the program. */

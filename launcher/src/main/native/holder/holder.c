@@ -89,14 +89,6 @@ static void add_scratch(struct plan *plan, const char *destination)
 		     .destination = destination, .writable = true, .site = true, .scratch = true});
 }
 
-static void add_text(struct texts *texts, const char *text)
-{
-	texts->list = reallocarray(texts->list, texts->count + 1, sizeof(*texts->list));
-	if (texts->list == NULL)
-		die(EXIT_INTERNAL, "out of memory");
-	texts->list[texts->count++] = text;
-}
-
 static void add_library_directory(struct plan *plan, const char *text)
 {
 	char *directory = lc_spec_parse_value(text, strlen(text));

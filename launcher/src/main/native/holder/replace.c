@@ -28,20 +28,36 @@ void add_replacement(struct plan *plan, const char *text)
 	    (struct replacement){mount.source, mount.destination + 1};
 }
 
-/* Also by another name, as /lib is one of /usr/lib. */
-static bool is_mounted_on(const struct plan *plan, int image, const char *path)
+static const char *copy(const char *path)
+{
+	const char *copied = strdup(path);
+
+	if (copied == NULL)
+		die(EXIT_INTERNAL, "out of memory");
+	return copied;
+}
+
+/* Where the plan mounts something, by the names that lead there directly: /lib may be a link. */
+static void list_taken(const struct plan *plan, int image, struct texts *taken)
 {
 	struct place place;
 
 	for (size_t i = 0; i < plan->bind_count; i++)
 		if (plan->binds[i].destination != NULL &&
-		    find_in_tree(image, plan->binds[i].destination, &place) == 0 &&
-		    strcmp(place.path, path) == 0)
+		    find_in_tree(image, plan->binds[i].destination, &place) == 0)
+			add_text(taken, copy(place.path));
+}
+
+static bool is_taken(const struct texts *taken, const char *path)
+{
+	for (size_t i = 0; i < taken->count; i++)
+		if (strcmp(taken->list[i], path) == 0)
 			return true;
 	return false;
 }
 
-static void replace_in(struct plan *plan, int image, const char *directory, size_t *count)
+static void replace_in(struct plan *plan, int image, const char *directory, struct texts *taken,
+		       size_t given)
 {
 	char path[PATH_MAX];
 	struct place place;
@@ -51,33 +67,36 @@ static void replace_in(struct plan *plan, int image, const char *directory, size
 		if (snprintf(path, sizeof(path), "%s/%s", directory, library->name) >=
 			(int)sizeof(path) ||
 		    find_in_tree(image, path, &place) != 0 || !place.exists ||
-		    !S_ISREG(place.mode) || is_mounted_on(plan, image, place.path))
+		    !S_ISREG(place.mode) || is_taken(taken, place.path))
 			continue;
-		if (++*count > REPLACED_MAX)
+		if (plan->bind_count - given >= REPLACED_MAX)
 			die(EXIT_MISCONFIGURED,
 			    "cannot replace more than %d libraries of the image "
 			    "(tell the site: its profiles and devices name too many)",
 			    REPLACED_MAX);
-		const char *destination = strdup(place.path);
-		if (destination == NULL)
-			die(EXIT_INTERNAL, "out of memory");
+		add_text(taken, copy(place.path));
 		add_bind(plan, (struct bind){.source = library->source,
-					     .destination = destination,
+					     .destination = copy(place.path),
 					     .site = true});
 	}
 }
 
 void find_replaced(struct plan *plan, int image)
 {
+	size_t given = plan->bind_count;
+	struct texts taken = {0};
 	struct place place;
-	size_t count = 0;
 
 	if (plan->replacement_count == 0)
 		return;
 	borrow_identity(&plan->user);
+	list_taken(plan, image, &taken);
 	for (size_t i = 0; i < plan->library_directories.count; i++)
 		if (find_in_tree(image, plan->library_directories.list[i], &place) == 0 &&
 		    place.exists && S_ISDIR(place.mode))
-			replace_in(plan, image, place.path, &count);
+			replace_in(plan, image, place.path, &taken, given);
 	return_identity();
+	for (size_t i = 0; i < taken.count; i++)
+		free((char *)taken.list[i]);
+	free(taken.list);
 }

@@ -5,6 +5,8 @@ import java.time.Instant;
 import java.time.LocalDateTime;
 import java.time.ZoneOffset;
 import java.util.Optional;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.layercake.store.Text;
 
 /**
@@ -21,9 +23,17 @@ record SlurmJob(String id, String user, String state, Optional<Instant> started,
   static final String FIELDS = "JobID,User,State,Start,AdminComment";
 
   /** The same of squeue, which keeps jobs for a while that have ended. */
-  static final String PLACED = "JobArrayID:32,UserName:64,State:32,StartTime:32,admin_comment:8192";
+  static final String PLACED;
 
-  private static final int[] PLACES = {0, 32, 96, 128, 160}; // of the fields in its lines
+  private static final int[] WIDTHS = {32, 64, 32, 32, 8192}; // of the fields in its lines
+
+  static {
+    String[] names = {"JobArrayID", "UserName", "State", "StartTime", "admin_comment"};
+    PLACED =
+        IntStream.range(0, names.length)
+            .mapToObj(i -> names[i] + ":" + WIDTHS[i])
+            .collect(Collectors.joining(","));
+  }
 
   /** From a line of sacct's; empty for what is none, as the second line of a comment. */
   static Optional<SlurmJob> ofSacct(String line) {
@@ -39,13 +49,15 @@ record SlurmJob(String id, String user, String state, Optional<Instant> started,
    * which has the comment among what the job's user has written, and that can look like one.
    */
   static Optional<SlurmJob> ofSqueue(String line) {
-    if (!line.matches("[0-9][0-9_+]* .*") || line.length() < PLACES[4]) {
+    if (!line.matches("[0-9][0-9_+]* .*")) {
       return Optional.empty();
     }
-    String[] fields = new String[PLACES.length];
-    for (int i = 0; i < PLACES.length; i++) {
-      int end = i + 1 < PLACES.length ? PLACES[i + 1] : line.length();
-      fields[i] = line.substring(PLACES[i], end).strip();
+    String[] fields = new String[WIDTHS.length];
+    for (int i = 0, at = 0; i < WIDTHS.length; at += WIDTHS[i++]) {
+      if (line.length() < at) {
+        return Optional.empty();
+      }
+      fields[i] = line.substring(at, Math.min(line.length(), at + WIDTHS[i])).strip();
     }
     return Optional.of(job(fields[0], fields[1], fields[2], fields[3], fields[4]));
   }

@@ -216,7 +216,9 @@ public final class Scratch implements AutoCloseable {
     delete(directory);
   }
 
-  /** A directory that has files only. What cannot be removed is left to the next boot. */
+  /**
+   * Removes a directory of plain files. A file that cannot be removed stays until the next boot.
+   */
   private static void delete(Path directory) {
     File[] files = directory.toFile().listFiles();
     for (File file : files == null ? new File[0] : files) {

@@ -30,7 +30,7 @@ public record Rule(
    */
   public record MountPaths(boolean others, List<String> paths) {}
 
-  /** Whether all its conditions hold. What is unknown never lets allow, but lets deny. */
+  /** Whether all its conditions hold. An unknown one does not hold to allow, but does to deny. */
   boolean applies(Wish wish) throws StoreException {
     for (Condition condition : conditions) {
       if (!condition.holds(wish).orElse(!allows)) {

@@ -25,7 +25,7 @@ import org.slf4j.event.KeyValuePair;
 
 /**
  * The launcher's log: one line for each event, as {@code TIME LEVEL event=NAME FIELD=VALUE…} or as
- * a JSON object. What users write can neither look like a field or a line of its own nor fill the
+ * a JSON object. Text of users can neither look like a field or a line of its own nor fill the
  * disk: a value with blanks is quoted, nothing invisible is in a line, and of one user's lines of
  * one kind there are {@value #BURST} at once and then one in ten seconds, with {@code suppressed=}
  * and how many there were between. The same holds for lines without a user about one image or

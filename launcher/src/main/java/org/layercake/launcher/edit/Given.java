@@ -2,6 +2,7 @@ package org.layercake.launcher.edit;
 
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -27,7 +28,7 @@ public record Given(
     List<String> users) {
   /** Of a container that gets nothing. */
   public static final Given NOTHING =
-      new Given(List.of(), List.of(), java.util.Collections.emptySortedMap(), "", List.of());
+      new Given(List.of(), List.of(), Collections.emptySortedMap(), "", List.of());
 
   /**
    * Tells who enters a container what to take out of the environment, with colons between. No image

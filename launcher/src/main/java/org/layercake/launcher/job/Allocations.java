@@ -3,7 +3,6 @@ package org.layercake.launcher.job;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.ExecutionException;
-import java.util.concurrent.FutureTask;
 import org.layercake.store.StoreException;
 
 /** What Slurm has given to jobs. It is asked once for each. */
@@ -16,10 +15,10 @@ final class Allocations {
   }
 
   private final Question question;
-  private final Map<Long, FutureTask<Slurm.Allocation>> asked = // guarded by this
+  private final Map<Long, Once<Slurm.Allocation>> asked = // guarded by this
       new LinkedHashMap<>(16, 0.75f, true) {
         @Override
-        protected boolean removeEldestEntry(Map.Entry<Long, FutureTask<Slurm.Allocation>> eldest) {
+        protected boolean removeEldestEntry(Map.Entry<Long, Once<Slurm.Allocation>> eldest) {
           return size() > MAX_JOBS;
         }
       };
@@ -30,17 +29,13 @@ final class Allocations {
 
   /** Whoever asks second waits for the answer to the first. */
   Slurm.Allocation of(long job) throws StoreException {
-    FutureTask<Slurm.Allocation> answer;
+    Once<Slurm.Allocation> answer;
     synchronized (this) {
-      answer = asked.computeIfAbsent(job, j -> new FutureTask<>(() -> question.of(j)));
+      answer = asked.computeIfAbsent(job, j -> new Once<>());
     }
-    answer.run(); // does nothing where another thread has
     try {
-      return answer.get();
+      return answer.get(() -> question.of(job));
     } catch (ExecutionException e) {
-      synchronized (this) {
-        asked.remove(job, answer);
-      }
       throw e.getCause() instanceof StoreException failure
           ? failure
           : new StoreException(StoreException.Kind.INTERNAL, String.valueOf(e.getCause()), e);

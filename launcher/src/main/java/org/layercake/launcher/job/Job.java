@@ -7,7 +7,6 @@ import java.util.Objects;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
-import java.util.concurrent.FutureTask;
 import java.util.stream.Stream;
 import org.layercake.launcher.node.Abort;
 import org.layercake.launcher.node.Libc;
@@ -27,7 +26,7 @@ final class Job {
   Libc.User user;
   boolean released; // it has left the table
   String changes = ""; // as in JobState
-  private FutureTask<String> completion; // of a registered spec without image; null: not begun
+  private Once<String> completion = new Once<>(); // of a registered spec without image
   private long prologUntilSeconds; // as in JobState
 
   Job(JobKey key) {
@@ -48,7 +47,7 @@ final class Job {
   void announce(String spec, long arrival) {
     registeredSpec = spec;
     registered = arrival;
-    completion = null;
+    completion = new Once<>();
     beginProlog();
   }
 
@@ -76,20 +75,13 @@ final class Job {
 
   /** Finds the spec of a job that names no image, once; whoever asks second waits. */
   String complete(Callable<String> find) throws Abort {
-    FutureTask<String> mine;
+    Once<String> mine;
     synchronized (this) {
-      if (completion == null) {
-        completion = new FutureTask<>(find);
-      }
       mine = completion;
     }
-    mine.run(); // does nothing where another thread has
     try {
-      return mine.get();
+      return mine.get(find);
     } catch (ExecutionException e) {
-      synchronized (this) {
-        completion = completion == mine ? null : completion;
-      }
       throw Abort.of(e.getCause());
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();

@@ -13,7 +13,6 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.ExecutionException;
-import java.util.concurrent.FutureTask;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -42,7 +41,7 @@ public final class Slurm {
   private final String scontrol;
   private final Allocations allocations = new Allocations(this::askAllocation);
   private final Optional<String> commentField;
-  private FutureTask<String> config; // guarded by this; null before and after a failure
+  private final Once<String> config = new Once<>();
 
   /**
    * Asks nothing yet.
@@ -342,22 +341,11 @@ public final class Slurm {
     return lines.lines().filter(each -> each.startsWith("JobId=" + job + " ")).findFirst();
   }
 
-  /** Once Slurm has answered, it is not asked again. One thread asks; the others wait for it. */
+  /** Once Slurm has answered, it is not asked again. */
   private String config() throws IOException, InterruptedException {
-    FutureTask<String> asked;
-    synchronized (this) {
-      if (config == null) {
-        config = new FutureTask<>(this::askForConfig);
-      }
-      asked = config;
-    }
-    asked.run(); // does nothing where another thread has
     try {
-      return asked.get();
+      return config.get(this::askForConfig);
     } catch (ExecutionException e) {
-      synchronized (this) {
-        config = config == asked ? null : config;
-      }
       if (e.getCause() instanceof InterruptedException) { // the launcher stops
         throw new InterruptedException();
       }

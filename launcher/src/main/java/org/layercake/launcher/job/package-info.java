@@ -14,8 +14,8 @@
  *   <li>in {@link org.layercake.launcher.job.Changes} one for each user, while a layer of that user
  *       is made: seconds, on a slow disk. Nothing else is held then.
  *   <li>each alone, for a few instructions: {@link org.layercake.launcher.job.Starts}, {@link
- *       org.layercake.launcher.job.ContainerTimes}, {@link org.layercake.launcher.job.Releases} and
- *       {@link org.layercake.launcher.job.Slurm}.
+ *       org.layercake.launcher.job.ContainerTimes}, {@link org.layercake.launcher.job.Releases},
+ *       {@link org.layercake.launcher.job.Allocations} and {@link org.layercake.launcher.job.Once}.
  * </ol>
  *
  * <p>A container tells its job of its end without its own lock. What counts when requests

@@ -13,7 +13,7 @@ import org.layercake.launcher.edit.Mount;
 import org.layercake.launcher.edit.Origin;
 import org.layercake.launcher.edit.Variable;
 
-/** Reads a profile: lines of {@code KEY = VALUE}. What is not understood is refused. */
+/** Reads a profile: lines of {@code KEY = VALUE}. It refuses lines that it does not understand. */
 final class ProfileText {
   static final int MAX_BYTES = 64 << 10;
   private static final int MAX_ITEMS = 512;

@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -78,7 +79,7 @@ public final class Profiles {
    * @param asked devices that the user wants beside those of the profiles
    * @throws Abort {@link ExitCode#MISSING} for what the node does not have, {@link
    *     ExitCode#PERMISSION} for what the user may not choose, {@link ExitCode#MISCONFIGURED} when
-   *     the site has to mend something
+   *     the site has to correct something
    */
   public Given of(List<ProfileChange> changes, List<DeviceName> asked, Facts facts)
       throws Abort, StoreException {
@@ -221,7 +222,7 @@ public final class Profiles {
     files = found;
     return found.values().stream()
         .map(ProfileFile::profile)
-        .sorted(java.util.Comparator.comparing(Profile::name))
+        .sorted(Comparator.comparing(Profile::name))
         .toList();
   }
 
@@ -249,7 +250,10 @@ public final class Profiles {
     }
   }
 
-  /** Null when it has gone meanwhile. What was broken is looked at again: its directory counts. */
+  /**
+   * Null if the file no longer exists. A broken profile is read again each time: its directory may
+   * be what was wrong.
+   */
   private ProfileFile read(Path path) {
     String name = path.getFileName().toString();
     Origin origin = new Origin("profile \"" + name + "\"", "correct \"" + path + "\"");

@@ -17,30 +17,18 @@ import org.layercake.launcher.edit.Editor;
 import org.layercake.launcher.edit.Edits;
 import org.layercake.launcher.edit.Given;
 import org.layercake.launcher.edit.Mount;
+import org.layercake.launcher.edit.NodeLibrary;
 import org.layercake.launcher.node.Abort;
 import org.layercake.store.ExitCode;
 
 /** Takes root, whose specs must be. The libraries are this machine's. */
 class DevicesTest {
-  private static final Path LIBRARY = library();
+  private static final Path LIBRARY = NodeLibrary.find();
   private static final String INSIDE = "/.layercake/lib";
 
   @TempDir private Path directory;
   private Path etc;
   private Path run;
-
-  /** One that is there under another name than its own. */
-  private static Path library() {
-    try (Stream<Path> files = Files.walk(Path.of("/usr/lib"), 2)) {
-      return files
-          .filter(path -> path.getFileName().toString().startsWith("libz.so."))
-          .filter(path -> Files.isRegularFile(path) && !Files.isSymbolicLink(path))
-          .findFirst()
-          .orElseThrow();
-    } catch (java.io.IOException e) {
-      throw new AssertionError(e);
-    }
-  }
 
   @BeforeEach
   void makeDirectories() throws Exception {

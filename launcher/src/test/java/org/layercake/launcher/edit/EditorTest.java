@@ -23,22 +23,9 @@ import org.layercake.store.ExitCode;
 /** The libraries are this machine's. */
 class EditorTest {
   private static final Origin ORIGIN = new Origin("profile \"x\"", "correct it");
-  private static final Path LIBRARY = library();
+  private static final Path LIBRARY = NodeLibrary.find();
 
   @TempDir private Path directory;
-
-  /** One that is there under another name than its own. */
-  private static Path library() {
-    try (Stream<Path> files = Files.walk(Path.of("/usr/lib"), 2)) {
-      return files
-          .filter(path -> path.getFileName().toString().startsWith("libz.so."))
-          .filter(path -> Files.isRegularFile(path) && !Files.isSymbolicLink(path))
-          .findFirst()
-          .orElseThrow();
-    } catch (java.io.IOException e) {
-      throw new AssertionError(e);
-    }
-  }
 
   private Given give(List<Mount> mounts, Variable... variables) throws Abort {
     return new Editor(directory.resolve("links"))
